@@ -1,0 +1,168 @@
+/**
+ * The only file that imports better-sqlite3. Databases open in WAL mode with synchronous=FULL, read back and refused
+ * otherwise: a commit that returned is on disk. Agent and hub keep their own schemas; this file knows none of them.
+ *
+ * After the first I/O error of a commit the connection is poisoned: SQLite may report success for commits that follow a
+ * failed fsync, so every later call throws `storage_io` and the process has to reopen and verify.
+ */
+import Sqlite from 'better-sqlite3';
+import { FoglineError, messageOf } from './errors.ts';
+
+export type Value = number | string | Uint8Array | null;
+
+export interface Statement<Row> {
+  get(...values: Value[]): Row | undefined;
+  all(...values: Value[]): Row[];
+  iterate(...values: Value[]): IterableIterator<Row>;
+  run(...values: Value[]): { changes: number; lastInsertRowid: number };
+}
+
+/** Where a simulation or a test makes storage fail: called inside a transaction before and after COMMIT. */
+export interface StorageFaults {
+  beforeCommit(): void;
+  afterCommit(): void;
+}
+
+export interface Database {
+  readonly path: string;
+  prepare<Row>(sql: string): Statement<Row>;
+  exec(sql: string): void;
+  /** Runs `work` in one transaction: all of it is durable when this returns, none of it when it throws. */
+  transaction<T>(work: () => T): T;
+  /** Bytes of pages in use: the file without its free list. */
+  usedBytes(): number;
+  /** Copies a consistent snapshot to `file` while others write. */
+  backup(file: string): Promise<void>;
+  checkpointWal(): void;
+  close(): void;
+}
+
+export interface DatabaseOptions {
+  /** Identifies the kind of file (PRAGMA application_id): another application's file is refused. */
+  readonly applicationId: number;
+  readonly schemaVersion: number;
+  readonly schema: string;
+  readonly cacheKib?: number;
+  readonly faults?: StorageFaults;
+  readonly readOnly?: boolean;
+}
+
+/** Opens or creates; `:memory:` keeps everything in RAM for simulations. Throws `storage_open`. */
+export function openDatabase(path: string, options: DatabaseOptions): Database {
+  let raw: Sqlite.Database;
+  try {
+    raw = new Sqlite(path, { readonly: options.readOnly ?? false, timeout: 5000 });
+  } catch (error) {
+    throw new FoglineError('storage_open', `cannot open ${path}: ${messageOf(error)}`, { cause: error });
+  }
+  try {
+    prepareFile(raw, path, options);
+  } catch (error) {
+    raw.close();
+    if (error instanceof FoglineError) throw error;
+    throw new FoglineError('storage_open', `${path} is not a usable database: ${messageOf(error)}`, { cause: error });
+  }
+  return new SqliteDatabase(raw, path, options.faults);
+}
+
+function prepareFile(raw: Sqlite.Database, path: string, options: DatabaseOptions): void {
+  const number = (pragma: string): number => Number(raw.pragma(pragma, { simple: true }));
+  if (options.readOnly !== true) {
+    raw.pragma('journal_mode = WAL');
+    raw.pragma('synchronous = FULL');
+    if (number('synchronous') !== 2) throw new FoglineError('storage_open', `${path}: synchronous=FULL was not accepted`);
+    const mode = String(raw.pragma('journal_mode', { simple: true }));
+    if (mode !== 'wal' && path !== ':memory:') throw new FoglineError('storage_open', `${path}: journal mode is ${mode}, WAL is needed`);
+  }
+  raw.pragma(`cache_size = -${options.cacheKib ?? 4096}`);
+  raw.pragma('temp_store = MEMORY');
+  const version = number('user_version');
+  const application = number('application_id');
+  if (version === 0 && application === 0 && options.readOnly !== true) {
+    raw.transaction(() => {
+      raw.exec(options.schema);
+      raw.pragma(`application_id = ${options.applicationId}`);
+      raw.pragma(`user_version = ${options.schemaVersion}`);
+    })();
+    return;
+  }
+  if (application !== options.applicationId) throw new FoglineError('storage_open', `${path} belongs to another application`);
+  if (version !== options.schemaVersion) {
+    throw new FoglineError('storage_open', `${path} has schema version ${version}, this build needs ${options.schemaVersion}`);
+  }
+}
+
+class SqliteDatabase implements Database {
+  readonly path: string;
+  readonly #raw: Sqlite.Database;
+  readonly #faults: StorageFaults | undefined;
+  #failure: unknown;
+
+  constructor(raw: Sqlite.Database, path: string, faults: StorageFaults | undefined) {
+    this.#raw = raw;
+    this.path = path;
+    this.#faults = faults;
+  }
+
+  prepare<Row>(sql: string): Statement<Row> {
+    const statement = this.#raw.prepare<Value[], Row>(sql);
+    return {
+      get: (...values) => statement.get(...values),
+      all: (...values) => statement.all(...values),
+      iterate: (...values) => statement.iterate(...values),
+      run: (...values) => {
+        const { changes, lastInsertRowid } = statement.run(...values);
+        return { changes, lastInsertRowid: Number(lastInsertRowid) };
+      },
+    };
+  }
+
+  exec(sql: string): void {
+    this.#raw.exec(sql);
+  }
+
+  transaction<T>(work: () => T): T {
+    if (this.#failure !== undefined) {
+      throw new FoglineError('storage_io', `${this.path} failed earlier and must be reopened`, { cause: this.#failure });
+    }
+    let result: T;
+    this.#raw.exec('BEGIN IMMEDIATE');
+    try {
+      result = work();
+      this.#faults?.beforeCommit();
+    } catch (error) {
+      if (this.#raw.inTransaction) this.#raw.exec('ROLLBACK');
+      this.#poisonOn(error);
+      throw error;
+    }
+    try {
+      this.#raw.exec('COMMIT');
+    } catch (error) {
+      this.#failure = error;
+      throw new FoglineError('storage_io', `commit to ${this.path} failed: ${messageOf(error)}`, { cause: error });
+    }
+    this.#faults?.afterCommit();
+    return result;
+  }
+
+  usedBytes(): number {
+    const number = (pragma: string): number => Number(this.#raw.pragma(pragma, { simple: true }));
+    return (number('page_count') - number('freelist_count')) * number('page_size');
+  }
+
+  async backup(file: string): Promise<void> {
+    await this.#raw.backup(file);
+  }
+
+  checkpointWal(): void {
+    this.#raw.pragma('wal_checkpoint(PASSIVE)');
+  }
+
+  close(): void {
+    this.#raw.close();
+  }
+
+  #poisonOn(error: unknown): void {
+    if (error instanceof Sqlite.SqliteError && /^SQLITE_(IOERR|FULL|CORRUPT|NOTADB)/.test(error.code)) this.#failure = error;
+  }
+}
