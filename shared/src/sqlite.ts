@@ -33,6 +33,8 @@ export interface Database {
   usedBytes(): number;
   /** Copies a consistent snapshot to `file` while others write. */
   backup(file: string): Promise<void>;
+  /** The whole database as bytes, which `openDatabase` accepts: how a simulation takes and restores backups. */
+  serialize(): Uint8Array;
   checkpointWal(): void;
   close(): void;
 }
@@ -47,11 +49,12 @@ export interface DatabaseOptions {
   readonly readOnly?: boolean;
 }
 
-/** Opens or creates; `:memory:` keeps everything in RAM for simulations. Throws `storage_open`. */
-export function openDatabase(path: string, options: DatabaseOptions): Database {
+/** Opens or creates; `:memory:`, or the bytes of a database, keep everything in RAM. Throws `storage_open`. */
+export function openDatabase(file: string | Uint8Array, options: DatabaseOptions): Database {
+  const path = typeof file === 'string' ? file : ':memory:';
   let raw: Sqlite.Database;
   try {
-    raw = new Sqlite(path, { readonly: options.readOnly ?? false, timeout: 5000 });
+    raw = new Sqlite(typeof file === 'string' ? file : Buffer.from(file), { readonly: options.readOnly ?? false, timeout: 5000 });
   } catch (error) {
     throw new FoglineError('storage_open', `cannot open ${path}: ${messageOf(error)}`, { cause: error });
   }
@@ -105,13 +108,16 @@ class SqliteDatabase implements Database {
   }
 
   prepare<Row>(sql: string): Statement<Row> {
-    const statement = this.#raw.prepare<Value[], Row>(sql);
+    const statement = this.#raw.prepare<unknown[], Row>(sql);
+    // Numbered parameters are named to better-sqlite3: by an object with their numbers as keys.
+    const isNumbered = /\?\d/.test(sql);
+    const bound = (values: Value[]): unknown[] => (isNumbered ? [Object.fromEntries(values.map((value, index) => [index + 1, value]))] : values);
     return {
-      get: (...values) => statement.get(...values),
-      all: (...values) => statement.all(...values),
-      iterate: (...values) => statement.iterate(...values),
+      get: (...values) => statement.get(...bound(values)),
+      all: (...values) => statement.all(...bound(values)),
+      iterate: (...values) => statement.iterate(...bound(values)),
       run: (...values) => {
-        const { changes, lastInsertRowid } = statement.run(...values);
+        const { changes, lastInsertRowid } = statement.run(...bound(values));
         return { changes, lastInsertRowid: Number(lastInsertRowid) };
       },
     };
@@ -154,6 +160,10 @@ class SqliteDatabase implements Database {
     await this.#raw.backup(file);
   }
 
+  serialize(): Uint8Array {
+    return this.#raw.serialize();
+  }
+
   checkpointWal(): void {
     this.#raw.pragma('wal_checkpoint(PASSIVE)');
   }
@@ -165,4 +175,21 @@ class SqliteDatabase implements Database {
   #poisonOn(error: unknown): void {
     if (error instanceof Sqlite.SqliteError && /^SQLITE_(IOERR|FULL|CORRUPT|NOTADB)/.test(error.code)) this.#failure = error;
   }
+}
+
+/**
+ * Takes a folder for this process: a second taker gets `address_in_use`. The operating system gives it back when the process ends, however
+ * it ends, so there is no stale lock.
+ */
+export function lockFolder(folder: string): { release(): void } {
+  const file = `${folder}/lock`;
+  const raw = new Sqlite(file, { timeout: 0 });
+  try {
+    raw.pragma('locking_mode = EXCLUSIVE');
+    raw.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    raw.close();
+    throw new FoglineError('address_in_use', `${folder} is in use by another process`, { cause: error });
+  }
+  return { release: () => raw.close() };
 }

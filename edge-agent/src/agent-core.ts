@@ -1,0 +1,378 @@
+/**
+ * The agent's core: everything between the sources and the wire, synchronous and on one thread. One transaction a commit: journal,
+ * outbox rows, seals and counters as one row of the log (decision 0001). Whatever leaves the agent, a released token or a
+ * batch, leaves after the commit that holds it is on disk.
+ *
+ * An error of the storage is fatal: it is thrown to the caller, nothing is released any more, the process has to exit, and
+ * the next start recovers.
+ */
+import type { Clock, Timer } from '@fogline/shared/clock';
+import type { Logger } from '@fogline/shared/log';
+import { type Lane, laneCount, protocolLimits } from '@fogline/shared/protocol/messages';
+import type { Random } from '@fogline/shared/random';
+import type { Database } from '@fogline/shared/sqlite';
+import type { CoreConfig } from './core-config.ts';
+import { AgentStore, type EpochRow } from './journal/agent-store.ts';
+import { CommitPacer } from './journal/commit-pacer.ts';
+import { type CommitInput, type CommitRecord, encodeCommit } from './journal/commit-record.ts';
+import { Intake, type Taken } from './journal/intake.ts';
+import { recallRepeats, recover } from './journal/recovery.ts';
+import { RejectedLog } from './journal/rejected-log.ts';
+import { RepeatFilter } from './journal/repeat-filter.ts';
+import { DurableSeries } from './journal/series-registry.ts';
+import { batchBytesMax } from './outbox/envelope.ts';
+import { Merger } from './outbox/merger.ts';
+import { Outbox, type PlannedSeal } from './outbox/outbox.ts';
+import { outputsOf, type PendingOutput } from './outbox/outputs.ts';
+import { Room } from './outbox/room.ts';
+import { Pipeline } from './pipeline/pipeline.ts';
+import type { IngestPort, SourceBatch, Token } from './sources/batch-port.ts';
+import { Uplink } from './uplink/uplink.ts';
+import type { Wire } from './uplink/wire.ts';
+
+const tickEveryMs = 1000;
+const checkpointCommitsMax = 1024;
+const checkpointBytesMax = 8 * 1024 * 1024;
+const checkpointEveryMs = { prompt: 10_000, flash: 60_000 } as const;
+const mergesPerTick = 2;
+/** Room a commit needs beyond its readings: outputs, seals, pages. */
+const commitReserveBytes = 256 * 1024;
+
+export interface CorePorts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly wire: Wire;
+  readonly log: Logger;
+  /** The readings behind these tokens are durable. */
+  release(source: string, tokens: readonly Token[]): void;
+  /** No room: senders that can wait must, the others' readings are dropped and counted by the source. */
+  setOverloaded(isOverloaded: boolean): void;
+  /** The storage failed; the process must exit. */
+  onFatal(error: unknown): void;
+}
+
+export interface CoreStatus {
+  readonly epoch: string;
+  readonly isConnected: boolean;
+  readonly isOverloaded: boolean;
+  readonly commits: number;
+  readonly queuedItems: readonly number[];
+  readonly usedBytes: number;
+  readonly series: number;
+  readonly filtered: number;
+}
+
+export class AgentCore implements IngestPort {
+  readonly #config: CoreConfig;
+  readonly #ports: CorePorts;
+  readonly #store: AgentStore;
+  readonly #outbox: Outbox;
+  readonly #series = new DurableSeries();
+  readonly #rejected = new RejectedLog();
+  readonly #intake: Intake;
+  readonly #pipeline: Pipeline;
+  readonly #pacer: CommitPacer;
+  readonly #room: Room;
+  readonly #merger: Merger;
+  readonly #uplink: Uplink;
+  readonly #lastSealAt = new Array<number>(laneCount).fill(Number.NEGATIVE_INFINITY);
+  #epoch: EpochRow;
+  #lastCommit: number;
+  #commitTimer: { readonly timer: Timer; readonly dueAt: number } | undefined;
+  #tickTimer: Timer | undefined;
+  #sinceCheckpoint = { commits: 0, bytes: 0, at: 0 };
+  #isOverloaded = false;
+  #isDead = false;
+
+  /** Recovers from the database; throws `storage_*` errors when it cannot. */
+  constructor(config: CoreConfig, ports: CorePorts) {
+    this.#config = config;
+    this.#ports = ports;
+    this.#store = new AgentStore(ports.db);
+    this.#outbox = new Outbox(this.#store, config.agent);
+    const recovered = recover(this.#store, this.#outbox, this.#series, config.pipelines, ports.random);
+    this.#pipeline = recovered.pipeline;
+    this.#epoch = recovered.epoch;
+    this.#lastCommit = recovered.lastCommit;
+    const repeats = new RepeatFilter();
+    recallRepeats(this.#store, repeats);
+    const sources = config.sources.map((name) => ({ name, stream: Pipeline.inputStream(name, config.pipelines) }));
+    this.#intake = new Intake(sources, this.#series, repeats);
+    this.#pacer = new CommitPacer(config.buffer, ports.clock);
+    this.#room = new Room(this.#store, config.buffer);
+    this.#merger = new Merger(this.#store);
+    const { agent, software, uplink } = config;
+    this.#uplink = new Uplink(
+      { agent, software, config: uplink, outbox: this.#outbox, series: this.#series, currentEpoch: () => this.#epoch },
+      {
+        clock: this.#guardedClock(ports.clock),
+        random: ports.random,
+        wire: this.#guardedWire(ports.wire),
+        log: ports.log,
+        checkpoint: () => this.checkpoint(),
+        onCapacity: () => this.#sealWhenDue(),
+      },
+    );
+    this.#sinceCheckpoint.at = ports.clock.monotonic();
+    if (recovered.isConfigChanged) this.#write(ports.clock.now(), [], outputsOf(recovered.drained), 'with checkpoint');
+  }
+
+  start(): void {
+    this.#uplink.start();
+    this.#scheduleTick();
+  }
+
+  /** Commits what came in, leaves the database checkpointed, says goodbye. The core is of no use afterwards. */
+  stop(): void {
+    if (this.#isDead) return;
+    this.#guard(() => {
+      this.commit();
+      this.checkpoint();
+    });
+    this.kill();
+    this.#uplink.stop();
+  }
+
+  /** Stops timers and takes nothing more; what was not committed is gone, as in a crash. */
+  kill(): void {
+    this.#isDead = true;
+    this.#tickTimer?.cancel();
+    this.#commitTimer?.timer.cancel();
+  }
+
+  submit(batch: SourceBatch): void {
+    if (this.#isDead) return;
+    this.#guard(() => {
+      this.#intake.add(batch);
+      if (this.#intake.isCommitDue) this.commit();
+      else this.#commitWithin(this.#pacer.delayMs());
+    });
+  }
+
+  /** Counts what a source refused or dropped, and keeps some of it for inspection. */
+  reject(source: string, reason: string, topic: string, payload: Uint8Array): void {
+    this.#intake.count(`rejected.${source}.${reason}`, 1);
+    this.#rejected.add({ at: this.#ports.clock.now(), source, reason, topic, payload });
+  }
+
+  status(): CoreStatus {
+    return {
+      epoch: this.#epoch.epoch,
+      isConnected: this.#uplink.isReady,
+      isOverloaded: this.#isOverloaded,
+      commits: this.#lastCommit,
+      queuedItems: this.#outbox.queued(),
+      usedBytes: this.#store.db.usedBytes(),
+      series: this.#series.count,
+      filtered: this.#pipeline.filtered(),
+    };
+  }
+
+  /** What was counted before the outbox since the database was made, as of the last checkpoint. */
+  counters(): Record<string, number> {
+    return Object.fromEntries(this.#store.counters().map(({ name, value }) => [name, value]));
+  }
+
+  /** Commits everything that came in so far and releases who waits for it. */
+  commit(): void {
+    this.#commitTimer?.timer.cancel();
+    this.#commitTimer = undefined;
+    if (!this.#hasRoom()) return;
+    const now = this.#ports.clock.now();
+    const taken = this.#intake.take();
+    const outputs: PendingOutput[] = [];
+    taken.forEach((entry, index) => {
+      outputs.push(...outputsOf(this.#pipeline.process(entry.source, entry.columns, now), index));
+    });
+    outputs.push(...outputsOf(this.#pipeline.tick(now)));
+    this.#write(now, taken, outputs);
+    for (const { source, tokens } of this.#intake.takeTokens()) this.#ports.release(source, tokens);
+    if (this.#sinceCheckpoint.commits >= checkpointCommitsMax || this.#sinceCheckpoint.bytes >= checkpointBytesMax) this.checkpoint();
+  }
+
+  /** Brings the tables up to date with the log. */
+  checkpoint(): void {
+    this.#store.transaction(() => this.#writeCheckpoint());
+    this.#afterCheckpoint();
+  }
+
+  /** Appends one commit. With a checkpoint in the same transaction for what must not be replayed. */
+  #write(now: number, taken: readonly Taken[], pending: readonly PendingOutput[], checkpoint?: 'with checkpoint'): void {
+    const started = this.#ports.clock.monotonic();
+    const last = [...this.#epoch.last];
+    const outputs = pending.map(({ count, ...output }) => {
+      const first = (last[output.lane] ?? 0) + 1;
+      last[output.lane] = first + count - 1;
+      return { ...output, first, last: first + count - 1 };
+    });
+    const inputs: CommitInput[] = taken.map((entry) => entry.input);
+    const draft = { epochId: this.#epoch.id, now, inputs, outputs, counted: [] };
+    const planned = this.#planSeals(draft);
+    if (inputs.length === 0 && outputs.length === 0 && planned.length === 0 && checkpoint === undefined) return;
+    const record: CommitRecord = { ...draft, seals: planned.map(({ seal }) => seal), counted: this.#intake.takeCounted() };
+    const body = encodeCommit(record);
+    const id = this.#lastCommit + 1;
+    const batches = this.#store.transaction(() => {
+      for (const { id: seriesId, packed } of this.#series.takeNew()) this.#store.insertSeries(seriesId, packed);
+      this.#store.appendCommit(id, body);
+      this.#lastCommit = id;
+      this.#epoch = { ...this.#epoch, last, seriesCount: this.#series.count };
+      const sealed = this.#outbox.addCommit(id, record);
+      if (checkpoint !== undefined) this.#writeCheckpoint();
+      return sealed;
+    });
+    if (checkpoint !== undefined) this.#afterCheckpoint();
+    this.#sinceCheckpoint.commits++;
+    this.#sinceCheckpoint.bytes += body.byteLength;
+    this.#pacer.spent(body.byteLength, this.#ports.clock.monotonic() - started);
+    planned.forEach(({ payload, hours }, index) => {
+      const batch = batches[index];
+      if (batch !== undefined) this.#uplink.sendFresh(batch, payload, hours);
+    });
+    this.#sealWhenDue();
+  }
+
+  /** Which batches the commit at hand seals: per lane what waited long enough or is big enough, as far as the window allows. */
+  #planSeals(draft: Omit<CommitRecord, 'seals'>): PlannedSeal[] {
+    const planned: PlannedSeal[] = [];
+    const now = this.#ports.clock.monotonic();
+    for (let lane = 0 as Lane; lane < laneCount; lane = (lane + 1) as Lane) {
+      const capacity = this.#uplink.freshCapacity - planned.length;
+      if (capacity <= 0) break;
+      if (!this.#isSealDue(lane, now, draft.outputs)) continue;
+      const seals = this.#outbox.planSeals(draft, lane, capacity);
+      if (seals.length > 0) this.#lastSealAt[lane] = now;
+      planned.push(...seals);
+    }
+    return planned;
+  }
+
+  #isSealDue(lane: Lane, now: number, outputs: CommitRecord['outputs']): boolean {
+    if (now - (this.#lastSealAt[lane] ?? 0) >= this.#config.uplink.lingerMs) return true;
+    let bytes = 0;
+    for (const row of this.#outbox.tail.unsealed(lane)) bytes += row.bytes;
+    for (const output of outputs) if (output.lane === lane) bytes += output.bytes?.byteLength ?? 0;
+    return bytes >= batchBytesMax;
+  }
+
+  /** Makes sure that unsealed fresh rows are sealed once they have lingered, even when nothing more comes in. */
+  #sealWhenDue(): void {
+    if (this.#uplink.freshCapacity === 0 || this.#isDead) return;
+    const now = this.#ports.clock.monotonic();
+    for (let lane = 0 as Lane; lane < laneCount; lane = (lane + 1) as Lane) {
+      if (this.#outbox.tail.unsealed(lane).length === 0) continue;
+      this.#commitWithin(Math.max(0, (this.#lastSealAt[lane] ?? 0) + this.#config.uplink.lingerMs - now));
+    }
+  }
+
+  #commitWithin(delayMs: number): void {
+    const dueAt = this.#ports.clock.monotonic() + delayMs;
+    if (this.#commitTimer !== undefined) {
+      if (this.#commitTimer.dueAt <= dueAt) return;
+      this.#commitTimer.timer.cancel();
+    }
+    const timer = this.#ports.clock.after('agent.commit', delayMs, () => this.#guard(() => this.commit()));
+    this.#commitTimer = { timer, dueAt };
+  }
+
+  #writeCheckpoint(): void {
+    this.#outbox.flush();
+    this.#rejected.flush(this.#store);
+    for (const [name, count] of this.#intake.takeCounted()) this.#store.addToCounter(name, count);
+    this.#store.updateEpoch(this.#epoch.id, this.#epoch.seriesCount, this.#epoch.last);
+    this.#store.saveState('pipelines', JSON.stringify(this.#config.pipelines));
+    this.#store.saveOperators(this.#pipeline.save());
+    this.#store.saveState('checkpoint', String(this.#lastCommit));
+  }
+
+  #afterCheckpoint(): void {
+    this.#outbox.clearTail();
+    this.#sinceCheckpoint = { commits: 0, bytes: 0, at: this.#ports.clock.monotonic() };
+  }
+
+  #hasRoom(): boolean {
+    const needed = this.#intake.bytes + commitReserveBytes;
+    let hasRoom = !this.#room.isFull(needed);
+    if (!hasRoom) {
+      this.checkpoint();
+      hasRoom = this.#room.makeRoom(needed, this.#lastCommit);
+    }
+    if (hasRoom === this.#isOverloaded) {
+      this.#isOverloaded = !hasRoom;
+      this.#ports.setOverloaded(this.#isOverloaded);
+      if (this.#isOverloaded) this.#ports.log.error({}, 'the buffer is full of rows that must be kept: acks are withheld until there is room');
+    }
+    return hasRoom;
+  }
+
+  #scheduleTick(): void {
+    this.#tickTimer = this.#ports.clock.after('agent.tick', tickEveryMs, () => {
+      this.#guard(() => this.#tick());
+      if (!this.#isDead) this.#scheduleTick();
+    });
+  }
+
+  #tick(): void {
+    const now = this.#ports.clock.now();
+    if (this.#isOverloaded || (this.#pipeline.dueAt() ?? Number.POSITIVE_INFINITY) <= now) this.commit();
+    const { commits, at } = this.#sinceCheckpoint;
+    const isDue = this.#ports.clock.monotonic() - at >= checkpointEveryMs[this.#config.buffer.commit];
+    if (isDue && (commits > 0 || this.#outbox.hasUnwritten || this.#intake.hasCounted)) {
+      this.checkpoint();
+      this.#room.expire(now, this.#lastCommit);
+    }
+    if (isDue) this.report();
+    if (!this.#uplink.isReady) this.#merger.merge(mergesPerTick);
+    this.#uplink.pump();
+  }
+
+  /** Tells the hub the account of every hour that changed since it last confirmed it. */
+  report(): void {
+    if (!this.#uplink.isReady) return;
+    const lines = this.#store.dirtyLedger(protocolLimits.ledgerRowsPerMessageMax);
+    if (lines.length === 0) return;
+    const queued = new Map<string, number>();
+    this.#outbox.eachQueued(({ lane, hours }) => {
+      for (let i = 0; i < hours.length; i += 2) {
+        const key = `${lane}:${hours[i]}`;
+        queued.set(key, (queued.get(key) ?? 0) + (hours[i + 1] ?? 0));
+      }
+    });
+    const rows = lines.map((line) => ({ ...line, queued: queued.get(`${line.lane}:${line.hour}`) ?? 0 }));
+    this.#uplink.report(this.#ports.clock.now(), rows, Object.entries(this.counters()));
+  }
+
+  #guardedClock(clock: Clock): Clock {
+    return {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      after: (name, delayMs, fire) => clock.after(name, delayMs, () => this.#guard(fire)),
+    };
+  }
+
+  #guardedWire(wire: Wire): Wire {
+    return {
+      open: (options, events) =>
+        wire.open(options, {
+          onOpen: () => this.#guard(() => events.onOpen()),
+          onMessage: (topic, payload) => this.#guard(() => events.onMessage(topic, payload)),
+          onAck: (reference) => this.#guard(() => events.onAck(reference)),
+          onClose: (reason) => this.#guard(() => events.onClose(reason)),
+        }),
+      publish: (topic, payload, isRetained, reference) => wire.publish(topic, payload, isRetained, reference),
+      close: () => wire.close(),
+    };
+  }
+
+  /** Runs what a timer, the wire or a source asked for; its failure is the end of this process. */
+  #guard(work: () => void): void {
+    if (this.#isDead) return;
+    try {
+      work();
+    } catch (error) {
+      this.kill();
+      this.#ports.onFatal(error);
+    }
+  }
+}

@@ -1,0 +1,374 @@
+/**
+ * Every operation of the agent on its database, as operations of the domain. Nothing here decides; callers wrap what belongs
+ * together in `transaction`, and what returned from it is on disk.
+ */
+import { FoglineError } from '@fogline/shared/errors';
+import type { Lane, PartKind, VoidReason, VoidStat } from '@fogline/shared/protocol/messages';
+import { laneCount, partKinds } from '@fogline/shared/protocol/messages';
+import type { Database } from '@fogline/shared/sqlite';
+import type { OperatorState } from '../pipeline/pipeline.ts';
+import { type RawBatch, type RawRow, type RawVoid, statementsOf } from './agent-sql.ts';
+import { type CommitRecord, decodeCommit } from './commit-record.ts';
+import type { RejectedSample } from './rejected-log.ts';
+
+export interface EpochRow {
+  readonly id: number;
+  readonly epoch: string;
+  readonly parent: string | null;
+  readonly parentLast: readonly number[];
+  readonly seriesBase: number;
+  readonly seriesCount: number;
+  readonly last: readonly number[];
+}
+
+/** Where the block of an outbox row lies. */
+export type BlockPlace = { readonly commit: number; readonly output: number } | { readonly pack: number };
+
+/** A contiguous range of one lane of one epoch. */
+export interface StoredRange {
+  readonly epochId: number;
+  readonly lane: Lane;
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface StoredRow extends StoredRange {
+  readonly id: number;
+  readonly kind: PartKind;
+  readonly place: BlockPlace;
+  readonly bytes: number;
+  readonly at: number;
+  readonly hours: readonly number[];
+  readonly batch: number | null;
+}
+
+export interface StoredBatch extends StoredRange {
+  readonly id: number;
+  readonly crc: number;
+}
+
+export interface StoredVoid extends StoredRange {
+  readonly id: number;
+  readonly reason: VoidReason;
+  readonly stats: readonly VoidStat[];
+  readonly statsOmitted: number;
+  readonly hours: readonly (readonly [number, number])[];
+}
+
+export interface LedgerEntry {
+  readonly lane: Lane;
+  readonly hour: number;
+  readonly produced: number;
+  readonly evicted: number;
+  /** Changes since the hub confirmed this line. */
+  readonly version: number;
+}
+
+export class AgentStore {
+  readonly db: Database;
+  readonly #sql: ReturnType<typeof statementsOf>;
+
+  constructor(db: Database) {
+    this.db = db;
+    this.#sql = statementsOf(db);
+  }
+
+  transaction<T>(work: () => T): T {
+    return this.db.transaction(work);
+  }
+
+  // The log.
+
+  appendCommit(id: number, body: Uint8Array): void {
+    this.#sql.appendCommit.run(id, body);
+  }
+
+  readCommit(id: number): CommitRecord {
+    const row = this.#sql.readCommit.get(id);
+    if (row === undefined) throw new FoglineError('storage_corrupt', `commit ${id} is missing`);
+    return decodeCommit(row.body, id);
+  }
+
+  lastCommitId(): number {
+    return this.#sql.lastCommit.get()?.id ?? 0;
+  }
+
+  /** Commits after `id` in order, one in memory at a time. */
+  *commitsAfter(id: number): Generator<{ id: number; record: CommitRecord; bytes: number }> {
+    for (let next = this.#sql.nextCommit.get(id); next !== undefined; next = this.#sql.nextCommit.get(next.id)) {
+      yield { id: next.id, record: decodeCommit(next.body, next.id), bytes: next.body.byteLength };
+    }
+  }
+
+  /** Commits from the newest back, one in memory at a time. */
+  *commitsBackwards(): Generator<{ id: number; record: CommitRecord }> {
+    for (let next = this.#sql.previousCommit.get(Number.MAX_SAFE_INTEGER); next !== undefined; next = this.#sql.previousCommit.get(next.id)) {
+      yield { id: next.id, record: decodeCommit(next.body, next.id) };
+    }
+  }
+
+  readPack(id: number): Uint8Array {
+    const row = this.#sql.readPack.get(id);
+    if (row === undefined) throw new FoglineError('storage_corrupt', `pack ${id} is missing`);
+    return row.body;
+  }
+
+  insertPack(body: Uint8Array): number {
+    return this.#sql.insertPack.run(body).lastInsertRowid;
+  }
+
+  // Epochs and series.
+
+  epochs(): EpochRow[] {
+    return this.#sql.epochs.all().map((row) => ({
+      id: row.id,
+      epoch: row.epoch,
+      parent: row.parent,
+      parentLast: JSON.parse(row.parent_last) as number[],
+      seriesBase: row.series_base,
+      seriesCount: row.series_count,
+      last: JSON.parse(row.last) as number[],
+    }));
+  }
+
+  insertEpoch(epoch: string, parent: EpochRow | undefined, seriesCount: number): EpochRow {
+    const parentLast = parent?.last ?? [];
+    const last = new Array<number>(laneCount).fill(0);
+    const { lastInsertRowid: id } = this.#sql.insertEpoch.run(
+      epoch,
+      parent?.epoch ?? null,
+      JSON.stringify(parentLast),
+      seriesCount,
+      seriesCount,
+      JSON.stringify(last),
+    );
+    return { id, epoch, parent: parent?.epoch ?? null, parentLast, seriesBase: seriesCount, seriesCount, last };
+  }
+
+  updateEpoch(id: number, seriesCount: number, last: readonly number[]): void {
+    this.#sql.updateEpoch.run(seriesCount, JSON.stringify(last), id);
+  }
+
+  insertSeries(id: number, packed: Uint8Array): void {
+    this.#sql.insertSeries.run(id, packed);
+  }
+
+  *series(): Generator<Uint8Array> {
+    for (const row of this.#sql.series.iterate()) yield row.definition;
+  }
+
+  // Outbox rows and batches.
+
+  insertRow(row: Omit<StoredRow, 'id'>, id: number | null = null): number {
+    const [commit, output, pack] = 'pack' in row.place ? [null, null, row.place.pack] : [row.place.commit, row.place.output, null];
+    const kind = partKinds.indexOf(row.kind);
+    const hours = JSON.stringify(row.hours);
+    return this.#sql.insertRow.run(id, row.epochId, row.lane, row.first, row.last, kind, commit, output, pack, row.bytes, row.at, hours, row.batch).lastInsertRowid;
+  }
+
+  deleteRow(id: number): void {
+    this.#sql.deleteRow.run(id);
+  }
+
+  setBatchOfRow(rowId: number, batchId: number): void {
+    this.#sql.setBatchOfRow.run(batchId, rowId);
+  }
+
+  /** Unsealed rows of a lane after row `afterId`, in order. */
+  unsealedRows(lane: Lane, afterId: number, limit: number): StoredRow[] {
+    return this.#sql.unsealedRows.all(lane, afterId, limit).map(rowOf);
+  }
+
+  rowsOfBatch(batchId: number): StoredRow[] {
+    return this.#sql.rowsOfBatch.all(batchId).map(rowOf);
+  }
+
+  *rowsInRange(range: StoredRange): Generator<StoredRow> {
+    for (const row of this.#sql.rowsInRange.iterate(range.epochId, range.lane, range.last, range.first)) yield rowOf(row);
+  }
+
+  /** Hours of every row whose delivery is not known. */
+  *queuedRows(): Generator<{ lane: Lane; first: number; last: number; hours: readonly number[] }> {
+    for (const row of this.#sql.queuedRows.iterate()) yield { ...row, hours: JSON.parse(row.hours) as number[] };
+  }
+
+  insertBatch(range: StoredRange, crc: number, isAcked: boolean): number {
+    return this.#sql.insertBatch.run(range.epochId, range.lane, range.first, range.last, crc, isAcked ? 1 : 0).lastInsertRowid;
+  }
+
+  deleteBatch(id: number): void {
+    this.#sql.deleteBatch.run(id);
+  }
+
+  setBatchAcked(id: number, isAcked: boolean): void {
+    this.#sql.setBatchAcked.run(isAcked ? 1 : 0, id);
+  }
+
+  /** Marks every batch that lies within the range. Returns how many changed. */
+  markBatchesInRange(range: StoredRange, isAcked: boolean): number {
+    const acked = isAcked ? 1 : 0;
+    return this.#sql.markBatches.run(acked, range.epochId, range.lane, range.first, range.last, acked).changes;
+  }
+
+  unackedBatches(lane: Lane, afterId: number, limit: number): StoredBatch[] {
+    return this.#sql.unackedBatches.all(lane, afterId, limit).map(batchOf);
+  }
+
+  /** The oldest acked batches. */
+  ackedBatches(limit: number): StoredBatch[] {
+    return this.#sql.ackedBatches.all(limit).map(batchOf);
+  }
+
+  // Room.
+
+  /** Deletes what nothing refers to any more: packs, and commits before `commitEnd`, the oldest first. Returns how many commits went. */
+  deleteUnreferencedCommits(commitEnd: number, limit: number): number {
+    return this.#sql.deleteCommits.run(commitEnd, limit).changes;
+  }
+
+  deleteUnreferencedPacks(): void {
+    this.#sql.deletePacks.run();
+  }
+
+  oldestCommit(): { id: number; now: number } | undefined {
+    const row = this.#sql.nextCommit.get(0);
+    return row === undefined ? undefined : { id: row.id, now: decodeCommit(row.body, row.id).now };
+  }
+
+  // Voids.
+
+  insertVoid(value: Omit<StoredVoid, 'id'>): number {
+    const { epochId, lane, first, last, reason, stats, statsOmitted, hours } = value;
+    return this.#sql.insertVoid.run(epochId, lane, first, last, reason, JSON.stringify(stats), statsOmitted, JSON.stringify(hours)).lastInsertRowid;
+  }
+
+  /** The unsent void of this reason that ends right before `first`, to grow it instead of adding another. */
+  openVoidBefore(epochId: number, lane: Lane, first: number, reason: VoidReason): StoredVoid | undefined {
+    const row = this.#sql.openVoid.get(epochId, lane, first - 1, reason);
+    return row === undefined ? undefined : voidOf(row);
+  }
+
+  deleteVoid(id: number): void {
+    this.#sql.deleteVoid.run(id);
+  }
+
+  markVoidSent(id: number): void {
+    this.#sql.markVoidSent.run(id);
+  }
+
+  setVoidAcked(id: number, isAcked: boolean): void {
+    this.#sql.setVoidAcked.run(isAcked ? 1 : 0, id);
+  }
+
+  unackedVoids(afterId: number, limit: number): StoredVoid[] {
+    return this.#sql.unackedVoids.all(afterId, limit).map(voidOf);
+  }
+
+  voidsInRange(range: StoredRange): StoredVoid[] {
+    return this.#sql.voidsInRange.all(range.epochId, range.lane, range.last, range.first).map(voidOf);
+  }
+
+  // Ledger, counters, state.
+
+  addToLedger(lane: Lane, hour: number, produced: number, evicted: number): void {
+    this.#sql.addToLedger.run(lane, hour, produced, evicted);
+  }
+
+  /** The account of this hour has to be reported again. */
+  touchLedger(lane: Lane, hour: number): void {
+    this.#sql.touchLedger.run(lane, hour);
+  }
+
+  /** The hub has the account of this hour as it stood at change `version`. */
+  markReported(lane: Lane, hour: number, version: number): void {
+    this.#sql.markReported.run(lane, hour, version);
+  }
+
+  markWholeLedgerDirty(): void {
+    this.#sql.markWholeLedger.run();
+  }
+
+  /** Hours that changed since the hub last confirmed them. */
+  dirtyLedger(limit: number): LedgerEntry[] {
+    return this.#sql.dirtyLedger.all(limit);
+  }
+
+  wholeLedger(): LedgerEntry[] {
+    return this.#sql.wholeLedger.all();
+  }
+
+  addToCounter(name: string, count: number): void {
+    this.#sql.addToCounter.run(name, count);
+  }
+
+  counters(): { name: string; value: number }[] {
+    return this.#sql.counters.all();
+  }
+
+  insertRejected({ at, source, reason, topic, payload }: RejectedSample): void {
+    this.#sql.insertRejected.run(at, source, reason, topic, payload);
+  }
+
+  /** Keeps the newest. */
+  trimRejected(keep: number): void {
+    this.#sql.trimRejected.run(keep);
+  }
+
+  /** Oldest first. */
+  rejectedSamples(): RejectedSample[] {
+    return this.#sql.rejected.all();
+  }
+
+  saveState(key: string, value: Uint8Array | string): void {
+    this.#sql.saveState.run(key, value);
+  }
+
+  loadText(key: string): string | undefined {
+    const value = this.#sql.loadState.get(key)?.value;
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  saveOperators(states: readonly OperatorState[]): void {
+    this.#sql.dropOperators.run();
+    for (const { key, state } of states) this.saveState(`operator:${key}`, state);
+  }
+
+  loadOperators(): OperatorState[] {
+    return this.#sql.operators.all().map(({ key, value }) => ({ key: key.slice('operator:'.length), state: value }));
+  }
+}
+
+function rowOf(raw: RawRow): StoredRow {
+  const place: BlockPlace = raw.pack_id === null ? { commit: raw.commit_id ?? 0, output: raw.output ?? 0 } : { pack: raw.pack_id };
+  return {
+    id: raw.id,
+    epochId: raw.epoch,
+    lane: raw.lane,
+    first: raw.first,
+    last: raw.last,
+    kind: partKinds[raw.kind] ?? 'readings',
+    place,
+    bytes: raw.bytes,
+    at: raw.at,
+    hours: JSON.parse(raw.hours) as number[],
+    batch: raw.batch,
+  };
+}
+
+function batchOf(raw: RawBatch): StoredBatch {
+  return { id: raw.id, epochId: raw.epoch, lane: raw.lane, first: raw.first, last: raw.last, crc: raw.crc };
+}
+
+function voidOf(raw: RawVoid): StoredVoid {
+  return {
+    id: raw.id,
+    epochId: raw.epoch,
+    lane: raw.lane,
+    first: raw.first,
+    last: raw.last,
+    reason: raw.reason,
+    stats: JSON.parse(raw.stats) as VoidStat[],
+    statsOmitted: raw.stats_omitted,
+    hours: JSON.parse(raw.hours) as [number, number][],
+  };
+}

@@ -1,0 +1,59 @@
+/**
+ * When to commit. `prompt`: a waiting token commits within milliseconds, and groups grow with load: the next commit waits four
+ * times as long as the last one took, at most 50 ms. `flash`: the same while a token bucket of bytes lasts, else once a second,
+ * never slower. The bucket is filled with the bytes a day that the medium is meant to bear.
+ */
+import type { Clock } from '@fogline/shared/clock';
+import type { BufferConfig } from '../core-config.ts';
+
+const promptDelayMinMs = 2;
+const promptDelayMaxMs = 50;
+const costFactor = 4;
+const withoutCreditMs = 1000;
+const pageBytes = 4096;
+const msPerDay = 86_400_000;
+/** Share of a day's bytes that may be saved up for a burst. */
+const burstShare = 1 / 48;
+
+export class CommitPacer {
+  readonly #clock: Clock;
+  readonly #config: BufferConfig;
+  #credit: number;
+  #filledAt: number;
+  #lastCommitAt = Number.NEGATIVE_INFINITY;
+  #lastTookMs = 0;
+
+  constructor(config: BufferConfig, clock: Clock) {
+    this.#config = config;
+    this.#clock = clock;
+    this.#credit = this.#burst;
+    this.#filledAt = clock.monotonic();
+  }
+
+  /** How long whatever waits from now on may wait for its commit. */
+  delayMs(): number {
+    const promptMs = Math.min(promptDelayMaxMs, Math.max(promptDelayMinMs, this.#lastTookMs * costFactor));
+    if (this.#config.commit === 'prompt') return promptMs;
+    this.#fill();
+    if (this.#credit > 0) return promptMs;
+    return Math.max(promptMs, withoutCreditMs - (this.#clock.monotonic() - this.#lastCommitAt));
+  }
+
+  /** A commit of this body was written: pages of the log now, and the body once more when the WAL is checkpointed. */
+  spent(bodyBytes: number, tookMs: number): void {
+    this.#fill();
+    this.#credit -= (1 + Math.ceil(bodyBytes / pageBytes)) * pageBytes + bodyBytes;
+    this.#lastCommitAt = this.#clock.monotonic();
+    this.#lastTookMs = tookMs;
+  }
+
+  get #burst(): number {
+    return this.#config.flashBytesPerDay * burstShare;
+  }
+
+  #fill(): void {
+    const now = this.#clock.monotonic();
+    this.#credit = Math.min(this.#burst, this.#credit + ((now - this.#filledAt) * this.#config.flashBytesPerDay) / msPerDay);
+    this.#filledAt = now;
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * From a database to a running core: the last checkpoint plus a replay of the commits after it. Operators get the inputs again
+ * under the configuration they were committed under, their outputs are thrown away, for the outbox rows are in the log. Its cost is
+ * bounded by the checkpoint's thresholds, not by the backlog.
+ *
+ * Every start opens a new epoch whose parent is the last one. A changed configuration ends what the changed operators held open.
+ */
+import { decodeReadings } from '@fogline/shared/codec/readings';
+import { laneCount } from '@fogline/shared/protocol/messages';
+import type { Random } from '@fogline/shared/random';
+import type { PipelineConfig } from '../core-config.ts';
+import type { Outbox } from '../outbox/outbox.ts';
+import { Pipeline, type StreamItems } from '../pipeline/pipeline.ts';
+import type { AgentStore, EpochRow } from './agent-store.ts';
+import { rememberRepeats } from './intake.ts';
+import type { RepeatFilter } from './repeat-filter.ts';
+import type { DurableSeries } from './series-registry.ts';
+
+export interface Recovered {
+  readonly pipeline: Pipeline;
+  readonly epoch: EpochRow;
+  readonly lastCommit: number;
+  /** What ended because its configuration changed; to be committed together with the new configuration. */
+  readonly drained: readonly StreamItems[];
+  readonly isConfigChanged: boolean;
+}
+
+export function recover(
+  store: AgentStore,
+  outbox: Outbox,
+  series: DurableSeries,
+  configs: readonly PipelineConfig[],
+  random: Random,
+): Recovered {
+  for (const packed of store.series()) series.load(packed);
+  const previous = [...outbox.epochs.values()].at(-1);
+  const savedConfigs = store.loadText('pipelines');
+  const activeConfigs = savedConfigs === undefined ? configs : (JSON.parse(savedConfigs) as PipelineConfig[]);
+  const active = new Pipeline(activeConfigs, series);
+  active.restore(store.loadOperators());
+  const checkpoint = Number(store.loadText('checkpoint') ?? 0);
+  const last = [...(previous?.last ?? new Array<number>(laneCount).fill(0))];
+  let lastCommit = checkpoint;
+  for (const { id, record } of store.commitsAfter(checkpoint)) {
+    for (const input of record.inputs) active.process(input.source, decodeReadings(input.bytes), record.now);
+    active.tick(record.now);
+    outbox.addCommit(id, record);
+    for (const output of record.outputs) last[output.lane] = Math.max(last[output.lane] ?? 0, output.last);
+    lastCommit = id;
+  }
+  const epoch = store.transaction(() => {
+    outbox.flush();
+    if (previous !== undefined) store.updateEpoch(previous.id, series.count, last);
+    store.saveState('pipelines', JSON.stringify(activeConfigs));
+    store.saveOperators(active.save());
+    store.saveState('checkpoint', String(lastCommit));
+    const parent = previous === undefined ? undefined : { ...previous, last };
+    return store.insertEpoch(Buffer.from(random.bytes(8)).toString('hex'), parent, series.count);
+  });
+  outbox.clearTail();
+  outbox.reloadEpochs();
+  const pipeline = new Pipeline(configs, series);
+  const kept = pipeline.keys();
+  const drained = active.drain(kept);
+  pipeline.restore(active.save().filter(({ key }) => kept.has(key)));
+  const isConfigChanged = JSON.stringify(activeConfigs) !== JSON.stringify(configs);
+  return { pipeline, epoch, lastCommit, drained, isConfigChanged };
+}
+
+/** Fills the repeat filter from the log's tail. */
+export function recallRepeats(store: AgentStore, filter: RepeatFilter): void {
+  const ids: number[] = [];
+  let readings = 0;
+  for (const { id, record } of store.commitsBackwards()) {
+    if (readings >= filter.depth) break;
+    for (const input of record.inputs) if (input.hasSourceTime) readings += decodeReadings(input.bytes).count;
+    ids.push(id);
+  }
+  for (const id of ids.reverse()) {
+    for (const input of store.readCommit(id).inputs) if (input.hasSourceTime) rememberRepeats(filter, decodeReadings(input.bytes));
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * Remembers recent readings by hash, so that what a sensor sends again over an at-least-once hop counts once (decision 0001).
+ * Two generations of a fixed number of hashes: at least the last `generationSize` readings are remembered, memory never
+ * grows. A hash has 53 bits; with both generations full the chance of a wrong hit is below 3·10⁻¹¹ per reading.
+ */
+const defaultGenerationSize = 131_072;
+
+export class RepeatFilter {
+  readonly #generationSize: number;
+  #current: HashTable;
+  #previous: HashTable;
+
+  constructor(generationSize = defaultGenerationSize) {
+    this.#generationSize = generationSize;
+    this.#current = new HashTable(generationSize);
+    this.#previous = new HashTable(generationSize);
+  }
+
+  /** How many readings back a repeat is recognised at least. */
+  get depth(): number {
+    return this.#generationSize;
+  }
+
+  /** True when this exact reading is remembered; remembers it otherwise. */
+  isRepeat(series: number, time: number, value: number, flags: number): boolean {
+    const hash = hashOf(series, time, value, flags);
+    if (this.#current.has(hash) || this.#previous.has(hash)) return true;
+    if (this.#current.size === this.#generationSize) {
+      const recycled = this.#previous;
+      recycled.clear();
+      this.#previous = this.#current;
+      this.#current = recycled;
+    }
+    this.#current.add(hash);
+    return false;
+  }
+}
+
+/** Open addressing over float64 keys; 0 marks an empty slot, so no hash is 0. */
+class HashTable {
+  readonly #slots: Float64Array;
+  readonly #mask: number;
+  size = 0;
+
+  constructor(capacity: number) {
+    let slots = 16;
+    while (slots < capacity * 2) slots *= 2;
+    this.#slots = new Float64Array(slots);
+    this.#mask = slots - 1;
+  }
+
+  has(hash: number): boolean {
+    return this.#slots[this.#find(hash)] === hash;
+  }
+
+  add(hash: number): void {
+    this.#slots[this.#find(hash)] = hash;
+    this.size++;
+  }
+
+  clear(): void {
+    this.#slots.fill(0);
+    this.size = 0;
+  }
+
+  #find(hash: number): number {
+    let at = (hash >>> 0) & this.#mask;
+    while (this.#slots[at] !== 0 && this.#slots[at] !== hash) at = (at + 1) & this.#mask;
+    return at;
+  }
+}
+
+const words = new Uint32Array(4);
+const doubles = new Float64Array(words.buffer);
+
+function hashOf(series: number, time: number, value: number, flags: number): number {
+  doubles[0] = time;
+  doubles[1] = value;
+  let low = mix(series ^ 0x9e3779b9);
+  let high = mix(series + 0x7f4a7c15);
+  for (let i = 0; i < 4; i++) {
+    const word = words[i] ?? 0;
+    low = mix(low ^ word);
+    high = mix(Math.imul(high, 0x85ebca6b) + (word ^ low));
+  }
+  low = mix(low ^ flags);
+  const hash = (high & 0x1f_ffff) * 0x1_0000_0000 + low;
+  return hash === 0 ? 1 : hash;
+}
+
+/** Finaliser of MurmurHash3 (Austin Appleby, public domain). */
+function mix(x: number): number {
+  let h = x >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}

@@ -1,0 +1,126 @@
+/**
+ * Commands that read an agent's database beside the running agent, or without one: `status`, `query`, `outbox`,
+ * `quarantine`. They open it read-only.
+ */
+import { defineCommand } from '@fogline/shared/cli';
+import { FoglineError } from '@fogline/shared/errors';
+import { laneCount, lanes } from '@fogline/shared/protocol/messages';
+import { type Database, openDatabase } from '@fogline/shared/sqlite';
+import { formatSize, parseDurationMs } from '@fogline/shared/units';
+import { systemClock } from '@fogline/shared/clock';
+import { databaseFile } from '../agent.ts';
+import { loadAgentConfig } from '../config.ts';
+import { AgentStore } from '../journal/agent-store.ts';
+import { agentDatabase } from '../journal/schema.ts';
+import { DurableSeries } from '../journal/series-registry.ts';
+import { Outbox } from '../outbox/outbox.ts';
+import { readHistory } from './history.ts';
+import { configOption } from './run-cli.ts';
+
+const options = { config: configOption } as const;
+
+function withStore<T>(file: string, env: Readonly<Record<string, string | undefined>>, read: (store: AgentStore, agent: string, db: Database) => T): T {
+  const { value: config } = loadAgentConfig({ file }, env);
+  const db = openDatabase(databaseFile(config.buffer.path), { ...agentDatabase, readOnly: true });
+  try {
+    return read(new AgentStore(db), config.agent, db);
+  } finally {
+    db.close();
+  }
+}
+
+/** The outbox as the log has it: the tables of the last checkpoint plus the commits after it. */
+function outboxOf(store: AgentStore, agent: string): Outbox {
+  const outbox = new Outbox(store, agent);
+  for (const { id, record } of store.commitsAfter(Number(store.loadText('checkpoint') ?? 0))) outbox.addCommit(id, record);
+  return outbox;
+}
+
+const status = defineCommand({
+  name: 'status',
+  summary: 'Shows what the agent holds: epochs, queue per lane, size, counters.',
+  options,
+  run({ options: { config }, io }) {
+    withStore(config, io.env, (store, agent, db) => {
+      const outbox = outboxOf(store, agent);
+      const queued = outbox.queued();
+      const epoch = [...outbox.epochs.values()].at(-1);
+      io.out(`agent     ${agent}`);
+      io.out(`epoch     ${epoch?.epoch ?? 'none'} (${outbox.epochs.size} in all)`);
+      io.out(`database  ${formatSize(db.usedBytes())} in use, ${store.lastCommitId()} commits`);
+      lanes.forEach((lane, index) => io.out(`queue     ${lane.padEnd(7)} ${queued[index] ?? 0} items`));
+      for (const { name, value } of store.counters()) io.out(`counted   ${name} ${value}`);
+    });
+  },
+});
+
+const outbox = defineCommand({
+  name: 'outbox',
+  summary: 'Lists per lane and event hour what was produced, is queued, was evicted; and every void.',
+  options,
+  run({ options: { config }, io }) {
+    withStore(config, io.env, (store, agent) => {
+      const queued = new Map<string, number>();
+      outboxOf(store, agent).eachQueued(({ lane, hours }) => {
+        for (let i = 0; i < hours.length; i += 2) queued.set(`${lane}:${hours[i]}`, (queued.get(`${lane}:${hours[i]}`) ?? 0) + (hours[i + 1] ?? 0));
+      });
+      io.out(['lane', 'hour', 'produced', 'queued', 'evicted'].join('\t'));
+      for (const { lane, hour, produced, evicted } of store.wholeLedger()) {
+        io.out([lanes[lane], hourText(hour), produced, queued.get(`${lane}:${hour}`) ?? 0, evicted].join('\t'));
+      }
+      for (let lane = 0; lane < laneCount; lane++) {
+        const epochs = store.epochs();
+        for (const { epochId, first, last, reason } of epochs.flatMap(({ id }) => store.voidsInRange({ epochId: id, lane: lane as 0, first: 1, last: Number.MAX_SAFE_INTEGER }))) {
+          io.out(['void', lanes[lane], epochs.find(({ id }) => id === epochId)?.epoch, `${first}..${last}`, reason].join('\t'));
+        }
+      }
+    });
+  },
+});
+
+const query = defineCommand({
+  name: 'query',
+  summary: 'Prints readings of the local history as NDJSON, oldest first.',
+  options: {
+    ...options,
+    device: { type: 'text', help: 'only this device', placeholder: 'NAME' },
+    metric: { type: 'text', help: 'only this metric', placeholder: 'NAME' },
+    since: { type: 'text', help: 'how far back, by event time', placeholder: 'DURATION', default: '1h' },
+    limit: { type: 'integer', help: 'most readings printed', default: 10_000 },
+  },
+  run({ options: { config, device, metric, since, limit }, io }) {
+    const back = parseDurationMs(since);
+    if ('problem' in back) throw new FoglineError('usage', `--since: ${back.problem}`);
+    withStore(config, io.env, (store) => {
+      const series = new DurableSeries();
+      for (const packed of store.series()) series.load(packed);
+      const from = systemClock.now() - back.value;
+      let printed = 0;
+      for (const reading of readHistory(store, series, { from, device, metric })) {
+        if (printed++ >= limit) {
+          io.err(`stopped after ${limit} readings; ask for less with --since, --device or --metric, or raise --limit`);
+          break;
+        }
+        io.out(JSON.stringify(reading));
+      }
+    });
+  },
+});
+
+const quarantine = defineCommand({
+  name: 'quarantine',
+  summary: 'Shows what arrived and became no reading: counts by reason, and the last payloads of each.',
+  options,
+  run({ options: { config }, io }) {
+    withStore(config, io.env, (store) => {
+      for (const { name, value } of store.counters()) if (name.startsWith('rejected.')) io.out(`${name.slice('rejected.'.length)}\t${value}`);
+      for (const sample of store.rejectedSamples()) io.out(JSON.stringify(sample));
+    });
+  },
+});
+
+function hourText(hour: number): string {
+  return hour < 0 ? 'unknown' : new Date(hour * 3_600_000).toISOString().slice(0, 13);
+}
+
+export const historyCommands = [status, query, outbox, quarantine];

@@ -1,0 +1,265 @@
+/**
+ * The outbox: which items exist, which are sealed into batches, which the hub is known to hold.
+ *
+ * Guarantees: a batch is durable before its first byte leaves, and every retry sends the same bytes; an ack only marks, rows
+ * stay while there is room; what a hub turns out not to hold is unmarked and goes again (`reconcile`); what it lacks and
+ * this agent no longer has is declared. After a crash all of it is as the last commit left it.
+ *
+ * Fresh rows are the tail (tail.ts), sealed inside commits. Older rows are in tables and sealed by `sealBacklog`.
+ */
+import { FoglineError } from '@fogline/shared/errors';
+import { type BatchPart, type Lane, laneCount } from '@fogline/shared/protocol/messages';
+import type { SeqRanges } from '@fogline/shared/seq-ranges';
+import type { AgentStore, EpochRow, StoredBatch, StoredRow } from '../journal/agent-store.ts';
+import { blockOf, type CommitRecord, type CommitSeal } from '../journal/commit-record.ts';
+import { Account } from './account.ts';
+import { assembleBatch, type BatchBytes, batchBytesMax, batchPartsMax, BlockReader } from './envelope.ts';
+import { type SealedBatch, Tail, type TailRow } from './tail.ts';
+
+/** Acks marked in memory before they are written; losing them only costs a question to the hub. */
+const pendingAcksMax = 512;
+
+export interface PlannedSeal extends BatchBytes {
+  readonly seal: CommitSeal;
+  /** Event hours of each of its rows. */
+  readonly hours: readonly (readonly number[])[];
+}
+
+export class Outbox {
+  readonly store: AgentStore;
+  readonly tail = new Tail();
+  readonly account = new Account();
+  readonly #agent: string;
+  readonly #blocks: BlockReader;
+  #epochs = new Map<number, EpochRow>();
+  #ackedIds: number[] = [];
+
+  constructor(store: AgentStore, agent: string) {
+    this.store = store;
+    this.#agent = agent;
+    this.#blocks = new BlockReader(store);
+    this.reloadEpochs();
+  }
+
+  reloadEpochs(): void {
+    this.#epochs = new Map(this.store.epochs().map((row) => [row.id, row]));
+  }
+
+  get epochs(): ReadonlyMap<number, EpochRow> {
+    return this.#epochs;
+  }
+
+  epochOf(id: number): string {
+    const row = this.#epochs.get(id);
+    if (row === undefined) throw new FoglineError('storage_corrupt', `epoch ${id} is used but not recorded`);
+    return row.epoch;
+  }
+
+  /** Takes note of a durable commit, new or replayed. */
+  addCommit(commit: number, record: CommitRecord): SealedBatch[] {
+    this.account.add(record);
+    return this.tail.add(commit, record);
+  }
+
+  /**
+   * Plans the batches that a commit about to be written seals: the unsealed tail of a lane and the commit's own outputs of it, at
+   * most `batchesMax` batches.
+   */
+  planSeals(record: Omit<CommitRecord, 'seals'>, lane: Lane, batchesMax: number): PlannedSeal[] {
+    const planned: PlannedSeal[] = [];
+    const epoch = this.epochOf(record.epochId);
+    let parts: BatchPart[] = [];
+    let hours: (readonly number[])[] = [];
+    let bytes = 0;
+    let first = 0;
+    let last = 0;
+    const cut = (): void => {
+      if (parts.length === 0 || planned.length >= batchesMax) return;
+      const assembled = assembleBatch(this.#agent, { epoch, lane, first, last }, parts);
+      planned.push({ ...assembled, seal: { lane, first, last, crc: assembled.crc }, hours });
+      parts = [];
+      hours = [];
+      bytes = 0;
+    };
+    const offer = (row: { kind: BatchPart['kind']; first: number; last: number; hours: readonly number[] }, read: () => Uint8Array): void => {
+      if (planned.length >= batchesMax) return;
+      const block = read();
+      if (bytes + block.byteLength > batchBytesMax || parts.length >= batchPartsMax) cut();
+      if (planned.length >= batchesMax) return;
+      if (parts.length === 0) first = row.first;
+      last = row.last;
+      bytes += block.byteLength;
+      parts.push({ kind: row.kind, bytes: block });
+      hours.push(row.hours);
+    };
+    for (const row of this.tail.unsealed(lane)) offer(row, () => this.#blocks.read({ commit: row.commit, output: row.output }));
+    for (const output of record.outputs) if (output.lane === lane) offer(output, () => blockOf({ ...record, seals: [] }, output));
+    cut();
+    return planned;
+  }
+
+  /** The bytes of a sealed batch of the tables. Throws `storage_corrupt` when they are no longer those that were sealed. */
+  payloadOf(batch: StoredBatch): { payload: Uint8Array; hours: readonly number[][] } {
+    const rows = this.store.rowsOfBatch(batch.id);
+    const { payload, crc } = this.#assemble(batch, rows);
+    if (crc !== batch.crc) {
+      throw new FoglineError('storage_corrupt', `batch ${batch.id} is not the bytes that were sealed`, { details: { batch: batch.id } });
+    }
+    return { payload, hours: rows.map((row) => [...row.hours]) };
+  }
+
+  /** Seals the oldest unsealed rows of a lane in the tables into at most one batch. Durable when it returns. */
+  sealBacklog(lane: Lane): StoredBatch | undefined {
+    const rows = contiguous(this.store.unsealedRows(lane, 0, batchPartsMax));
+    const first = rows[0];
+    const last = rows.at(-1);
+    if (first === undefined || last === undefined) return undefined;
+    const range = { epochId: first.epochId, lane, first: first.first, last: last.last };
+    const { crc } = this.#assemble(range, rows);
+    const id = this.store.transaction(() => {
+      const batch = this.store.insertBatch(range, crc, false);
+      for (const row of rows) this.store.setBatchOfRow(row.id, batch);
+      return batch;
+    });
+    return { ...range, id, crc };
+  }
+
+  /** The hub holds this batch. Written with the next checkpoint. */
+  ack(batch: SealedBatch, hours: readonly (readonly number[])[]): void {
+    batch.isAcked = true;
+    for (const rowHours of hours) this.account.touch(batch.lane, rowHours);
+    if (batch.id === undefined) return;
+    this.#ackedIds.push(batch.id);
+    if (this.#ackedIds.length >= pendingAcksMax) this.store.transaction(() => this.#flushAcks());
+  }
+
+  /** Acked, though the table does not say so yet. */
+  isAckPending(batchId: number): boolean {
+    return this.#ackedIds.includes(batchId);
+  }
+
+  /** Something in memory waits for a checkpoint. */
+  get hasUnwritten(): boolean {
+    return this.tail.rows.length > 0 || this.#ackedIds.length > 0;
+  }
+
+  /** Inside a transaction: moves the tail into tables. `clearTail` follows once it is durable. */
+  flush(): void {
+    for (const row of this.tail.rows) this.#flushRow(row);
+    this.#flushAcks();
+    this.account.flush(this.store);
+  }
+
+  clearTail(): void {
+    this.tail.clear();
+    this.account.clear();
+  }
+
+  /**
+   * Brings one lane of one epoch in line with what the hub says it holds, inside a transaction and on a flushed outbox.
+   * Returns how many batches have to go again.
+   */
+  reconcile(epoch: EpochRow, lane: Lane, held: SeqRanges): { rewound: number; gone: number } {
+    const last = epoch.last[lane] ?? 0;
+    const range = (first: number, until: number) => ({ epochId: epoch.id, lane, first, last: until });
+    const heldFlat = held.watermark > 0 ? [1, held.watermark, ...held.beyond] : held.beyond;
+    for (let i = 0; i < heldFlat.length; i += 2) this.#markHeld(range(heldFlat[i] ?? 0, heldFlat[i + 1] ?? 0), held);
+    let rewound = 0;
+    let gone = 0;
+    const gaps = last === 0 ? [] : held.missing(1, last);
+    for (let i = 0; i < gaps.length; i += 2) {
+      const gap = range(gaps[i] ?? 0, gaps[i + 1] ?? 0);
+      rewound += this.store.markBatchesInRange(gap, false);
+      gone += this.#declareGone(gap);
+    }
+    return { rewound, gone };
+  }
+
+  /** Items per lane whose delivery is not known. */
+  queued(): number[] {
+    const queued = new Array<number>(laneCount).fill(0);
+    this.eachQueued((row) => {
+      queued[row.lane] = (queued[row.lane] ?? 0) + row.last - row.first + 1;
+    });
+    return queued;
+  }
+
+  eachQueued(visit: (row: { lane: Lane; first: number; last: number; hours: readonly number[] }) => void): void {
+    for (const row of this.store.queuedRows()) visit(row);
+    for (const row of this.tail.rows) if (row.batch?.isAcked !== true) visit(row);
+  }
+
+  #assemble(range: { epochId: number; lane: Lane; first: number; last: number }, rows: readonly StoredRow[]): BatchBytes {
+    const parts = rows.map((row): BatchPart => ({ kind: row.kind, bytes: this.#blocks.read(row.place) }));
+    const { lane, first, last } = range;
+    return assembleBatch(this.#agent, { epoch: this.epochOf(range.epochId), lane, first, last }, parts);
+  }
+
+  #flushRow(row: TailRow): void {
+    const { batch } = row;
+    if (batch !== undefined && batch.id === undefined) batch.id = this.store.insertBatch(batch, batch.crc, batch.isAcked);
+    this.store.insertRow({
+      epochId: row.epochId,
+      lane: row.lane,
+      first: row.first,
+      last: row.last,
+      kind: row.kind,
+      place: { commit: row.commit, output: row.output },
+      bytes: row.bytes,
+      at: row.at,
+      hours: row.hours,
+      batch: batch?.id ?? null,
+    });
+  }
+
+  #flushAcks(): void {
+    for (const id of this.#ackedIds) this.store.setBatchAcked(id, true);
+    this.#ackedIds = [];
+  }
+
+  #markHeld(range: { epochId: number; lane: Lane; first: number; last: number }, held: SeqRanges): void {
+    this.store.markBatchesInRange(range, true);
+    // A database that went back in time has rows unsealed that its former self delivered.
+    const delivered = [...this.store.rowsInRange(range)].filter((row) => row.batch === null && held.has(row.first, row.last));
+    for (const row of delivered) {
+      this.store.setBatchOfRow(row.id, this.store.insertBatch(row, this.#assemble(row, [row]).crc, true));
+    }
+    for (const lost of this.store.voidsInRange(range)) if (held.has(lost.first, lost.last)) this.store.setVoidAcked(lost.id, true);
+  }
+
+  /** Voids cover what no row of the range holds; earlier voids go again. Returns the items newly declared. */
+  #declareGone(gap: { epochId: number; lane: Lane; first: number; last: number }): number {
+    const covered: { first: number; last: number }[] = [...this.store.rowsInRange(gap)].map(({ first, last }) => ({ first, last }));
+    for (const known of this.store.voidsInRange(gap)) {
+      covered.push(known);
+      this.store.setVoidAcked(known.id, false);
+    }
+    covered.sort((a, b) => a.first - b.first);
+    let next = gap.first;
+    let gone = 0;
+    const declare = (last: number): void => {
+      if (last < next) return;
+      this.store.insertVoid({ ...gap, first: next, last, reason: 'gone', stats: [], statsOmitted: last - next + 1, hours: [] });
+      gone += last - next + 1;
+    };
+    for (const { first, last } of covered) {
+      declare(Math.min(first - 1, gap.last));
+      next = Math.max(next, last + 1);
+    }
+    declare(gap.last);
+    return gone;
+  }
+}
+
+/** The longest head of rows that belong to one epoch without a gap, within the bounds of a batch. */
+function contiguous(rows: readonly StoredRow[]): StoredRow[] {
+  const head: StoredRow[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    const previous = head.at(-1);
+    if (previous !== undefined && (row.epochId !== previous.epochId || row.first !== previous.last + 1 || bytes + row.bytes > batchBytesMax)) break;
+    head.push(row);
+    bytes += row.bytes;
+  }
+  return head;
+}

@@ -1,0 +1,143 @@
+/**
+ * Keeps the database within its budget of bytes and age (P6). What goes first is what costs nothing: history that no row
+ * needs, then rows the hub has acked, oldest first. Then, lane by lane from the lowest, unacked rows: each is declared by a
+ * void in the same transaction (P4). A lane with policy `keep` is never touched; when only such lanes remain there is no
+ * room, and the caller withholds acks.
+ */
+import { type Lane, laneCount, lanes, type VoidReason } from '@fogline/shared/protocol/messages';
+import type { BufferConfig } from '../core-config.ts';
+import type { AgentStore, StoredRow } from '../journal/agent-store.ts';
+import { BlockReader } from './envelope.ts';
+import { LossSummary } from './losses.ts';
+
+/** Room is made below this share of the limit at once, so that it is not made row by row. */
+const makeRoomToShare = 0.95;
+const commitsPerStep = 256;
+const batchesPerStep = 64;
+const rowsPerStep = 256;
+/** Share of the limit that one step gives up at most, but always one row. */
+const stepShare = 0.01;
+/** A void that describes this many (series, hour) is not grown further. */
+const voidStatsToGrowMax = 200;
+
+export class Room {
+  readonly #store: AgentStore;
+  readonly #config: BufferConfig;
+  readonly #blocks: BlockReader;
+
+  constructor(store: AgentStore, config: BufferConfig) {
+    this.#store = store;
+    this.#config = config;
+    this.#blocks = new BlockReader(store);
+  }
+
+  isFull(neededBytes: number): boolean {
+    return this.#store.db.usedBytes() + neededBytes > this.#config.sizeBytesMax;
+  }
+
+  /** Makes room on a flushed outbox; commits at or after `commitEnd` stay. Returns false when nothing more may go. */
+  makeRoom(neededBytes: number, commitEnd: number): boolean {
+    const target = this.#config.sizeBytesMax * makeRoomToShare - neededBytes;
+    while (this.#store.db.usedBytes() > target) {
+      const isFreed = this.#store.transaction(
+        () => this.#dropHistory(commitEnd) || this.#dropAcked(Number.POSITIVE_INFINITY) || this.#evictLowest('evicted_size', Number.POSITIVE_INFINITY),
+      );
+      if (!isFreed) return !this.isFull(neededBytes);
+    }
+    return true;
+  }
+
+  /** Lets go what is older than the limit of age. */
+  expire(now: number, commitEnd: number): void {
+    const before = now - this.#config.ageMsMax;
+    const oldest = this.#store.oldestCommit();
+    if (oldest === undefined || oldest.now >= before) return;
+    while (this.#store.transaction(() => this.#dropAcked(before) || this.#evictLowest('evicted_age', before)));
+    this.#store.transaction(() => {
+      for (let next = this.#store.oldestCommit(); next !== undefined && next.now < before; next = this.#store.oldestCommit()) {
+        if (next.id >= commitEnd || this.#store.deleteUnreferencedCommits(Math.min(next.id + 1, commitEnd), 1) === 0) break;
+      }
+    });
+  }
+
+  #dropHistory(commitEnd: number): boolean {
+    return this.#store.deleteUnreferencedCommits(commitEnd, commitsPerStep) > 0;
+  }
+
+  /** Forgets the oldest acked batches whose rows were written before `before`. */
+  #dropAcked(before: number): boolean {
+    let isDropped = false;
+    for (const batch of this.#store.ackedBatches(batchesPerStep)) {
+      const rows = this.#store.rowsOfBatch(batch.id);
+      if (rows.some((row) => row.at >= before)) break;
+      for (const row of rows) this.#store.deleteRow(row.id);
+      this.#store.deleteBatch(batch.id);
+      isDropped = true;
+    }
+    if (isDropped) this.#store.deleteUnreferencedPacks();
+    return isDropped;
+  }
+
+  #evictLowest(reason: VoidReason, before: number): boolean {
+    for (let lane = laneCount - 1; lane >= 0; lane--) {
+      const name = lanes[lane];
+      if (name === undefined || this.#config.whenFull[name] === 'keep') continue;
+      if (this.#evictUnsealed(lane as Lane, reason, before) || this.#evictSealed(lane as Lane, reason, before)) {
+        this.#store.deleteUnreferencedPacks();
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Rows that never left: neighbours share one void. */
+  #evictUnsealed(lane: Lane, reason: VoidReason, before: number): boolean {
+    const rows: StoredRow[] = [];
+    let bytes = 0;
+    for (const row of this.#store.unsealedRows(lane, 0, rowsPerStep)) {
+      bytes += row.bytes;
+      if (row.at >= before || (rows.length > 0 && bytes > this.#config.sizeBytesMax * stepShare)) break;
+      rows.push(row);
+    }
+    for (let from = 0; from < rows.length; ) {
+      let to = from + 1;
+      while (to < rows.length && rows[to]?.epochId === rows[from]?.epochId && rows[to]?.first === (rows[to - 1]?.last ?? 0) + 1) to++;
+      this.#declare(rows.slice(from, to), reason, true);
+      from = to;
+    }
+    return rows.length > 0;
+  }
+
+  /** Batches that may have arrived: each has a void of its own, so that data can beat it as a whole. */
+  #evictSealed(lane: Lane, reason: VoidReason, before: number): boolean {
+    const [batch] = this.#store.unackedBatches(lane, 0, 1);
+    if (batch === undefined) return false;
+    const rows = this.#store.rowsOfBatch(batch.id);
+    if (rows.some((row) => row.at >= before)) return false;
+    this.#declare(rows, reason, false);
+    this.#store.deleteBatch(batch.id);
+    return true;
+  }
+
+  #declare(rows: readonly StoredRow[], reason: VoidReason, mayGrow: boolean): void {
+    const head = rows[0];
+    const last = rows.at(-1)?.last;
+    if (head === undefined || last === undefined) return;
+    const { epochId, lane } = head;
+    let { first } = head;
+    const summary = new LossSummary();
+    const grown = mayGrow ? this.#store.openVoidBefore(epochId, lane, first, reason) : undefined;
+    if (grown !== undefined && grown.stats.length <= voidStatsToGrowMax) {
+      summary.addReport(grown);
+      first = grown.first;
+      this.#store.deleteVoid(grown.id);
+    }
+    for (const row of rows) {
+      summary.addBlock(row.kind, this.#blocks.read(row.place));
+      for (let i = 0; i < row.hours.length; i += 2) this.#store.addToLedger(lane, row.hours[i] ?? -1, 0, row.hours[i + 1] ?? 0);
+      this.#store.deleteRow(row.id);
+    }
+    const id = this.#store.insertVoid({ epochId, lane, first, last, reason, ...summary.report() });
+    if (!mayGrow) this.#store.markVoidSent(id);
+  }
+}

@@ -1,0 +1,135 @@
+/** Building and reordering columns without an object per reading. */
+import { flagText, type ReadingColumns } from '@fogline/shared/reading';
+
+/** Rows beyond this many would make a sort key inexact; commits are cut far below. */
+const rowsPerSortMax = 1 << 20;
+
+/** Growing columns; `take` hands out what was gathered in canonical order and starts anew. */
+export class ColumnBuilder {
+  #count = 0;
+  #series = new Uint32Array(256);
+  #time = new Float64Array(256);
+  #value = new Float64Array(256);
+  #flags = new Uint8Array(256);
+  #strings: string[] = [];
+  #stringIds = new Map<string, number>();
+  #textCharacters = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Roughly what the rows take in memory. */
+  get bytes(): number {
+    return this.#count * 21 + this.#textCharacters * 2;
+  }
+
+  push(series: number, time: number, value: number, flags: number): void {
+    if (this.#count === this.#series.length) this.#grow();
+    const at = this.#count++;
+    this.#series[at] = series;
+    this.#time[at] = time;
+    this.#value[at] = value;
+    this.#flags[at] = flags;
+  }
+
+  pushText(series: number, time: number, text: string, flags: number): void {
+    let id = this.#stringIds.get(text);
+    if (id === undefined) {
+      id = this.#strings.length;
+      this.#strings.push(text);
+      this.#stringIds.set(text, id);
+      this.#textCharacters += text.length;
+    }
+    this.push(series, time, id, flags | flagText);
+  }
+
+  take(): ReadingColumns {
+    const columns = canonical({
+      count: this.#count,
+      series: this.#series.subarray(0, this.#count),
+      time: this.#time.subarray(0, this.#count),
+      value: this.#value.subarray(0, this.#count),
+      flags: this.#flags.subarray(0, this.#count),
+      strings: this.#strings,
+    });
+    this.#count = 0;
+    if (this.#strings.length > 0) {
+      this.#strings = [];
+      this.#stringIds = new Map();
+      this.#textCharacters = 0;
+    }
+    return columns;
+  }
+
+  #grow(): void {
+    const length = this.#series.length * 2;
+    this.#series = resized(this.#series, new Uint32Array(length));
+    this.#time = resized(this.#time, new Float64Array(length));
+    this.#value = resized(this.#value, new Float64Array(length));
+    this.#flags = resized(this.#flags, new Uint8Array(length));
+  }
+}
+
+function resized<T extends Uint32Array | Float64Array | Uint8Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}
+
+/** Stable order by series, in arrays of its own; the input may be a view of scratch memory. */
+export function canonical(columns: ReadingColumns): ReadingColumns {
+  const { count, series, time, value, flags } = columns;
+  if (count > rowsPerSortMax) throw new RangeError(`${count} rows in one sort, at most ${rowsPerSortMax}`);
+  let isSorted = true;
+  for (let i = 1; i < count && isSorted; i++) isSorted = (series[i - 1] ?? 0) <= (series[i] ?? 0);
+  if (isSorted) {
+    return { ...columns, series: series.slice(0, count), time: time.slice(0, count), value: value.slice(0, count), flags: flags.slice(0, count) };
+  }
+  // series · 2^20 + row is exact below 2^53 and sorts natively, stable by construction.
+  const keys = new Float64Array(count);
+  for (let i = 0; i < count; i++) keys[i] = (series[i] ?? 0) * rowsPerSortMax + i;
+  keys.sort();
+  const out = {
+    count,
+    series: new Uint32Array(count),
+    time: new Float64Array(count),
+    value: new Float64Array(count),
+    flags: new Uint8Array(count),
+    strings: columns.strings,
+  };
+  for (let i = 0; i < count; i++) {
+    const row = (keys[i] ?? 0) % rowsPerSortMax;
+    out.series[i] = series[row] ?? 0;
+    out.time[i] = time[row] ?? 0;
+    out.value[i] = value[row] ?? 0;
+    out.flags[i] = flags[row] ?? 0;
+  }
+  return out;
+}
+
+/** Index of the first row after `from` that belongs to another series. */
+export function runEnd(series: Uint32Array, from: number, count: number): number {
+  const id = series[from];
+  let end = from + 1;
+  while (end < count && series[end] === id) end++;
+  return end;
+}
+
+const msPerHour = 3_600_000;
+
+/** Items per event hour, flat [hour, items, …] in ascending order; what exceeds `hoursMax` is under hour −1. */
+export function hoursOf(time: Float64Array, count: number, hoursMax = 1000): number[] {
+  const perHour = new Map<number, number>();
+  let from = 0;
+  while (from < count) {
+    const hour = Math.floor((time[from] ?? 0) / msPerHour);
+    const until = (hour + 1) * msPerHour;
+    const since = hour * msPerHour;
+    let to = from + 1;
+    while (to < count && (time[to] ?? 0) >= since && (time[to] ?? 0) < until) to++;
+    const key = perHour.has(hour) || perHour.size < hoursMax - 1 ? hour : -1;
+    perHour.set(key, (perHour.get(key) ?? 0) + to - from);
+    from = to;
+  }
+  return [...perHour].sort((a, b) => a[0] - b[0]).flat();
+}

@@ -1,0 +1,99 @@
+/**
+ * Deadband: a reading passes when it moved by at least the threshold since the last one that passed, when the heartbeat is
+ * due, or when its quality changed. Late readings (not newer than the last that passed) pass always: suppressing them
+ * against a newer value would be wrong. Metrics without a threshold, and text, pass on every change and heartbeat.
+ *
+ * What comes out is sampling `held`: a value stands until the next, at most `heartbeatMs`.
+ */
+import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
+import { Packr } from 'msgpackr';
+import type { DeadbandConfig } from '../core-config.ts';
+import { canonical, ColumnBuilder, runEnd } from './columns.ts';
+import type { Items, Operator, SeriesRegistry } from './operator.ts';
+
+const stateVersion = 1;
+const packr = new Packr({ useRecords: false });
+
+interface Last {
+  readonly output: number;
+  readonly threshold: number;
+  time: number;
+  value: number;
+  text: string;
+  flags: number;
+}
+
+export class Deadband implements Operator {
+  readonly #config: DeadbandConfig;
+  readonly #stream: string;
+  readonly #registry: SeriesRegistry;
+  readonly #last = new Map<number, Last>();
+  readonly #out = new ColumnBuilder();
+  /** Readings that did not pass, since the process started. */
+  filtered = 0;
+
+  constructor(config: DeadbandConfig, stream: string, registry: SeriesRegistry) {
+    this.#config = config;
+    this.#stream = stream;
+    this.#registry = registry;
+  }
+
+  process(columns: ReadingColumns): Items {
+    const { series, time, value, flags, strings, count } = columns;
+    for (let from = 0; from < count; ) {
+      const end = runEnd(series, from, count);
+      const last = this.#lastOf(series[from] ?? 0);
+      for (let row = from; row < end; row++) {
+        const rowFlags = flags[row] ?? 0;
+        const text = (rowFlags & flagText) === 0 ? '' : (strings[value[row] ?? 0] ?? '');
+        this.#offer(last, time[row] ?? 0, (rowFlags & flagText) === 0 ? (value[row] ?? 0) : 0, text, rowFlags);
+      }
+      from = end;
+    }
+    this.filtered += count - this.#out.count;
+    return { kind: 'readings', columns: canonical(this.#out.take()) };
+  }
+
+  tick(): undefined {}
+
+  dueAt(): undefined {}
+
+  drain(): undefined {}
+
+  #offer(last: Last, time: number, value: number, text: string, flags: number): void {
+    const isLate = time <= last.time;
+    const hasMoved = last.threshold > 0 ? Math.abs(value - last.value) >= last.threshold : value !== last.value;
+    if (!isLate && !hasMoved && text === last.text && flags === last.flags && time - last.time < this.#config.heartbeatMs) return;
+    if ((flags & flagText) === 0) this.#out.push(last.output, time, value, flags);
+    else this.#out.pushText(last.output, time, text, flags);
+    if (isLate) return;
+    last.time = time;
+    last.value = value;
+    last.text = text;
+    last.flags = flags;
+  }
+
+  #lastOf(input: number): Last {
+    let last = this.#last.get(input);
+    if (last === undefined) {
+      const source = this.#registry.definitionOf(input);
+      const definition: SeriesDefinition = { ...source, stream: this.#stream, sampling: 'held', holdMs: this.#config.heartbeatMs };
+      const threshold = this.#config.thresholds[source.metric] ?? 0;
+      last = { output: this.#registry.idOf(definition), threshold, time: Number.NEGATIVE_INFINITY, value: 0, text: '', flags: -1 };
+      this.#last.set(input, last);
+    }
+    return last;
+  }
+
+  save(): Uint8Array {
+    const rows: unknown[] = [];
+    for (const [input, last] of this.#last) rows.push([input, last.time, last.value, last.text, last.flags]);
+    return packr.pack([stateVersion, rows]);
+  }
+
+  restore(state: Uint8Array): void {
+    const [version, rows] = packr.unpack(state) as [number, [number, number, number, string, number][]];
+    if (version !== stateVersion) throw new RangeError(`deadband state version ${version}, expected ${stateVersion}`);
+    for (const [input, time, value, text, flags] of rows) Object.assign(this.#lastOf(input), { time, value, text, flags });
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * The port between sources and the next stage (journal and commit): only types, plain data and typed arrays, so that a batch
+ * can be transferred to a worker.
+ *
+ * Contract: a source hands over what it decoded in arrival order; a token stands for somebody who waits (a PUBACK, an HTTP
+ * reply). The core calls `release` with a token only after the commit holding its batch is durable, tokens of one source in
+ * the order in which they were submitted, each exactly once.
+ */
+import type { ValueType } from '@fogline/shared/reading';
+
+/** Chosen by the source; unique within the source and this process start. */
+export type Token = number;
+
+/** What a source series is. The core maps (source, id) to a durable series; ids live as long as the process. */
+export interface SourceSeriesDefinition {
+  /** Dense within the source: the first definition is 0, each next one 1 more. */
+  readonly id: number;
+  readonly device: string;
+  readonly metric: string;
+  /** '' when unknown. */
+  readonly unit: string;
+  readonly type: ValueType;
+  /** Further captures of the topic, sorted by key. */
+  readonly tags: readonly (readonly [key: string, value: string])[];
+}
+
+/** Rows in ARRIVAL order, not sorted by series. Every array is exactly `count` long. */
+export interface SourceColumns {
+  readonly count: number;
+  /** `SourceSeriesDefinition.id`. */
+  readonly series: Uint32Array;
+  /** Integer milliseconds since the epoch, UTC. */
+  readonly time: Float64Array;
+  /** float64, never NaN or infinite; booleans 0/1; with `flagText` an index into `strings`. */
+  readonly value: Float64Array;
+  /** As `ReadingColumns.flags`. */
+  readonly flags: Uint8Array;
+  /** Each text once, in order of first use. */
+  readonly strings: readonly string[];
+}
+
+export interface SourceBatch {
+  readonly source: string;
+  /** Definitions first used by this batch, ascending and contiguous ids, going on from the previous batch of the source. */
+  readonly newSeries: readonly SourceSeriesDefinition[];
+  readonly columns: SourceColumns;
+  /** Per row: 1 = `time` came from the payload, 0 = `time` is the agent's arrival time. */
+  readonly hasSourceTime: Uint8Array;
+  /** Who waits for this batch, in arrival order. A batch may hold tokens and no rows. */
+  readonly tokens: readonly Token[];
+}
+
+export interface IngestPort {
+  submit(batch: SourceBatch): void;
+}
+
+/** What the core may do with a source. */
+export interface SourceControl {
+  /** The batches holding these tokens are durable. */
+  release(source: string, tokens: readonly Token[]): void;
+  /** Overload: take nothing more from senders that can wait, and drop and count what cannot. */
+  pause(): void;
+  resume(): void;
+}

@@ -1,0 +1,90 @@
+/**
+ * The wire over MQTT 3.1.1, and the only file of the agent that imports mqtt.js: clean session, no reconnect, no resend, no
+ * queue. One connection lives until it fails or is closed; then a new client is made.
+ */
+import { messageOf } from '@fogline/shared/errors';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import type { Wire, WireEvents, WireOptions } from './wire.ts';
+
+const connectTimeoutMs = 10_000;
+const keepaliveS = 30;
+
+export interface MqttWireOptions {
+  readonly url: string;
+  /** PEM of the authority that signed the hub's certificate; the system's when undefined. */
+  readonly ca?: string | Uint8Array;
+}
+
+export function createMqttWire(options: MqttWireOptions): Wire {
+  let current: MqttClient | undefined;
+  const close = (): void => {
+    const client = current;
+    current = undefined;
+    client?.removeAllListeners();
+    // An error after the end is nobody's business, but an unheard 'error' event would end the process.
+    client?.on('error', () => undefined);
+    client?.end(true);
+  };
+  return {
+    open(wireOptions, events) {
+      close();
+      const client = connect(options.url, clientOptions(options, wireOptions));
+      current = client;
+      listen(client, wireOptions, events, () => current === client, close);
+    },
+    publish(topic, payload, isRetained, reference) {
+      const client = current;
+      if (client === undefined) return;
+      const published = pending.get(client);
+      client.publish(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength), { qos: 1, retain: isRetained }, (error) => {
+        if (!error && current === client) published?.(reference);
+      });
+    },
+    close,
+  };
+}
+
+/** Who hears of the acks of a client's publishes. */
+const pending = new WeakMap<MqttClient, (reference: number) => void>();
+
+function clientOptions(options: MqttWireOptions, wire: WireOptions): IClientOptions {
+  return {
+    protocolVersion: 4,
+    clean: true,
+    reconnectPeriod: 0,
+    resubscribe: false,
+    queueQoSZero: false,
+    connectTimeout: connectTimeoutMs,
+    keepalive: keepaliveS,
+    clientId: wire.clientId,
+    username: wire.username,
+    password: wire.password,
+    will: { topic: wire.will.topic, payload: Buffer.from(wire.will.payload), qos: 1, retain: true },
+    ...(options.ca === undefined ? {} : { ca: Buffer.from(options.ca) }),
+  };
+}
+
+function listen(client: MqttClient, options: WireOptions, events: WireEvents, isCurrent: () => boolean, close: () => void): void {
+  let problem = 'the connection was closed';
+  const fail = (reason: string): void => {
+    if (!isCurrent()) return;
+    close();
+    events.onClose(reason);
+  };
+  pending.set(client, (reference) => events.onAck(reference));
+  client.on('connect', () => {
+    client.subscribe([...options.subscribe], { qos: 1 }, (error, granted) => {
+      if (!isCurrent()) return;
+      if (error) fail(`subscribing failed: ${messageOf(error)}`);
+      else if (granted?.some(({ qos }) => qos > 2)) fail('the hub refused the subscription');
+      else events.onOpen();
+    });
+  });
+  client.on('message', (topic, payload) => {
+    if (isCurrent()) events.onMessage(topic, payload);
+  });
+  client.on('error', (error) => {
+    problem = messageOf(error);
+  });
+  client.on('close', () => fail(problem));
+}

@@ -1,0 +1,380 @@
+/**
+ * The session with the hub. Connects, says `hello`, waits for `welcome`, brings the outbox in line with what the hub durably
+ * holds, then sends: voids, alarms first, fresh batches as commits seal them, the backlog beside them at an adaptive pace.
+ *
+ * Guarantees: nothing is sealed or sent before `welcome`; nothing is sent that is not committed; definitions precede the batches that
+ * use them. It keeps no state that matters: after a crash or a cut everything is read again from the database.
+ */
+import { Backoff } from '@fogline/shared/backoff';
+import type { Clock, Timer } from '@fogline/shared/clock';
+import { messageOf } from '@fogline/shared/errors';
+import type { Logger } from '@fogline/shared/log';
+import {
+  decodeFlow,
+  decodeWelcome,
+  encodeHello,
+  encodeReported,
+  encodeSeries,
+  encodeStatus,
+  encodeVoid,
+  type EpochAnswer,
+  type Lane,
+  laneCount,
+  type LedgerRow,
+  protocolLimits,
+  type Welcome,
+} from '@fogline/shared/protocol/messages';
+import { isDownKind, parseTopic, topicOf, type UpKind } from '@fogline/shared/protocol/topics';
+import type { Random } from '@fogline/shared/random';
+import type { UplinkConfig } from '../core-config.ts';
+import type { EpochRow } from '../journal/agent-store.ts';
+import type { DurableSeries } from '../journal/series-registry.ts';
+import type { Outbox } from '../outbox/outbox.ts';
+import type { SealedBatch } from '../outbox/tail.ts';
+import { Flight, type Sent } from './flight.ts';
+import type { Wire } from './wire.ts';
+
+const greetTimeoutMs = 15_000;
+const ackTimeoutMs = 30_000;
+const watchEveryMs = 5_000;
+const backoff = { baseMs: 500, maxMs: 60_000, healthyMs: 30_000 };
+const seriesPerMessage = 200;
+
+export interface UplinkPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly wire: Wire;
+  readonly log: Logger;
+  /** Brings every table up to date: the tail becomes backlog. */
+  checkpoint(): void;
+  /** There is room in the window again for fresh batches. */
+  onCapacity(): void;
+}
+
+export interface UplinkContext {
+  readonly agent: string;
+  readonly software: string;
+  readonly config: UplinkConfig;
+  readonly outbox: Outbox;
+  readonly series: DurableSeries;
+  /** The epoch of this process, with what it has produced and defined so far, durably. */
+  currentEpoch(): EpochRow;
+}
+
+type State =
+  | { readonly name: 'stopped' | 'waiting' | 'opening' }
+  | { readonly name: 'greeting'; readonly session: number; readonly pages: number; readonly answers: Map<number, Welcome> }
+  | { readonly name: 'ready'; readonly session: number; readonly since: number };
+
+export class Uplink {
+  readonly #context: UplinkContext;
+  readonly #ports: UplinkPorts;
+  readonly #backoff: Backoff;
+  readonly #flight: Flight;
+  #state: State = { name: 'stopped' };
+  #timer: Timer | undefined;
+  #watch: Timer | undefined;
+  #readySince: number | undefined;
+  /** Per epoch, definitions below this are known to the hub or on their way. */
+  #seriesSent = new Map<number, number>();
+  #batchCursor = new Array<number>(laneCount).fill(0);
+  #voidCursor = 0;
+  #isPumping = false;
+  #lastProblem = '';
+
+  constructor(context: UplinkContext, ports: UplinkPorts) {
+    this.#context = context;
+    this.#ports = ports;
+    this.#backoff = new Backoff(backoff, ports.random);
+    this.#flight = new Flight(context.config.window);
+  }
+
+  start(): void {
+    if (this.#state.name === 'stopped') this.#connect();
+  }
+
+  stop(): void {
+    if (this.#state.name === 'ready' || this.#state.name === 'greeting') this.#publishStatus(false);
+    this.#endSession();
+    this.#state = { name: 'stopped' };
+    this.#ports.wire.close();
+  }
+
+  get isReady(): boolean {
+    return this.#state.name === 'ready';
+  }
+
+  get inFlight(): number {
+    return this.#flight.size;
+  }
+
+  /** How many fresh batches may be sealed now. */
+  get freshCapacity(): number {
+    return this.isReady ? this.#flight.freshCapacity : 0;
+  }
+
+  /** Sends a batch that a commit just sealed. */
+  sendFresh(batch: SealedBatch, payload: Uint8Array, hours: readonly (readonly number[])[]): void {
+    if (!this.isReady) return;
+    this.#sendDefinitions(this.#context.currentEpoch());
+    this.#publish('batch', payload, { kind: 'batch', batch, hours, isBacklog: false, sentAt: this.#now() });
+  }
+
+  /** Reports the account of these hours, and the counters; one report is under way at a time. */
+  report(atMs: number, rows: readonly (LedgerRow & { readonly version: number })[], counters: readonly (readonly [string, number])[]): void {
+    if (!this.isReady || this.#flight.holdsReport()) return;
+    const lines = rows.slice(0, protocolLimits.ledgerRowsPerMessageMax);
+    const payload = encodeReported({ agent: this.#context.agent, atMs, rows: lines, counters: counters.slice(0, protocolLimits.countersMax) });
+    this.#publish('reported', payload, { kind: 'report', lines, sentAt: this.#now() });
+  }
+
+  /** Sends as much of voids and backlog as the window and the pace allow. */
+  pump(): void {
+    if (!this.isReady || this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      this.#pumpVoids();
+      while (this.#flight.backlogCapacity > 0 && this.#pumpBatch());
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  #now(): number {
+    return this.#ports.clock.monotonic();
+  }
+
+  #connect(): void {
+    const { agent, config } = this.#context;
+    const { epoch } = this.#context.currentEpoch();
+    this.#state = { name: 'opening' };
+    this.#ports.wire.open(
+      {
+        clientId: `${agent}:${epoch}`,
+        username: agent,
+        password: config.token,
+        subscribe: [topicOf(agent, 'welcome'), topicOf(agent, 'flow')],
+        will: { topic: topicOf(agent, 'status'), payload: encodeStatus({ agent, epoch, isOnline: false }) },
+      },
+      {
+        onOpen: () => this.#greet(),
+        onMessage: (topic, payload) => this.#onMessage(topic, payload),
+        onAck: (reference) => this.#onAck(reference),
+        onClose: (reason) => this.#retry(reason),
+      },
+    );
+  }
+
+  #retry(reason: string): void {
+    if (this.#state.name === 'stopped') return;
+    const healthyForMs = this.#readySince === undefined ? 0 : this.#now() - this.#readySince;
+    this.#endSession();
+    const delayMs = this.#backoff.nextDelayMs(healthyForMs);
+    // The same problem again and again is one line, not one a second.
+    const level = reason === this.#lastProblem ? 'debug' : 'warn';
+    this.#lastProblem = reason;
+    this.#ports.log[level]({ reason, retryMs: delayMs }, 'not connected to the hub; everything is kept here meanwhile');
+    this.#state = { name: 'waiting' };
+    this.#timer = this.#ports.clock.after('uplink.reconnect', delayMs, () => this.#connect());
+  }
+
+  #abort(reason: string): void {
+    this.#ports.wire.close();
+    this.#retry(reason);
+  }
+
+  #endSession(): void {
+    this.#timer?.cancel();
+    this.#watch?.cancel();
+    this.#flight.clear();
+    this.#flight.window = this.#context.config.window;
+    this.#readySince = undefined;
+    this.#seriesSent = new Map();
+    this.#batchCursor.fill(0);
+    this.#voidCursor = 0;
+  }
+
+  #greet(): void {
+    this.#endSession();
+    this.#ports.checkpoint();
+    const { agent, software, outbox } = this.#context;
+    const current = this.#context.currentEpoch();
+    const session = this.#ports.random.uint32();
+    const epochs = [...outbox.epochs.values()].map((row) => (row.id === current.id ? current : row));
+    const pages = Math.max(1, Math.ceil(epochs.length / protocolLimits.epochsPerPageMax));
+    this.#state = { name: 'greeting', session, pages, answers: new Map() };
+    this.#timer = this.#ports.clock.after('uplink.greet', greetTimeoutMs, () => this.#abort('the hub did not answer hello'));
+    const queued = outbox.queued();
+    for (let page = 1; page <= pages; page++) {
+      const offers = epochs.slice((page - 1) * protocolLimits.epochsPerPageMax, page * protocolLimits.epochsPerPageMax).map((row) => ({
+        epoch: row.epoch,
+        parent: row.parent === null ? undefined : { epoch: row.parent, last: row.parentLast },
+        seriesBase: row.seriesBase,
+        seriesCount: row.seriesCount,
+        last: row.last,
+      }));
+      const clockMs = this.#ports.clock.now();
+      const payload = encodeHello({ agent, session, page, pages, current: current.epoch, software, clockMs, isClockTrusted: true, queued, epochs: offers });
+      this.#publish('hello', payload, { kind: 'control', sentAt: this.#now() });
+    }
+  }
+
+  #onMessage(topic: string, payload: Uint8Array): void {
+    const kind = parseTopic(topic)?.kind ?? '';
+    if (!isDownKind(kind)) return;
+    try {
+      if (kind === 'welcome') this.#onWelcome(decodeWelcome(payload));
+      else this.#flight.window = Math.min(this.#context.config.window, decodeFlow(payload).window);
+    } catch (error) {
+      this.#ports.log.error({ kind, problem: messageOf(error) }, 'a message of the hub was refused');
+      this.#abort(`the hub sent a ${kind} that this agent does not understand`);
+    }
+  }
+
+  #onWelcome(welcome: Welcome): void {
+    // Another process of this agent, or an answer to an earlier hello.
+    if (welcome.to !== this.#context.currentEpoch().epoch) return;
+    if (this.#state.name === 'ready') {
+      // The hub knows less than it did: ask for all of it again, on the same connection.
+      this.#greet();
+      return;
+    }
+    if (this.#state.name !== 'greeting' || welcome.session !== this.#state.session) return;
+    if (welcome.refused !== undefined) {
+      this.#abort(`the hub refused this agent: ${welcome.refused}`);
+      return;
+    }
+    const { answers, pages, session } = this.#state;
+    answers.set(welcome.page, welcome);
+    if (answers.size < pages) return;
+    this.#timer?.cancel();
+    this.#reconcile([...answers.values()].flatMap((answer) => answer.epochs));
+    this.#flight.window = Math.min(this.#context.config.window, welcome.window);
+    this.#readySince = this.#now();
+    this.#lastProblem = '';
+    this.#state = { name: 'ready', session, since: this.#readySince };
+    this.#publishStatus(true);
+    this.#watchAcks();
+    this.pump();
+    this.#ports.onCapacity();
+  }
+
+  #reconcile(answers: readonly EpochAnswer[]): void {
+    const { outbox } = this.#context;
+    this.#ports.checkpoint();
+    const byEpoch = new Map(answers.map((answer) => [answer.epoch, answer]));
+    const current = this.#context.currentEpoch();
+    const known = new Map<string, number>();
+    let rewound = 0;
+    let gone = 0;
+    outbox.store.transaction(() => {
+      for (const stored of outbox.epochs.values()) {
+        const row = stored.id === current.id ? current : stored;
+        const answer = byEpoch.get(row.epoch);
+        if (answer === undefined) continue;
+        const inherited = Math.min(row.parent === null ? 0 : (known.get(row.parent) ?? 0), row.seriesBase);
+        this.#seriesSent.set(row.id, Math.max(answer.seriesKnown, inherited));
+        known.set(row.epoch, row.seriesCount);
+        answer.held.forEach((held, lane) => {
+          const result = outbox.reconcile(row, lane as Lane, held);
+          rewound += result.rewound;
+          gone += result.gone;
+        });
+      }
+      if (rewound > 0 || gone > 0) outbox.store.markWholeLedgerDirty();
+    });
+    if (rewound > 0 || gone > 0) this.#ports.log.warn({ batches: rewound, itemsGone: gone }, 'the hub holds less than it acked; sending again');
+    for (const row of outbox.epochs.values()) if (row.last.some((last) => last > 0) || row.id === current.id) this.#sendDefinitions(row.id === current.id ? current : row);
+  }
+
+  #sendDefinitions(epoch: EpochRow): void {
+    const { agent, series } = this.#context;
+    for (let first = this.#seriesSent.get(epoch.id) ?? 0; first < epoch.seriesCount; ) {
+      const end = Math.min(first + seriesPerMessage, epoch.seriesCount);
+      const definitions = series.slice(first, end);
+      this.#publish('series', encodeSeries({ agent, epoch: epoch.epoch, first, definitions }), { kind: 'control', sentAt: this.#now() });
+      this.#seriesSent.set(epoch.id, end);
+      first = end;
+    }
+  }
+
+  #pumpVoids(): void {
+    const { outbox, agent } = this.#context;
+    while (this.#flight.freshCapacity > 0) {
+      const [lost] = outbox.store.unackedVoids(this.#voidCursor, 1);
+      if (lost === undefined) return;
+      this.#voidCursor = lost.id;
+      if (this.#flight.holdsVoid(lost.id)) continue;
+      outbox.store.transaction(() => outbox.store.markVoidSent(lost.id));
+      const payload = encodeVoid({ ...lost, agent, epoch: outbox.epochOf(lost.epochId) });
+      this.#publish('void', payload, { kind: 'void', id: lost.id, sentAt: this.#now() });
+    }
+  }
+
+  /** Sends one batch of the backlog, lanes in order: sealed ones again first, then newly sealed. False when there is none. */
+  #pumpBatch(): boolean {
+    const { outbox } = this.#context;
+    for (let lane = 0; lane < laneCount; lane++) {
+      const sealed = this.#nextSealed(lane as Lane) ?? outbox.sealBacklog(lane as Lane);
+      if (sealed === undefined) continue;
+      this.#batchCursor[lane] = sealed.id;
+      const { payload, hours } = outbox.payloadOf(sealed);
+      const batch: SealedBatch = { ...sealed, isAcked: false };
+      this.#publish('batch', payload, { kind: 'batch', batch, hours, isBacklog: true, sentAt: this.#now() });
+      return true;
+    }
+    return false;
+  }
+
+  #nextSealed(lane: Lane): ReturnType<Outbox['sealBacklog']> {
+    const { outbox } = this.#context;
+    for (;;) {
+      const [next] = outbox.store.unackedBatches(lane, this.#batchCursor[lane] ?? 0, 1);
+      if (next === undefined) return undefined;
+      if (!this.#flight.holdsBatch(next.id) && !outbox.isAckPending(next.id)) return next;
+      this.#batchCursor[lane] = next.id;
+    }
+  }
+
+  #onAck(reference: number): void {
+    const sent = this.#flight.ack(reference, this.#now());
+    if (sent === undefined) return;
+    const { outbox } = this.#context;
+    switch (sent.kind) {
+      case 'batch':
+        outbox.ack(sent.batch, sent.hours);
+        break;
+      case 'void':
+        outbox.store.transaction(() => outbox.store.setVoidAcked(sent.id, true));
+        break;
+      case 'report':
+        outbox.store.transaction(() => {
+          for (const { lane, hour, version } of sent.lines) outbox.store.markReported(lane, hour, version);
+        });
+        break;
+      case 'control':
+        break;
+    }
+    this.pump();
+    if (this.isReady && this.#flight.freshCapacity > 0) this.#ports.onCapacity();
+  }
+
+  #publish(kind: UpKind, payload: Uint8Array, sent: Sent): void {
+    const reference = this.#flight.add(sent);
+    this.#ports.wire.publish(topicOf(this.#context.agent, kind), payload, false, reference);
+  }
+
+  #publishStatus(isOnline: boolean): void {
+    const { agent } = this.#context;
+    const payload = encodeStatus({ agent, epoch: this.#context.currentEpoch().epoch, isOnline });
+    const reference = this.#flight.add({ kind: 'control', sentAt: this.#now() });
+    this.#ports.wire.publish(topicOf(agent, 'status'), payload, true, reference);
+  }
+
+  #watchAcks(): void {
+    this.#watch = this.#ports.clock.after('uplink.watch', watchEveryMs, () => {
+      if (this.#flight.stalledMs(this.#now()) > ackTimeoutMs) this.#abort('the hub stopped acknowledging');
+      else this.#watchAcks();
+    });
+  }
+}

@@ -1,0 +1,36 @@
+/** Statistics from exact sums, evaluated exactly and rounded once. */
+import { type Dyadic, roundRatio, roundSqrtRatio } from './dyadic.ts';
+
+/** The small capability these readers need of an exact sum. */
+export interface Exact {
+  exact(): Dyadic;
+}
+
+/** sum / count; NaN for a count of 0. */
+export function meanOf(count: number, sum: Exact): number {
+  if (count === 0) return Number.NaN;
+  const { mantissa, exponent } = sum.exact();
+  return roundRatio(mantissa, BigInt(count), exponent);
+}
+
+/** count·Σx² − (Σx)² as a dyadic: count² times the population variance. Sums that no readings have give 0, not less. */
+function scaledVariance(count: number, sum: Exact, sumSq: Exact): Dyadic {
+  const first = sum.exact();
+  const second = sumSq.exact();
+  const exponent = Math.min(2 * first.exponent, second.exponent);
+  const square = (first.mantissa * first.mantissa) << BigInt(2 * first.exponent - exponent);
+  const mantissa = ((BigInt(count) * second.mantissa) << BigInt(second.exponent - exponent)) - square;
+  return { mantissa: mantissa < 0n ? 0n : mantissa, exponent };
+}
+
+export function varianceOf(count: number, sum: Exact, sumSq: Exact): number {
+  if (count === 0) return Number.NaN;
+  const { mantissa, exponent } = scaledVariance(count, sum, sumSq);
+  return roundRatio(mantissa, BigInt(count) * BigInt(count), exponent);
+}
+
+export function stddevOf(count: number, sum: Exact, sumSq: Exact): number {
+  if (count === 0) return Number.NaN;
+  const { mantissa, exponent } = scaledVariance(count, sum, sumSq);
+  return roundSqrtRatio(mantissa, BigInt(count) * BigInt(count), exponent);
+}

@@ -1,0 +1,224 @@
+/**
+ * The frame gate's core: what one MQTT connection may send, and when. Pure: bytes and times in, steps as data out; the driver
+ * (gate-stream.ts) moves them between a socket and the broker.
+ *
+ * Guarantees: the broker sees only whole, well-formed frames within the limits, the first of them a CONNECT and nothing more until that
+ * was accepted; acks leave in the order of the publishes; never more than `pendingBytesMax` (plus one frame) of publishes are in the
+ * broker. Keepalive is the gate's: CONNECT reaches the broker with keepalive 0 and PINGREQ is answered here, so that a connection
+ * whose acks are held stays alive.
+ */
+import { AckQueue } from './ack-queue.ts';
+import { FrameCutter, type FrameRefusal, packetType } from './frame-cutter.ts';
+import type { GateLimits } from './gate-limits.ts';
+import { Outbound } from './outbound.ts';
+
+export type Refusal = FrameRefusal | 'not_connect_first' | 'second_connect' | 'malformed_connect' | 'malformed_publish';
+
+export type GateStep =
+  /** Whole frames for the broker. */
+  | { readonly kind: 'frames'; readonly bytes: Buffer }
+  /** The rewritten CONNECT for the broker. */
+  | { readonly kind: 'connect'; readonly bytes: Buffer }
+  /** Owed to the client: a PINGRESP. */
+  | { readonly kind: 'ping' }
+  | { readonly kind: 'refuse'; readonly reason: Refusal }
+  /** Nothing to do until: more bytes, CONNECT accepted, publishes settled, all publishes settled, so many ms passed. */
+  | { readonly kind: 'wait'; readonly for: 'bytes' | 'accept' | 'settle' | 'settle_all' }
+  | { readonly kind: 'wait'; readonly for: 'rate'; readonly ms: number };
+
+/** Bytes in publishes not settled, over all connections of a listener. */
+export interface PendingBudget {
+  readonly bytesMax: number;
+  bytes: number;
+}
+
+/** What a publish costs beside its bytes while it is pending; it bounds the number of empty ones. */
+export const pendingOverheadBytes = 64;
+
+const waitBytes: GateStep = { kind: 'wait', for: 'bytes' };
+const waitAccept: GateStep = { kind: 'wait', for: 'accept' };
+const waitSettle: GateStep = { kind: 'wait', for: 'settle' };
+const waitSettleAll: GateStep = { kind: 'wait', for: 'settle_all' };
+const ping: GateStep = { kind: 'ping' };
+const rateWaitMsMin = 5;
+
+export class FrameGate {
+  readonly outbound: Outbound;
+  readonly #limits: GateLimits;
+  readonly #budget: PendingBudget;
+  readonly #acks = new AckQueue();
+  readonly #cutter: FrameCutter;
+  #phase: 'connect' | 'accepting' | 'open' | 'closed' = 'connect';
+  #pendingBytes = 0;
+  #isDraining = false;
+  #keepaliveMs = 0;
+  #messages: number;
+  #messagesAtMs = 0;
+
+  constructor(limits: GateLimits, budget: PendingBudget) {
+    this.#limits = limits;
+    this.#budget = budget;
+    this.#cutter = new FrameCutter(limits.connectFrameBytesMax);
+    this.#messages = limits.messageBurstMax;
+    this.outbound = new Outbound(this.#acks);
+  }
+
+  /** Silence after which the client counts as gone; 0 = never (MQTT: one and a half times the keepalive). */
+  get keepaliveMs(): number {
+    return this.#keepaliveMs;
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /** Publishes whose ack has not left. */
+  get unacked(): number {
+    return this.#acks.length;
+  }
+
+  get bufferedBytes(): number {
+    return this.#cutter.bufferedBytes;
+  }
+
+  feed(chunk: Buffer): void {
+    this.#cutter.feed(chunk);
+  }
+
+  /** The broker accepted the CONNECT. */
+  accept(nowMs: number): void {
+    if (this.#phase !== 'accepting') return;
+    this.#phase = 'open';
+    this.#cutter.frameBytesMax = this.#limits.frameBytesMax;
+    this.#messagesAtMs = nowMs;
+  }
+
+  /** The broker is through with a publish of this remaining length: acked, and delivered to every subscriber. */
+  settle(remainingLength: number): void {
+    if (this.#phase === 'closed') return;
+    const bytes = Math.min(remainingLength + pendingOverheadBytes, this.#pendingBytes);
+    this.#pendingBytes -= bytes;
+    this.#budget.bytes -= bytes;
+  }
+
+  close(): void {
+    this.#phase = 'closed';
+    this.#budget.bytes -= this.#pendingBytes;
+    this.#pendingBytes = 0;
+  }
+
+  /** The next thing to do; called until it says wait or refuse. `nowMs` is monotonic. */
+  step(nowMs: number): GateStep {
+    switch (this.#phase) {
+      case 'connect':
+        return this.#stepConnect();
+      case 'accepting':
+        return waitAccept;
+      case 'open':
+        return this.#stepOpen(nowMs);
+      case 'closed':
+        return waitBytes;
+    }
+  }
+
+  #stepConnect(): GateStep {
+    const cutter = this.#cutter;
+    const status = cutter.peek();
+    if (status === 'more') return waitBytes;
+    if (status !== 'frame') return { kind: 'refuse', reason: status };
+    if ((cutter.buffer[cutter.start] as number) >> 4 !== packetType.connect) {
+      return { kind: 'refuse', reason: 'not_connect_first' };
+    }
+    const bytes = Buffer.from(cutter.buffer.subarray(cutter.start, cutter.end));
+    const keepaliveAt = keepaliveOffset(bytes, cutter.bodyStart - cutter.start);
+    if (keepaliveAt === 0) return { kind: 'refuse', reason: 'malformed_connect' };
+    this.#keepaliveMs = bytes.readUInt16BE(keepaliveAt) * 1_500;
+    bytes.writeUInt16BE(0, keepaliveAt);
+    cutter.consume();
+    this.#phase = 'accepting';
+    return { kind: 'connect', bytes };
+  }
+
+  #stepOpen(nowMs: number): GateStep {
+    const cutter = this.#cutter;
+    let range: Buffer | undefined;
+    let from = 0;
+    let to = 0;
+    let stop: GateStep | undefined;
+    while (stop === undefined) {
+      const status = cutter.peek();
+      if (status !== 'frame') {
+        stop = status === 'more' ? waitBytes : { kind: 'refuse', reason: status };
+        break;
+      }
+      // Frames of one buffer that follow each other leave as one range, without a copy.
+      if (range !== undefined && (range !== cutter.buffer || to !== cutter.start)) break;
+      const type = (cutter.buffer[cutter.start] as number) >> 4;
+      if (type === packetType.publish) stop = this.#admit(nowMs);
+      else if (type === packetType.pingreq) stop = ping;
+      else if (type === packetType.connect) stop = { kind: 'refuse', reason: 'second_connect' };
+      else if (type === packetType.disconnect && this.#pendingBytes > 0) stop = waitSettleAll;
+      if (stop !== undefined) break;
+      if (range === undefined) {
+        range = cutter.buffer;
+        from = cutter.start;
+      }
+      to = cutter.end;
+      cutter.consume();
+    }
+    if (range !== undefined) return { kind: 'frames', bytes: range.subarray(from, to) };
+    if (stop === ping) cutter.consume();
+    return stop ?? waitBytes;
+  }
+
+  /** Checks the PUBLISH at hand and books it; undefined = it may pass. */
+  #admit(nowMs: number): GateStep | undefined {
+    if (this.#isOverBudget()) return waitSettle;
+    const { buffer, bodyStart, start, end } = this.#cutter;
+    const qos = ((buffer[start] as number) >> 1) & 3;
+    const idBytes = qos === 0 ? 0 : 2;
+    const remaining = end - bodyStart;
+    if (remaining < 2 + idBytes) return { kind: 'refuse', reason: 'malformed_publish' };
+    const idAt = bodyStart + 2 + buffer.readUInt16BE(bodyStart);
+    if (idAt + idBytes > end || idAt === bodyStart + 2) return { kind: 'refuse', reason: 'malformed_publish' };
+    const packetId = qos === 0 ? 0 : buffer.readUInt16BE(idAt);
+    if (qos !== 0 && packetId === 0) return { kind: 'refuse', reason: 'malformed_publish' };
+    const waitMs = this.#takeMessage(nowMs);
+    if (waitMs > 0) return { kind: 'wait', for: 'rate', ms: waitMs };
+    if (qos !== 0) this.#acks.push(qos as 1 | 2, packetId);
+    this.#pendingBytes += remaining + pendingOverheadBytes;
+    this.#budget.bytes += remaining + pendingOverheadBytes;
+    return undefined;
+  }
+
+  /** Stops at the limit, goes on at half of it: sockets are not switched per message. */
+  #isOverBudget(): boolean {
+    const own = this.#isDraining ? this.#limits.pendingBytesMax / 2 : this.#limits.pendingBytesMax;
+    const isOver = this.#pendingBytes >= own || (this.#budget.bytes >= this.#budget.bytesMax && this.#pendingBytes > 0);
+    this.#isDraining = isOver;
+    return isOver;
+  }
+
+  #takeMessage(nowMs: number): number {
+    const perSecond = this.#limits.messagesPerSecondMax;
+    if (perSecond === 0) return 0;
+    const earned = ((nowMs - this.#messagesAtMs) * perSecond) / 1_000;
+    this.#messages = Math.min(this.#limits.messageBurstMax, this.#messages + earned);
+    this.#messagesAtMs = nowMs;
+    if (this.#messages >= 1) {
+      this.#messages--;
+      return 0;
+    }
+    return Math.max(rateWaitMsMin, Math.ceil(((1 - this.#messages) * 1_000) / perSecond));
+  }
+}
+
+/** Where a CONNECT keeps its keepalive, 0 when it is not a CONNECT of MQTT 3.1, 3.1.1 or 5. */
+function keepaliveOffset(frame: Buffer, body: number): number {
+  if (frame.length < body + 2) return 0;
+  const nameLength = frame.readUInt16BE(body);
+  const name = frame.toString('latin1', body + 2, body + 2 + nameLength);
+  if (name !== 'MQTT' && name !== 'MQIsdp') return 0;
+  const keepaliveAt = body + 2 + nameLength + 2;
+  return frame.length >= keepaliveAt + 2 ? keepaliveAt : 0;
+}

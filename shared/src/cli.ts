@@ -1,0 +1,165 @@
+/**
+ * The command kit of `fogline-agent`, `fogline-hub` and `fogline-sim`: sub-commands, options, help and exit codes.
+ * Exit codes: 0 ok, 1 failed, 2 usage, 78 configuration. An operating error prints its message, never a stack; a stack
+ * on stderr is a bug.
+ */
+
+import { commandHelp, type PositionalSpec, programHelp } from './cli-help.ts';
+import { type OptionSpecs, type OptionValues, parseOptions } from './cli-options.ts';
+import { FoglineError, hasCode, messageOf } from './errors.ts';
+import { didYouMean } from './suggest.ts';
+
+export const exitCodes = { ok: 0, failed: 1, usage: 2, configuration: 78 } as const;
+
+/** Where a command reads and writes; the process in production, plain objects in tests. */
+export interface CliIo {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Writes one line to standard output. */
+  out(line: string): void;
+  /** Writes one line to standard error. */
+  err(line: string): void;
+}
+
+export interface CommandInput<O extends OptionSpecs> {
+  readonly options: OptionValues<O>;
+  /** In the order of the command's `positionals`; optional ones may be missing. */
+  readonly positionals: readonly string[];
+  readonly io: CliIo;
+}
+
+export interface Command {
+  /** One word or several: `run`, `agent add`. */
+  readonly name: string;
+  readonly summary: string;
+  readonly options: OptionSpecs;
+  readonly positionals: readonly PositionalSpec[];
+  /** Parses and runs; resolves to the exit code. */
+  execute(argv: readonly string[], io: CliIo): Promise<number>;
+}
+
+export interface CommandDefinition<O extends OptionSpecs> {
+  readonly name: string;
+  readonly summary: string;
+  readonly options?: O;
+  readonly positionals?: readonly PositionalSpec[];
+  /** Resolves to nothing (0) or an exit code; throws a FoglineError for operating errors. */
+  run(input: CommandInput<O>): Promise<number | void> | number | void;
+}
+
+export interface Program {
+  readonly name: string;
+  readonly version: string;
+  readonly summary: string;
+  readonly commands: readonly Command[];
+}
+
+export function defineCommand<const O extends OptionSpecs>(definition: CommandDefinition<O>): Command {
+  const options = definition.options ?? ({} as O);
+  const positionals = definition.positionals ?? [];
+  return {
+    name: definition.name,
+    summary: definition.summary,
+    options,
+    positionals,
+    async execute(argv, io) {
+      const parsed = parseOptions(argv, options);
+      checkPositionals(parsed.positionals, positionals);
+      const code = await definition.run({ options: parsed.values, positionals: parsed.positionals, io });
+      return code ?? exitCodes.ok;
+    },
+  };
+}
+
+function checkPositionals(given: readonly string[], specs: readonly PositionalSpec[]): void {
+  const missing = specs[given.length];
+  if (missing !== undefined && missing.isOptional !== true)
+    throw new FoglineError('usage', `${missing.name} is missing`);
+  const hasRest = specs.at(-1)?.isRepeated === true;
+  const surplus = given[specs.length];
+  if (surplus !== undefined && !hasRest) throw new FoglineError('usage', `unexpected argument "${surplus}"`);
+}
+
+/** Runs one command line and reports what goes wrong; resolves to the exit code and never rejects. */
+export async function runCli(program: Program, argv: readonly string[], io: CliIo): Promise<number> {
+  const asked = beforeDoubleDash(argv);
+  const found = findCommand(program, argv);
+  if (asked.includes('--version')) {
+    io.out(`${program.name} ${program.version}`);
+    return exitCodes.ok;
+  }
+  if (asked.includes('--help') || asked.includes('-h') || (argv[0] === 'help' && found === undefined)) {
+    io.out(found === undefined ? programHelp(program) : commandHelp(program.name, found.command));
+    return exitCodes.ok;
+  }
+  const helpWith = `run "${[program.name, found?.command.name, '--help'].filter((part) => part !== undefined).join(' ')}"`;
+  try {
+    if (found === undefined) throw unknownCommand(program, argv);
+    return await found.command.execute(found.rest, io);
+  } catch (error) {
+    return report(program.name, error, helpWith, io);
+  }
+}
+
+function beforeDoubleDash(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--');
+  return end < 0 ? argv : argv.slice(0, end);
+}
+
+function findCommand(
+  program: Program,
+  argv: readonly string[],
+): { readonly command: Command; readonly rest: readonly string[] } | undefined {
+  const longestFirst = [...program.commands].sort((a, b) => b.name.length - a.name.length);
+  for (const command of longestFirst) {
+    const words = command.name.split(' ');
+    if (words.every((word, index) => argv[index] === word)) return { command, rest: argv.slice(words.length) };
+  }
+  return undefined;
+}
+
+function unknownCommand(program: Program, argv: readonly string[]): FoglineError {
+  const words: string[] = [];
+  for (const word of argv) {
+    if (word.startsWith('-')) break;
+    words.push(word);
+  }
+  const first = argv[0];
+  if (first === undefined) return new FoglineError('usage', 'no command given');
+  if (words.length === 0) return new FoglineError('usage', `give a command before "${first}"`);
+  const group = program.commands.filter((command) => command.name.startsWith(`${first} `));
+  if (group.length > 0) {
+    const rest = group.map((command) => command.name.slice(first.length + 1));
+    const guess = words[1] === undefined ? '' : didYouMean(words[1], rest);
+    return new FoglineError('usage', `"${first}" needs one of: ${rest.join(', ')}${guess}`);
+  }
+  const names = program.commands.map((command) => command.name);
+  return new FoglineError('usage', `unknown command "${first}"${didYouMean(first, names)}`);
+}
+
+function report(name: string, error: unknown, helpWith: string, io: CliIo): number {
+  if (!(error instanceof FoglineError)) {
+    io.err(`${name}: this is a bug: ${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}`);
+    return exitCodes.failed;
+  }
+  const separator = error.message.includes('\n') ? '\n' : ' ';
+  io.err(`${name}:${separator}${error.message}`);
+  if (hasCode(error, 'usage')) {
+    io.err(`${helpWith} for help`);
+    return exitCodes.usage;
+  }
+  return hasCode(error, 'config_invalid') ? exitCodes.configuration : exitCodes.failed;
+}
+
+/** The whole life of a command-line process. Exits by itself: a handle left open must not keep a finished process. */
+export async function main(program: Program): Promise<never> {
+  // A closed pipe (`… | head`) ends the command; it is not an error of the command.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed);
+  });
+  const code = await runCli(program, process.argv.slice(2), {
+    env: process.env,
+    out: (line) => void process.stdout.write(`${line}\n`),
+    err: (line) => void process.stderr.write(`${line}\n`),
+  });
+  process.exit(code);
+}

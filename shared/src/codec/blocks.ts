@@ -1,0 +1,101 @@
+/**
+ * Time blocks and value blocks of a blob. A time block holds the rows of one or more timelines, relative to the blob's
+ * earliest time (absolute in a blob of wide times):
+ *
+ *   byte     0 one integer column, 1 by series; only when the block holds several timelines, one of them with several rows
+ *   integers
+ *
+ * A value block holds the flags of its rows as an integer column, when the blob has any, then the values (value-block.ts).
+ */
+import { blockRowsMax } from './bit-pack.ts';
+import { decodeBySeries, encodeBySeries, hasSeries, newBlockSeries } from './by-series.ts';
+import { type ByteReader, type ByteWriter, corrupt, keepSmaller } from './byte-io.ts';
+import { decodeIntegers, encodeIntegers, encodeIntegersLess } from './integer-column.ts';
+import type { BlockPlan } from './layout.ts';
+import { decodeValues, encodeValues } from './value-block.ts';
+
+/** Scratch of one block; valid until the next call. */
+export const blockTimes = new Float64Array(blockRowsMax);
+export const blockValues = new Float64Array(blockRowsMax);
+export const blockFlags = new Uint8Array(blockRowsMax);
+/** Where each series of the block begins. */
+export const blockSeries = newBlockSeries();
+const flagInts = new Float64Array(blockRowsMax);
+
+/** Sets `blockSeries` for a block of the plan; gives its rows. */
+export function enterBlock(plan: BlockPlan, block: number, order: Uint32Array, counts: Uint32Array): number {
+  const position = plan.position[block] as number;
+  const members = plan.series[block] as number;
+  blockSeries.series = members;
+  let at = 0;
+  for (let s = 0; s < members; s++) {
+    blockSeries.starts[s] = at;
+    at += counts[order[position + s] as number] as number;
+  }
+  return plan.rows[block] as number;
+}
+
+/** Appends `blockTimes[0 … count)`, less `base`. */
+export function encodeTimeBlock(out: ByteWriter, count: number, base: number, dense: boolean): void {
+  if (!hasSeries(blockSeries, count)) {
+    encodeIntegersLess(out, blockTimes, count, base, dense);
+    return;
+  }
+  const from = out.at;
+  out.u8(0);
+  encodeIntegersLess(out, blockTimes, count, base, dense);
+  keepSmaller(out, from, () => {
+    out.u8(1);
+    encodeBySeries(out, blockTimes, count, blockSeries, base, dense);
+  });
+}
+
+/** Reads `blockTimes[0 … count)`; every time must lie in [min, max]. */
+export function decodeTimeBlock(
+  from: ByteReader,
+  count: number,
+  base: number,
+  min: number,
+  max: number,
+): void {
+  const form = hasSeries(blockSeries, count) ? from.u8() : 0;
+  if (form === 0) decodeIntegers(from, blockTimes, count);
+  else if (form === 1) decodeBySeries(from, blockTimes, count, blockSeries);
+  else corrupt('unknown time block');
+  for (let i = 0; i < count; i++) {
+    const time = (blockTimes[i] as number) + base;
+    if (!(time >= min && time <= max)) corrupt('time out of range');
+    blockTimes[i] = time;
+  }
+}
+
+/** Appends `blockFlags` and `blockValues[0 … count)`. */
+export function encodeValueBlock(
+  out: ByteWriter,
+  count: number,
+  hasFlags: boolean,
+  dense: boolean,
+): void {
+  if (hasFlags) {
+    for (let i = 0; i < count; i++) flagInts[i] = blockFlags[i] as number;
+    encodeIntegers(out, flagInts, count, dense);
+  }
+  encodeValues(out, blockValues, count, blockSeries, dense);
+}
+
+/** Reads `blockFlags` (all 0 where the blob has none) and `blockValues[0 … count)`. */
+export function decodeValueBlock(from: ByteReader, count: number, hasFlags: boolean): void {
+  if (hasFlags) decodeFlags(from, count);
+  else blockFlags.fill(0, 0, count);
+  decodeValues(from, blockValues, count, blockSeries);
+}
+
+/** Quality 0-2 and the text bit are all the flags there are. */
+export function decodeFlags(from: ByteReader, count: number): void {
+  decodeIntegers(from, flagInts, count);
+  for (let i = 0; i < count; i++) {
+    const flags = flagInts[i] as number;
+    if (!(flags >= 0 && flags < 7) || flags === 3) corrupt('flags out of range');
+    blockFlags[i] = flags;
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Distinct values of a block: the table of the dictionary kind, sorted so that it packs well, and each row's index in it.
+ * Values are told apart by their bits (−0 is not +0). Only the encoder needs this.
+ */
+import { blockRowsMax } from './bit-pack.ts';
+
+/** Entries of a dictionary at most. */
+export const distinctMax = 512;
+const slots = 2048;
+const sampleRows = 64;
+
+const slotEntry = new Int16Array(slots);
+const entryLow = new Uint32Array(distinctMax);
+const entryHigh = new Uint32Array(distinctMax);
+const doubles = new Float64Array(blockRowsMax);
+const halves = new Uint32Array(doubles.buffer);
+const rankOf = new Uint16Array(distinctMax);
+
+/** Indices into the sorted table, after `collectDistinct`. */
+export const distinctIndices = new Float64Array(blockRowsMax);
+/** The table itself, ascending (−0 before +0). */
+export const distinctValues = new Float64Array(distinctMax);
+
+/** Whether a sample of the rows repeats itself enough for a dictionary to be worth a try. */
+export function looksRepetitive(values: Float64Array, count: number): boolean {
+  if (count < 16) return false;
+  const taken = Math.min(count, sampleRows);
+  const sample = doubles.subarray(0, taken);
+  for (let i = 0; i < taken; i++) sample[i] = values[Math.floor((i * count) / taken)] as number;
+  sample.sort();
+  let distinct = 1;
+  for (let i = 1; i < taken; i++) if (sample[i] !== sample[i - 1]) distinct++;
+  return distinct <= (taken * 3) / 4;
+}
+
+/** Number of distinct values in values[0 … count), or 0 when there are more than `distinctMax`. */
+export function collectDistinct(values: Float64Array, count: number): number {
+  doubles.set(values.subarray(0, count));
+  slotEntry.fill(-1);
+  let entries = 0;
+  for (let i = 0; i < count; i++) {
+    const low = halves[2 * i] as number;
+    const high = halves[2 * i + 1] as number;
+    let slot = ((Math.imul(low, 0x9e37_79b1) ^ Math.imul(high, 0x85eb_ca6b)) >>> 15) & (slots - 1);
+    let entry = slotEntry[slot] as number;
+    while (entry >= 0 && (entryLow[entry] !== low || entryHigh[entry] !== high)) {
+      slot = (slot + 1) & (slots - 1);
+      entry = slotEntry[slot] as number;
+    }
+    if (entry < 0) {
+      if (entries === distinctMax) return 0;
+      entry = entries++;
+      slotEntry[slot] = entry;
+      entryLow[entry] = low;
+      entryHigh[entry] = high;
+      distinctValues[entry] = values[i] as number;
+    }
+    distinctIndices[i] = entry;
+  }
+  rank(entries, count);
+  return entries;
+}
+
+/** Sorts the table and turns entry numbers into ranks. */
+function rank(entries: number, count: number): void {
+  const order = Array.from({ length: entries }, (_, entry) => entry);
+  const unsorted = distinctValues.slice(0, entries);
+  order.sort((a, b) => compareDoubles(unsorted[a] as number, unsorted[b] as number));
+  for (let at = 0; at < entries; at++) {
+    const entry = order[at] as number;
+    rankOf[entry] = at;
+    distinctValues[at] = unsorted[entry] as number;
+  }
+  for (let i = 0; i < count; i++) distinctIndices[i] = rankOf[distinctIndices[i] as number] as number;
+}
+
+/** Numeric order with −0 before +0. */
+export function compareDoubles(a: number, b: number): number {
+  if (a !== b) return a - b;
+  return (Object.is(a, -0) ? 0 : 1) - (Object.is(b, -0) ? 0 : 1);
+}

@@ -1,0 +1,219 @@
+/**
+ * Columns → bytes. Asserts the canonical form and the limits (a violation is a bug of the caller); everything that is a
+ * choice rather than format (modes, block sizes, groups) is made here and below.
+ */
+import { invariant } from '../errors.ts';
+import { flagQualityMask, flagText, type ReadingColumns } from '../reading.ts';
+import { blockFlags, blockTimes, blockValues, encodeTimeBlock, encodeValueBlock, enterBlock } from './blocks.ts';
+import { ByteWriter, integerMax } from './byte-io.ts';
+import { blockRowsOf, checksumOf, encodeEntries, encodeHead, hasWideTimes, type Head, headBits } from './directory.ts';
+import { findGroups, type Groups, groupsOf } from './groups.ts';
+import { blockRowsFast, type BlockPlan, planBlocks, valueOrder } from './layout.ts';
+import { readingsLimits } from './limits.ts';
+import { encodeStrings } from './strings.ts';
+
+const out = new ByteWriter(1 << 16);
+const body = new ByteWriter(1 << 16);
+
+/** What one pass over the rows tells. */
+interface Survey {
+  readonly ids: Uint32Array;
+  readonly counts: Uint32Array;
+  /** Per series: its first row; one more entry than series. */
+  readonly rowStart: Uint32Array;
+  readonly timeMin: number;
+  readonly timeMax: number;
+  readonly flagsUnion: number;
+}
+
+export function encodeColumns(
+  columns: ReadingColumns,
+  dense: boolean,
+  groupOf: ((series: number) => number) | undefined,
+): Uint8Array {
+  const { count, strings } = columns;
+  invariant(count <= readingsLimits.countMax, 'readings: count within countMax');
+  const survey = surveyRows(columns);
+  const { ids, counts, timeMin, timeMax, flagsUnion } = survey;
+  if (flagsUnion & flagText) checkTexts(columns);
+  const blockRows = blockRowsOf(count, dense);
+  const groups = chooseGroups(columns, survey, blockRows, groupOf);
+  const bits =
+    (flagsUnion === 0 ? 0 : headBits.flags) |
+    (strings.length === 0 ? 0 : headBits.strings) |
+    (groups === undefined ? 0 : headBits.classes);
+  const head: Head = { count, seriesCount: ids.length, timeMin, timeMax, bits };
+
+  out.at = 0;
+  encodeHead(out, head);
+  if (count > blockRowsFast) out.u8(31 - Math.clz32(blockRows));
+  encodeEntries(out, ids, 0, dense);
+  if (ids.length > 1) encodeEntries(out, counts, 0, dense);
+  const timelines = encodeTimelines(columns, survey, dense);
+  if (groups !== undefined) encodeGroups(groups, dense);
+  if (strings.length > 0) encodeStrings(out, strings);
+
+  body.at = 0;
+  const lengths: number[] = [];
+  encodeTimes(columns, survey, timelines, blockRows, hasWideTimes(head) ? 0 : timeMin, dense, lengths);
+  encodeValueBlocks(columns, survey, groups, blockRows, dense, lengths);
+  if (lengths.length > 2) encodeEntries(out, lengths, 0, dense);
+  out.raw(body.bytes.subarray(0, body.at));
+  out.u32(checksumOf(out.bytes.subarray(0, out.at)));
+  invariant(out.at <= readingsLimits.bytesMax, 'readings: blob within bytesMax');
+  return out.copy();
+}
+
+function surveyRows(columns: ReadingColumns): Survey {
+  const { count, series, time, value, flags } = columns;
+  invariant(
+    series.length >= count && time.length >= count && value.length >= count && flags.length >= count,
+    'readings: columns hold count rows',
+  );
+  let seriesCount = count === 0 ? 0 : 1;
+  for (let row = 1; row < count; row++) if (series[row] !== series[row - 1]) seriesCount++;
+  const ids = new Uint32Array(seriesCount);
+  const counts = new Uint32Array(seriesCount);
+  const rowStart = new Uint32Array(seriesCount + 1);
+  let position = -1;
+  for (let row = 0; row < count; row++) {
+    if (row > 0 && series[row] === series[row - 1]) continue;
+    const id = series[row] as number;
+    invariant(row === 0 || id > (series[row - 1] as number), 'readings: series ascend');
+    position++;
+    ids[position] = id;
+    rowStart[position] = row;
+  }
+  rowStart[seriesCount] = count;
+  for (let s = 0; s < seriesCount; s++) counts[s] = (rowStart[s + 1] as number) - (rowStart[s] as number);
+
+  let timeMin = count === 0 ? 0 : Infinity;
+  let timeMax = count === 0 ? 0 : -Infinity;
+  let timesAreWhole = true;
+  let flagsUnion = 0;
+  for (let row = 0; row < count; row++) {
+    const own = time[row] as number;
+    if (own < timeMin) timeMin = own;
+    if (own > timeMax) timeMax = own;
+    if (Math.floor(own) !== own) timesAreWhole = false;
+    flagsUnion |= flags[row] as number;
+  }
+  invariant(timesAreWhole && timeMin >= -integerMax && timeMax <= integerMax, 'readings: times are integers within 2^53');
+  invariant((flagsUnion & ~(flagQualityMask | flagText)) === 0, 'readings: flags are known');
+  return { ids, counts, rowStart, timeMin, timeMax, flagsUnion };
+}
+
+function checkTexts(columns: ReadingColumns): void {
+  const { count, value, flags, strings } = columns;
+  for (let row = 0; row < count; row++) {
+    if (((flags[row] as number) & flagText) === 0) continue;
+    invariant(strings[value[row] as number] !== undefined, 'readings: texts are in the string table');
+  }
+}
+
+function chooseGroups(
+  columns: ReadingColumns,
+  survey: Survey,
+  blockRows: number,
+  groupOf: ((series: number) => number) | undefined,
+): Groups | undefined {
+  const { ids, counts, rowStart } = survey;
+  // Long series have blocks of their own, whatever their group.
+  if (ids.length < 2 || counts.every((rows) => rows * 2 > blockRows)) return undefined;
+  if (groupOf !== undefined) return groupsOf(ids, groupOf);
+  return findGroups(
+    ids,
+    Float64Array.from(rowStart.subarray(0, ids.length), (row) => columns.value[row] as number),
+  );
+}
+
+/** Appends which series repeat the times of the one before; gives the first series of each timeline. */
+function encodeTimelines(columns: ReadingColumns, survey: Survey, dense: boolean): Uint32Array {
+  const { ids, counts, rowStart } = survey;
+  const { time } = columns;
+  const same = new Uint8Array(ids.length);
+  const first = new Uint32Array(ids.length);
+  let timelines = 0;
+  for (let s = 0; s < ids.length; s++) {
+    const rows = counts[s] as number;
+    let i = rows;
+    if (s > 0 && counts[s - 1] === rows) {
+      const own = rowStart[s] as number;
+      const before = rowStart[s - 1] as number;
+      for (i = 0; i < rows; i++) if (time[own + i] !== time[before + i]) break;
+      same[s] = i === rows ? 1 : 0;
+    }
+    if (same[s] === 0) first[timelines++] = s;
+  }
+  encodeEntries(out, same, 1, dense);
+  return first.subarray(0, timelines);
+}
+
+function encodeGroups(groups: Groups, dense: boolean): void {
+  out.u8(groups.stride);
+  if (groups.stride === 0) encodeEntries(out, groups.classes, 0, dense);
+}
+
+function encodeTimes(
+  columns: ReadingColumns,
+  survey: Survey,
+  timelines: Uint32Array,
+  blockRows: number,
+  base: number,
+  dense: boolean,
+  lengths: number[],
+): void {
+  const plan = planBlocks(timelines, survey.counts, undefined, blockRows);
+  for (let block = 0; block < plan.blocks; block++) {
+    const from = body.at;
+    const rows = enterBlock(plan, block, timelines, survey.counts);
+    gather(columns.time, blockTimes, plan, block, timelines, survey.rowStart);
+    encodeTimeBlock(body, rows, base, dense);
+    lengths.push(body.at - from);
+  }
+}
+
+function encodeValueBlocks(
+  columns: ReadingColumns,
+  survey: Survey,
+  groups: Groups | undefined,
+  blockRows: number,
+  dense: boolean,
+  lengths: number[],
+): void {
+  const order = valueOrder(survey.ids.length, groups?.classes);
+  const plan = planBlocks(order, survey.counts, groups?.classes, blockRows);
+  const hasFlags = survey.flagsUnion !== 0;
+  for (let block = 0; block < plan.blocks; block++) {
+    const from = body.at;
+    const rows = enterBlock(plan, block, order, survey.counts);
+    gather(columns.value, blockValues, plan, block, order, survey.rowStart);
+    if (hasFlags) gather(columns.flags, blockFlags, plan, block, order, survey.rowStart);
+    encodeValueBlock(body, rows, hasFlags, dense);
+    lengths.push(body.at - from);
+  }
+}
+
+/** Copies the rows of a block out of a column. */
+function gather<Column extends Float64Array | Uint8Array>(
+  column: Column,
+  into: Column,
+  plan: BlockPlan,
+  block: number,
+  order: Uint32Array,
+  rowStart: Uint32Array,
+): void {
+  const position = plan.position[block] as number;
+  const members = plan.series[block] as number;
+  if (members === 1) {
+    const from = (rowStart[order[position] as number] as number) + (plan.skip[block] as number);
+    into.set(column.subarray(from, from + (plan.rows[block] as number)));
+    return;
+  }
+  let at = 0;
+  for (let member = 0; member < members; member++) {
+    const s = order[position + member] as number;
+    const end = rowStart[s + 1] as number;
+    for (let row = rowStart[s] as number; row < end; row++) into[at++] = column[row] as number;
+  }
+}

@@ -1,0 +1,393 @@
+/**
+ * Columns of up to 4,096 integers, |x| ≤ 2^53: the coder below times, scaled decimals, ids, counts, flags and dictionary
+ * indices alike. The encoder picks the predictor and the cheapest of constant, bit packing, bit packing with patches
+ * (PFOR), and, in dense mode, entropy coding. Layout, for count ≥ 1 (an empty column has no bytes):
+ *
+ *   byte     bits 0-2 predictor, bits 3-5 coder, bit 6 zigzag
+ *   svarint  x[0] when the predictor has rows of its own; svarint x[1] − x[0] when it has two
+ *   svarint  base; residual = base + u, or base + unzigzag(u)
+ *   coder    0 constant: nothing, every u is 0
+ *            1 packed: byte width, then u bit-packed
+ *            2 patched: byte width, varint p, p × (varint gap, varint rest): u += rest · 2^width at the row `gap` after the
+ *              one before (the first counts from −1, so gap ≥ 1); then the low bits packed
+ *            3 entropy: a stream of tans.ts
+ *            4 raw: float64 per row, with predictor none and no base
+ *            5 shifted: byte shift (1-23); a stream of tans.ts of u's high bits, then the low `shift` bits packed
+ */
+import { bitLength, blockRowsMax, packBits, packInts, unpackBits, widthMax } from './bit-pack.ts';
+import { planBuckets } from './buckets.ts';
+import { type ByteReader, type ByteWriter, corrupt, integerMax, signedMax } from './byte-io.ts';
+import { centerOf, choosePredictor, planWidth, widthCounts } from './integer-plan.ts';
+import { type Predictor, predictorRows, predictors, predictSpanMax, residuals, unpredict } from './predict.ts';
+import { decodeSymbols, encodeSymbols } from './tans.ts';
+
+const coder = { constant: 0, packed: 1, patched: 2, entropy: 3, raw: 4, shifted: 5 } as const;
+const zigzagBit = 0x40;
+/** Fewer residuals than this never pay for a symbol table. */
+const entropyRowsMin = 24;
+/** Residuals whose zigzag from any centre fits 31 bits are handled as 32-bit integers. */
+const narrowSpanMax = 2 ** 30;
+
+const scratch = new Float64Array(blockRowsMax);
+const narrow = new Int32Array(blockRowsMax);
+const wide = new Float64Array(blockRowsMax);
+const patchRows = new Uint16Array(blockRowsMax);
+const patchValues = new Float64Array(blockRowsMax);
+
+let rangeMin = 0;
+let rangeMax = 0;
+
+function findRange(x: Float64Array, count: number): void {
+  let min = x[0] as number;
+  let max = min;
+  for (let i = 1; i < count; i++) {
+    const own = x[i] as number;
+    if (own < min) min = own;
+    if (own > max) max = own;
+  }
+  rangeMin = min;
+  rangeMax = max;
+}
+
+/** Appends x[0 … count), count ≤ 4,096, |x| ≤ 2^53. `x` is not changed. */
+export function encodeIntegers(out: ByteWriter, x: Float64Array, count: number, dense: boolean): void {
+  encodeIntegersLess(out, x, count, 0, dense);
+}
+
+/** Appends x[i] − offset. */
+export function encodeIntegersLess(out: ByteWriter, x: Float64Array, count: number, offset: number, dense: boolean): void {
+  if (count === 0) return;
+  findRange(x, count);
+  encodeIntegersWithin(out, x, count, rangeMin, rangeMax, offset, dense);
+}
+
+/** Appends x[i] − offset, where the smallest and largest x are known; count ≥ 1. */
+export function encodeIntegersWithin(
+  out: ByteWriter,
+  x: Float64Array,
+  count: number,
+  min: number,
+  max: number,
+  offset: number,
+  dense: boolean,
+): void {
+  if (min - offset < -signedMax || max - offset > signedMax) {
+    out.u8(coder.raw << 3);
+    for (let i = 0; i < count; i++) out.f64((x[i] as number) - offset);
+    return;
+  }
+  if (min === max) {
+    out.u8(coder.constant << 3);
+    out.svarint(min - offset);
+    return;
+  }
+  if (max - min > predictSpanMax) {
+    writeHead(out, x, 0, coder.packed, false, min, offset);
+    out.u8(bitLength(max - min));
+    packBits(out, x, count, bitLength(max - min), min);
+    return;
+  }
+  if (isRegular(x, count)) {
+    writeHead(out, x, 1, coder.constant, false, (x[1] as number) - (x[0] as number), offset);
+    return;
+  }
+  const predictor = choosePredictor(x, count, min, max, dense);
+  let left = x;
+  let own = count;
+  if (predictor === 0) {
+    rangeMin = min;
+    rangeMax = max;
+  } else {
+    const rows = predictorRows[predictor];
+    residuals(predictor, x, rows, count, scratch);
+    left = scratch;
+    own = count - rows;
+    findRange(scratch, own);
+  }
+  if (rangeMin === rangeMax) writeHead(out, x, predictor, coder.constant, false, rangeMin, offset);
+  else if (rangeMax - rangeMin < narrowSpanMax) encodeNarrow(out, x, left, own, predictor, offset, dense);
+  else encodeWide(out, x, left, own, predictor, offset, dense);
+}
+
+/** Whether all steps are the same. */
+function isRegular(x: Float64Array, count: number): boolean {
+  let before = x[1] as number;
+  const step = before - (x[0] as number);
+  for (let i = 2; i < count; i++) {
+    const own = x[i] as number;
+    if (own - before !== step) return false;
+    before = own;
+  }
+  return true;
+}
+
+/** Residuals within [rangeMin, rangeMax] that fit 32-bit integers. */
+function encodeNarrow(
+  out: ByteWriter,
+  x: Float64Array,
+  left: Float64Array,
+  count: number,
+  predictor: Predictor,
+  offset: number,
+  dense: boolean,
+): void {
+  const min = rangeMin;
+  const max = rangeMax;
+  // Two views of the residuals: upwards from the smallest, and both ways from a centre.
+  const center = centerOf(left, count, predictor);
+  const spanWidth = bitLength(max - min);
+  let width = spanWidth;
+  let patches = 0;
+  let bits = spanWidth * count;
+  let zigzag = false;
+  let mantissa = -1;
+  const mayEntropy = dense && count >= entropyRowsMin;
+  if (predictor === 0) {
+    narrowUpwards(left, count, min);
+    const plan = planWidth(count);
+    if (plan.bits < bits) ({ width, patches, bits } = plan);
+    if (mayEntropy) {
+      const buckets = planBuckets(narrow, count, max - min);
+      if (buckets.bits < bits) ({ mantissa, bits } = buckets);
+    }
+  }
+  narrowAround(left, count, center);
+  const plan = planWidth(count);
+  if (plan.bits < bits) {
+    ({ width, patches, bits } = plan);
+    zigzag = true;
+    mantissa = -1;
+  }
+  if (mayEntropy) {
+    const buckets = planBuckets(narrow, count, Math.max(2 * (max - center), 2 * (center - min) - 1));
+    if (buckets.bits < bits) {
+      ({ mantissa, bits } = buckets);
+      zigzag = true;
+    }
+  }
+  if (!zigzag) narrowUpwards(left, count, min);
+  const base = zigzag ? center : min;
+  if (mantissa >= 0) {
+    writeHead(out, x, predictor, coder.entropy, zigzag, base, offset);
+    encodeSymbols(out, narrow, count, mantissa);
+    return;
+  }
+  writeHead(out, x, predictor, patches > 0 ? coder.patched : coder.packed, zigzag, base, offset);
+  out.u8(width);
+  if (patches > 0) writePatches(out, narrow, count, width, patches);
+  packInts(out, narrow, count, width);
+}
+
+/** As `encodeNarrow` for residuals of any size: packing and patches from the smallest up. */
+function encodeWide(
+  out: ByteWriter,
+  x: Float64Array,
+  left: Float64Array,
+  count: number,
+  predictor: Predictor,
+  offset: number,
+  dense: boolean,
+): void {
+  const min = rangeMin;
+  const max = rangeMax;
+  widthCounts.fill(0);
+  for (let i = 0; i < count; i++) {
+    const u = (left[i] as number) - min;
+    wide[i] = u;
+    const length = bitLength(u);
+    widthCounts[length] = (widthCounts[length] as number) + 1;
+  }
+  const plan = planWidth(count);
+  if (dense && count >= entropyRowsMin) {
+    const shift = bitLength(max - min) - 30;
+    const scale = 2 ** shift;
+    for (let i = 0; i < count; i++) narrow[i] = Math.floor((wide[i] as number) / scale);
+    const buckets = planBuckets(narrow, count, Math.floor((max - min) / scale));
+    if (buckets.bits + shift * count < plan.bits) {
+      writeHead(out, x, predictor, coder.shifted, false, min, offset);
+      out.u8(shift);
+      encodeSymbols(out, narrow, count, buckets.mantissa);
+      packBits(out, wide, count, shift, 0);
+      return;
+    }
+  }
+  writeHead(out, x, predictor, plan.patches > 0 ? coder.patched : coder.packed, false, min, offset);
+  out.u8(plan.width);
+  if (plan.patches > 0) writePatches(out, wide, count, plan.width, plan.patches);
+  packBits(out, wide, count, plan.width, 0);
+}
+
+/** Fills `narrow` with residual − base, and `widthCounts` with their widths. */
+function narrowUpwards(left: Float64Array, count: number, base: number): void {
+  widthCounts.fill(0);
+  for (let i = 0; i < count; i++) {
+    const u = ((left[i] as number) - base) | 0;
+    narrow[i] = u;
+    const length = 32 - Math.clz32(u);
+    widthCounts[length] = (widthCounts[length] as number) + 1;
+  }
+}
+
+/** Fills `narrow` with the zigzag of residual − center, and `widthCounts` with their widths. */
+function narrowAround(left: Float64Array, count: number, center: number): void {
+  widthCounts.fill(0);
+  for (let i = 0; i < count; i++) {
+    const off = ((left[i] as number) - center) | 0;
+    const u = (off << 1) ^ (off >> 31);
+    narrow[i] = u;
+    const length = 32 - Math.clz32(u);
+    widthCounts[length] = (widthCounts[length] as number) + 1;
+  }
+}
+
+function writeHead(
+  out: ByteWriter,
+  x: Float64Array,
+  predictor: Predictor,
+  kind: number,
+  zigzag: boolean,
+  base: number,
+  offset: number,
+): void {
+  out.u8(predictor | (kind << 3) | (zigzag ? zigzagBit : 0));
+  const rows = predictorRows[predictor];
+  if (rows > 0) out.svarint((x[0] as number) - offset);
+  if (rows > 1) out.svarint((x[1] as number) - (x[0] as number));
+  out.svarint(rows === 0 ? base - offset : base);
+}
+
+function writePatches(
+  out: ByteWriter,
+  values: Int32Array | Float64Array,
+  count: number,
+  width: number,
+  patches: number,
+): void {
+  const scale = 2 ** width;
+  out.varint(patches);
+  let before = -1;
+  for (let i = 0; i < count; i++) {
+    const value = values[i] as number;
+    if (value < scale) continue;
+    out.varint(i - before);
+    out.varint(Math.floor(value / scale));
+    before = i;
+  }
+}
+
+/** Reads x[0 … count), count ≤ 4,096. Throws `codec_corrupt`. Every result is an integer, |x| < 2^70, or float64 of `raw`. */
+export function decodeIntegers(from: ByteReader, x: Float64Array, count: number): void {
+  if (count === 0) return;
+  const head = from.u8();
+  const kind = (head >>> 3) & 7;
+  const predictor = head & 7;
+  if (head >= 0x80 || predictor >= predictors.length) corrupt('unknown integer column');
+  const zigzag = (head & zigzagBit) !== 0;
+  if (kind === coder.raw) {
+    if (head !== coder.raw << 3) corrupt('unknown integer column');
+    for (let i = 0; i < count; i++) {
+      const own = from.f64();
+      if (!Number.isInteger(own) || Math.abs(own) > integerMax) corrupt('integer out of range');
+      x[i] = own;
+    }
+    return;
+  }
+  const rows = predictorRows[predictor as Predictor];
+  if (count < rows) corrupt('predictor of more rows than the column has');
+  const first = rows > 0 ? from.svarint() : 0;
+  const second = rows > 1 ? first + from.svarint() : 0;
+  const base = from.svarint();
+  const left = count - rows;
+  const target = rows === 0 ? x : x.subarray(rows);
+  switch (kind) {
+    case coder.constant:
+      target.fill(base, 0, left);
+      break;
+    case coder.packed:
+    case coder.patched:
+      decodePacked(from, target, left, kind === coder.patched);
+      break;
+    case coder.entropy:
+      if (left > 0) decodeSymbols(from, target, left);
+      break;
+    case coder.shifted:
+      decodeShifted(from, target, left);
+      break;
+    default:
+      corrupt('unknown integer column');
+  }
+  if (rows > 0) x[0] = first;
+  if (rows > 1) x[1] = second;
+  if (kind !== coder.constant) {
+    if (predictor === 1) {
+      sumDeltas(x, count, base, zigzag);
+      return;
+    }
+    addBase(target, left, base, zigzag);
+  }
+  unpredict(predictor as Predictor, x, count);
+}
+
+function decodePacked(from: ByteReader, x: Float64Array, count: number, patched: boolean): void {
+  const width = from.u8();
+  if (width > widthMax) corrupt('width out of range');
+  if (!patched) {
+    unpackBits(from, x, count, width);
+    return;
+  }
+  const patches = from.bounded(count, 'patch count');
+  const scale = 2 ** width;
+  let row = -1;
+  for (let i = 0; i < patches; i++) {
+    row += from.varint();
+    if (row >= count || (i > 0 && row === patchRows[i - 1]) || row < 0) corrupt('patch out of range');
+    patchRows[i] = row;
+    patchValues[i] = from.bounded(Math.floor(integerMax / scale), 'patch') * scale;
+  }
+  unpackBits(from, x, count, width);
+  for (let i = 0; i < patches; i++) {
+    const at = patchRows[i] as number;
+    x[at] = (x[at] as number) + (patchValues[i] as number);
+  }
+}
+
+function decodeShifted(from: ByteReader, x: Float64Array, count: number): void {
+  const shift = from.u8();
+  if (shift < 1 || shift > widthMax - 30) corrupt('shift out of range');
+  if (count === 0) return;
+  decodeSymbols(from, x, count);
+  unpackBits(from, wide, count, shift);
+  const scale = 2 ** shift;
+  for (let i = 0; i < count; i++) x[i] = (x[i] as number) * scale + (wide[i] as number);
+}
+
+function addBase(x: Float64Array, count: number, base: number, zigzag: boolean): void {
+  if (zigzag) {
+    for (let i = 0; i < count; i++) x[i] = base + unzigzag(x[i] as number);
+  } else if (base !== 0) {
+    for (let i = 0; i < count; i++) x[i] = (x[i] as number) + base;
+  }
+}
+
+/** `addBase` and the inverse of predictor delta in one pass: x[0] is given, x[1 … count) hold u. */
+function sumDeltas(x: Float64Array, count: number, base: number, zigzag: boolean): void {
+  let value = x[0] as number;
+  if (zigzag) {
+    for (let i = 1; i < count; i++) {
+      value += base + unzigzag(x[i] as number);
+      x[i] = value;
+    }
+  } else {
+    for (let i = 1; i < count; i++) {
+      value += base + (x[i] as number);
+      x[i] = value;
+    }
+  }
+}
+
+/** 0, 1, 2, 3 … → 0, −1, 1, −2 …; the common case by integers. */
+function unzigzag(u: number): number {
+  if (u < 0x4000_0000) return (u >>> 1) ^ -(u & 1);
+  const half = Math.floor(u / 2);
+  return u - 2 * half === 0 ? half : -half - 1;
+}

@@ -1,0 +1,91 @@
+/** Field kinds that configurations share. Each reads what people write and yields exact numbers or plain data. */
+import { z } from 'zod';
+import { formatDuration, formatSize, type Parsed, parseDurationMs, parseSizeBytes } from '../units.ts';
+
+interface Bounds {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** `10s` → milliseconds. */
+export function duration(description: string, bounds: Bounds = {}) {
+  return quantity(parseDurationMs, formatDuration, bounds).meta({
+    type: 'string',
+    description,
+    examples: ['10s', '5m'],
+  });
+}
+
+/** `512MiB` → bytes. */
+export function size(description: string, bounds: Bounds = {}) {
+  return quantity(parseSizeBytes, formatSize, bounds).meta({
+    type: 'string',
+    description,
+    examples: ['512MiB', '1GB'],
+  });
+}
+
+function quantity(parse: (text: string) => Parsed, format: (value: number) => string, { min, max }: Bounds) {
+  return z.unknown().transform((input, context) => {
+    const fail = (message: string): never => {
+      context.issues.push({ code: 'custom', input, message });
+      return z.NEVER;
+    };
+    if (input === undefined) return fail('is required');
+    const parsed = parse(
+      typeof input === 'string' || typeof input === 'number' ? String(input) : JSON.stringify(input),
+    );
+    if ('problem' in parsed) return fail(parsed.problem);
+    if (min !== undefined && parsed.value < min) return fail(`must be at least ${format(min)}`);
+    if (max !== undefined && parsed.value > max) return fail(`must be at most ${format(max)}`);
+    return parsed.value;
+  });
+}
+
+/** A name that other parts of the configuration refer to: a source, a pipeline, an uplink. */
+export const name = z
+  .string()
+  .regex(/^[A-Za-z][\w-]{0,62}$/, 'a name begins with a letter and has at most 63 letters, digits, "_" or "-"');
+
+/** A credential: the text itself or, better, `{ file: … }`. Read it with `context.secret`. */
+export const secret = z
+  .union([z.string().min(1), z.strictObject({ file: z.string().min(1) })])
+  .meta({ description: 'The secret itself, or { file: path }' });
+export type Secret = z.output<typeof secret>;
+
+/** A text that lives in a file of its own, such as a certificate. Read it with `context.text`. */
+export const fileReference = z.strictObject({ file: z.string().min(1) });
+export type FileReference = z.output<typeof fileReference>;
+
+export interface ListenAddress {
+  /** Absent when only a port was given. */
+  readonly host?: string;
+  /** 0 = any free port. */
+  readonly port: number;
+}
+
+/** `1883`, `127.0.0.1:1883`, `[::1]:1883` or `name:1883`. */
+export function listenAddress(description: string) {
+  return z
+    .union([z.number(), z.string()])
+    .transform((input, context): ListenAddress => {
+      const match = /^(?:(?:\[([\da-fA-F:]+)\]|([\w.-]+)):)?(\d{1,5})$/.exec(String(input));
+      const port = Number(match?.[3]);
+      if (match !== null && port <= 65_535) {
+        const host = match[1] ?? match[2];
+        return host === undefined ? { port } : { host, port };
+      }
+      context.issues.push({
+        code: 'custom',
+        input,
+        message: `"${input}" is not an address: write 1883 or 127.0.0.1:1883`,
+      });
+      return z.NEVER;
+    })
+    .meta({ description });
+}
+
+/** True for addresses that only this machine can reach. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

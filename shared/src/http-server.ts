@@ -1,0 +1,149 @@
+/**
+ * A small HTTP server for what a process tells about itself: /healthz, /readyz, /metrics, /status. GET and HEAD only. On a
+ * loopback address it serves requests that name the loopback, so that a web page whose name was rebound to 127.0.0.1
+ * gets nothing; with a token it serves whoever presents it. Errors are RFC 9457 problems. Everything is bounded:
+ * connections, header bytes, time to send a request.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { isLoopback } from './config/fields.ts';
+import { FoglineError } from './errors.ts';
+import type { Logger } from './log.ts';
+
+export interface HttpReply {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+/** Answers a GET of one exact path. */
+export type HttpRoute = () => HttpReply | Promise<HttpReply>;
+
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  /** Bearer token that every request must carry. */
+  readonly token?: string;
+  readonly routes: Readonly<Record<string, HttpRoute>>;
+  readonly log: Logger;
+}
+
+export interface HttpServer {
+  readonly port: number;
+  readonly url: string;
+  /** Stops accepting and ends every connection. */
+  close(): Promise<void>;
+}
+
+const connectionsMax = 64;
+const headerBytesMax = 8 * 1024;
+const requestTimeoutMs = 5_000;
+
+export function json(value: unknown, status = 200): HttpReply {
+  return { status, type: 'application/json', body: JSON.stringify(value) };
+}
+
+/** RFC 9457. `title` is the same for every occurrence, `detail` says what happened here and what to do. */
+function problem(status: number, title: string, detail: string): HttpReply {
+  return {
+    status,
+    type: 'application/problem+json',
+    body: JSON.stringify({ type: 'about:blank', title, status, detail }),
+  };
+}
+
+/** Rejects with `address_in_use` when the port is taken. */
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const server = createServer(
+    {
+      maxHeaderSize: headerBytesMax,
+      requestTimeout: requestTimeoutMs,
+      headersTimeout: requestTimeoutMs,
+      keepAliveTimeout: requestTimeoutMs,
+    },
+    (request, response) => void respond(options, request, response),
+  );
+  server.maxConnections = connectionsMax;
+  await listen(server, options);
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function listen(server: Server, { host, port }: HttpServerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const isTaken = error.code === 'EADDRINUSE';
+      const message = isTaken
+        ? `${host}:${port} is taken by another process`
+        : `cannot listen on ${host}:${port}: ${error.message}`;
+      reject(new FoglineError(isTaken ? 'address_in_use' : 'unavailable', message, { cause: error }));
+    });
+    server.listen(port, host, resolve);
+  });
+}
+
+async function respond(options: HttpServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  let reply: HttpReply;
+  try {
+    reply = refusal(options, request) ?? (await answer(options.routes, request));
+  } catch (error) {
+    options.log.error({ error, url: request.url }, 'a request failed');
+    reply = problem(500, 'Internal error', 'the log of this process says more');
+  }
+  response.writeHead(reply.status, {
+    'content-type': reply.type,
+    'content-length': Buffer.byteLength(reply.body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...(reply.status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+    ...(reply.status === 405 ? { allow: 'GET, HEAD' } : {}),
+  });
+  response.end(request.method === 'HEAD' ? undefined : reply.body);
+}
+
+function refusal(options: HttpServerOptions, request: IncomingMessage): HttpReply | undefined {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return problem(405, 'Method not allowed', 'this address is only read: use GET');
+  }
+  if (options.token !== undefined) {
+    const given = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    if (given === undefined || !isEqual(given, options.token)) {
+      return problem(401, 'Unauthorized', 'send "Authorization: Bearer TOKEN" with the token of this listener');
+    }
+  } else if (isLoopback(options.host) && !namesLoopback(request.headers.host)) {
+    return problem(
+      421,
+      'Misdirected request',
+      'this listener serves localhost only: call it as localhost or 127.0.0.1',
+    );
+  }
+  return undefined;
+}
+
+/** In constant time, whatever the lengths. */
+function isEqual(left: string, right: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(left), digest(right));
+}
+
+function namesLoopback(header: string | undefined): boolean {
+  const name = (header ?? '').replace(/:\d{1,5}$/, '').replace(/^\[(.*)\]$/, '$1');
+  return isLoopback(name.toLowerCase());
+}
+
+function answer(routes: HttpServerOptions['routes'], request: IncomingMessage): HttpReply | Promise<HttpReply> {
+  const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  if (route !== undefined) return route();
+  return problem(404, 'Not found', `here are: ${Object.keys(routes).join(', ')}`);
+}

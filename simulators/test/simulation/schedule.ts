@@ -1,0 +1,166 @@
+/**
+ * One random schedule from a seed: load, crashes of agent and hub between events and around COMMITs, cuts, stalls, duplicates, ghosts,
+ * restores of the hub, changed configurations, small budgets. Then everything heals, drains and is checked.
+ */
+import type { CoreConfig } from '@fogline/edge-agent/core-config';
+import { SeededRandom } from '@fogline/shared/random';
+import { checkAll } from './checks.ts';
+import { type SimAgent, simSource, World } from './world.ts';
+
+export interface Schedule {
+  readonly seed: number;
+  readonly steps: number;
+  readonly hasLoss: boolean;
+}
+
+export interface Outcome {
+  readonly readings: number;
+  readonly crashes: number;
+  readonly hubCrashes: number;
+}
+
+/** Bugs that are planted to see whether the checks notice. */
+export type Canary = 'delete on send' | 'merge after send' | 'ack before commit';
+
+const drainMs = 600_000;
+
+export function configFor(agent: string, random: SeededRandom, hasLoss: boolean): CoreConfig {
+  const isFlash = random.chance(0.3);
+  return {
+    agent,
+    software: 'simulation',
+    sources: [simSource],
+    pipelines: [
+      { name: 'live', from: simSource, lane: 2 },
+      { name: 'calm', from: simSource, deadband: { thresholds: { temperature: 0.2 }, heartbeatMs: 60_000 }, lane: random.chance(0.5) ? 2 : 3 },
+      { name: 'stats', from: simSource, window: { everyMs: 10_000, latenessMs: 2000, hasSketch: random.chance(0.3) }, lane: 1 },
+    ],
+    buffer: {
+      commit: isFlash ? 'flash' : 'prompt',
+      flashBytesPerDay: 64 * 1024 * 1024,
+      sizeBytesMax: hasLoss ? 512 * 1024 + 4096 * random.below(60) : 1024 ** 3,
+      ageMsMax: 7 * 86_400_000,
+      whenFull: { alarm: 'drop_oldest', high: 'drop_oldest', normal: 'drop_oldest', low: 'drop_oldest' },
+    },
+    uplink: { token: '', window: 1 + random.below(16), lingerMs: random.below(3) * 500 },
+  };
+}
+
+/** Runs one schedule; throws `CheckFailed` with what went wrong. */
+export function runSchedule(schedule: Schedule, canary?: Canary): Outcome {
+  const random = new SeededRandom(schedule.seed);
+  const world = new World(random.uint32(), {
+    agents: 1 + random.below(2),
+    devices: 1 + random.below(4),
+    config: (agent) => configFor(agent, random, schedule.hasLoss),
+    link: { latencyMaxMs: 1 + random.below(200), ghostChance: random.unit() * 0.5, duplicateChance: random.unit() * 0.1 },
+  });
+  try {
+    if (canary !== undefined) plant(world, canary);
+    let backup: Uint8Array | undefined;
+    for (let step = 0; step < schedule.steps; step++) {
+      if (random.chance(0.01)) backup = world.backupHub();
+      disturb(world, random, backup);
+      load(world, random);
+      world.clock.advance(random.chance(0.1) ? random.below(20_000) : random.below(400));
+    }
+    heal(world);
+    checkAll(world, { isLossAllowed: schedule.hasLoss });
+    return {
+      readings: world.agents.reduce((sum, agent) => sum + agent.sensors.truth.length, 0),
+      crashes: world.agents.reduce((sum, agent) => sum + agent.crashes, 0),
+      hubCrashes: world.hubCrashes,
+    };
+  } finally {
+    world.close();
+  }
+}
+
+function load(world: World, random: SeededRandom): void {
+  for (const agent of world.agents) {
+    const messages = random.chance(0.1) ? random.below(60) : random.below(4);
+    for (let n = 0; n < messages; n++) agent.send();
+  }
+}
+
+function disturb(world: World, random: SeededRandom, backup: Uint8Array | undefined): void {
+  const agent = world.agents[random.below(world.agents.length)];
+  if (agent === undefined) return;
+  const dice = random.unit();
+  if (dice < 0.02) agent.crash();
+  else if (dice < 0.04) agent.crashPoint.armed = random.chance(0.5) ? 'before' : 'after';
+  else if (dice < 0.05) world.crashHub();
+  else if (dice < 0.06) world.hubCrashPoint.armed = random.chance(0.5) ? 'before' : 'after';
+  else if (dice < 0.09) agent.link.cut();
+  else if (dice < 0.1) agent.link.stall();
+  else if (dice < 0.12) agent.link.isDown = true;
+  else if (dice < 0.123 && backup !== undefined) world.restoreHub(backup);
+  if (random.chance(0.2)) revive(world, random);
+}
+
+function revive(world: World, random: SeededRandom): void {
+  if (!world.isUp) world.startHub();
+  for (const agent of world.agents) {
+    agent.link.isDown = false;
+    if (agent.core !== undefined) continue;
+    if (random.chance(0.1)) agent.config = changed(agent.config, random);
+    agent.start();
+  }
+}
+
+/** Another configuration of the same streams, so that the naive computation still holds. */
+function changed(config: CoreConfig, random: SeededRandom): CoreConfig {
+  const commit = random.chance(0.5) ? 'flash' : 'prompt';
+  const pipelines = config.pipelines.map((pipeline) =>
+    pipeline.window === undefined ? pipeline : { ...pipeline, window: { ...pipeline.window, latenessMs: 1000 * random.below(10) } },
+  );
+  return { ...config, pipelines, buffer: { ...config.buffer, commit } };
+}
+
+function heal(world: World): void {
+  world.hubCrashPoint.armed = undefined;
+  for (const agent of world.agents) {
+    agent.crashPoint.armed = undefined;
+    agent.link.isDown = false;
+  }
+  if (!world.isUp) world.startHub();
+  for (const agent of world.agents) if (agent.core === undefined) agent.start();
+  const step = 1000;
+  for (let waited = 0; waited < drainMs; waited += step) {
+    world.clock.advance(step);
+    if (waited > 120_000 && world.agents.every((agent) => isDrained(agent))) break;
+  }
+  for (const agent of world.agents) agent.core?.checkpoint();
+}
+
+function isDrained(agent: SimAgent): boolean {
+  const status = agent.core?.status();
+  return status !== undefined && status.isConnected && agent.sensors.waiting === 0 && status.queuedItems.every((items) => items === 0);
+}
+
+function plant(world: World, canary: Canary): void {
+  for (const agent of world.agents) {
+    switch (canary) {
+      case 'ack before commit':
+        agent.afterSubmit = (tokens) => agent.sensors.release(tokens);
+        break;
+      case 'delete on send':
+        agent.link.onPublish = (kind) => {
+          if (kind === 'batch') sabotage(world, agent, 'DELETE FROM rows WHERE batch IS NOT NULL; DELETE FROM batches;');
+        };
+        break;
+      case 'merge after send':
+        agent.link.onPublish = (kind) => {
+          if (kind === 'hello') {
+            sabotage(world, agent, 'UPDATE rows SET batch = NULL WHERE batch IN (SELECT id FROM batches WHERE acked = 0); DELETE FROM batches WHERE acked = 0;');
+          }
+        };
+        break;
+    }
+  }
+}
+
+/** Changes an agent's database behind its back, outside any transaction of its own. */
+function sabotage(world: World, agent: SimAgent, sql: string): void {
+  world.clock.after('canary', 0, () => agent.db.exec(sql));
+}
