@@ -48,7 +48,7 @@ export async function openAgent(config: AgentConfig, ports: AgentPorts): Promise
     await rooms.close();
     throw error;
   }
-  return { mqttAddresses: rooms.listeners.map(({ listener }) => listener.address), httpUrl: rooms.http?.url, failed, close: () => rooms.close() };
+  return { mqttAddresses: rooms.listeners.map(({ listener: { address, port } }) => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`)), httpUrl: rooms.http?.url, failed, close: () => rooms.close() };
 }
 
 /** What is open, so that closing works from any point of opening. */

@@ -7,7 +7,6 @@
  */
 import { Backoff } from '@fogline/shared/backoff';
 import type { Clock, Timer } from '@fogline/shared/clock';
-import { messageOf } from '@fogline/shared/errors';
 import type { Logger } from '@fogline/shared/log';
 import {
   decodeFlow,
@@ -18,6 +17,7 @@ import {
   encodeStatus,
   encodeVoid,
   type EpochAnswer,
+  type Flow,
   type Lane,
   laneCount,
   type LedgerRow,
@@ -222,13 +222,16 @@ export class Uplink {
   #onMessage(topic: string, payload: Uint8Array): void {
     const kind = parseTopic(topic)?.kind ?? '';
     if (!isDownKind(kind)) return;
+    let message: { readonly welcome: Welcome } | { readonly flow: Flow };
     try {
-      if (kind === 'welcome') this.#onWelcome(decodeWelcome(payload));
-      else this.#flight.window = Math.min(this.#context.config.window, decodeFlow(payload).window);
+      message = kind === 'welcome' ? { welcome: decodeWelcome(payload) } : { flow: decodeFlow(payload) };
     } catch (error) {
-      this.#ports.log.error({ kind, problem: messageOf(error) }, 'a message of the hub was refused');
+      this.#ports.log.error({ kind, error }, 'a message of the hub was refused');
       this.#abort(`the hub sent a ${kind} that this agent does not understand`);
+      return;
     }
+    if ('welcome' in message) this.#onWelcome(message.welcome);
+    else this.#flight.window = Math.min(this.#context.config.window, message.flow.window);
   }
 
   #onWelcome(welcome: Welcome): void {

@@ -156,8 +156,10 @@ export function checkNothingMissing(agent: SimAgent): void {
   expectEqual(open.length, 0, `${agent.name}: voids still undelivered`);
 }
 
+/** A ghost of an epoch that a restored hub forgot may lie there: its range is not recorded, so it was sent again. Nothing else may. */
 export function checkNoQuarantine(read: StoreRead): void {
-  expectEqual(read.quarantineCounts(), [], 'quarantined messages');
+  const rows = read.quarantine().filter(({ reason }) => reason !== 'unknown_epoch');
+  expectEqual(rows, [], 'quarantined messages');
 }
 
 export function streamsOf(pipelines: readonly PipelineConfig[]): string[] {
