@@ -100,7 +100,7 @@ export class AgentCore implements IngestPort {
     const sources = config.sources.map((name) => ({ name, stream: Pipeline.inputStream(name, config.pipelines) }));
     this.#intake = new Intake(sources, this.#series, repeats);
     this.#pacer = new CommitPacer(config.buffer, ports.clock);
-    this.#room = new Room(this.#store, config.buffer);
+    this.#room = new Room(this.#outbox, config.buffer);
     this.#merger = new Merger(this.#store);
     const { agent, software, uplink } = config;
     this.#uplink = new Uplink(

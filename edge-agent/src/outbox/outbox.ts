@@ -33,6 +33,8 @@ export class Outbox {
   readonly #blocks: BlockReader;
   #epochs = new Map<number, EpochRow>();
   #ackedIds: number[] = [];
+  /** False only when the tables are known to hold nothing that has to be sent. Spares the uplink a search after every ack. */
+  mayHaveBacklog = true;
 
   constructor(store: AgentStore, agent: string) {
     this.store = store;
@@ -146,6 +148,7 @@ export class Outbox {
   /** Inside a transaction: moves the tail into tables. `clearTail` follows once it is durable. */
   flush(): void {
     for (const row of this.tail.rows) this.#flushRow(row);
+    this.mayHaveBacklog ||= this.tail.rows.some(({ batch }) => batch === undefined);
     this.#flushAcks();
     this.account.flush(this.store);
   }
@@ -160,6 +163,7 @@ export class Outbox {
    * Returns how many batches have to go again.
    */
   reconcile(epoch: EpochRow, lane: Lane, held: SeqRanges): { rewound: number; gone: number } {
+    this.mayHaveBacklog = true;
     const last = epoch.last[lane] ?? 0;
     const range = (first: number, until: number) => ({ epochId: epoch.id, lane, first, last: until });
     const heldFlat = held.watermark > 0 ? [1, held.watermark, ...held.beyond] : held.beyond;

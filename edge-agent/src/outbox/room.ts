@@ -9,6 +9,7 @@ import type { BufferConfig } from '../core-config.ts';
 import type { AgentStore, StoredRow } from '../journal/agent-store.ts';
 import { BlockReader } from './envelope.ts';
 import { LossSummary } from './losses.ts';
+import type { Outbox } from './outbox.ts';
 
 /** Room is made below this share of the limit at once, so that it is not made row by row. */
 const makeRoomToShare = 0.95;
@@ -24,9 +25,12 @@ export class Room {
   readonly #store: AgentStore;
   readonly #config: BufferConfig;
   readonly #blocks: BlockReader;
+  readonly #outbox: Outbox;
 
-  constructor(store: AgentStore, config: BufferConfig) {
-    this.#store = store;
+  constructor(outbox: Outbox, config: BufferConfig) {
+    this.#outbox = outbox;
+    this.#store = outbox.store;
+    const { store } = outbox;
     this.#config = config;
     this.#blocks = new BlockReader(store);
   }
@@ -139,5 +143,6 @@ export class Room {
     }
     const id = this.#store.insertVoid({ epochId, lane, first, last, reason, ...summary.report() });
     if (!mayGrow) this.#store.markVoidSent(id);
+    this.#outbox.mayHaveBacklog = true;
   }
 }

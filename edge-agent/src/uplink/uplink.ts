@@ -130,11 +130,16 @@ export class Uplink {
 
   /** Sends as much of voids and backlog as the window and the pace allow. */
   pump(): void {
-    if (!this.isReady || this.#isPumping) return;
+    const { outbox } = this.#context;
+    if (!this.isReady || this.#isPumping || !outbox.mayHaveBacklog) return;
     this.#isPumping = true;
     try {
-      this.#pumpVoids();
-      while (this.#flight.backlogCapacity > 0 && this.#pumpBatch());
+      const isEmpty = this.#pumpVoids();
+      while (this.#flight.backlogCapacity > 0) {
+        if (this.#pumpBatch()) continue;
+        outbox.mayHaveBacklog = !isEmpty;
+        break;
+      }
     } finally {
       this.#isPumping = false;
     }
@@ -301,17 +306,19 @@ export class Uplink {
     }
   }
 
-  #pumpVoids(): void {
+  /** Returns whether none is left to send. */
+  #pumpVoids(): boolean {
     const { outbox, agent } = this.#context;
     while (this.#flight.freshCapacity > 0) {
       const [lost] = outbox.store.unackedVoids(this.#voidCursor, 1);
-      if (lost === undefined) return;
+      if (lost === undefined) return true;
       this.#voidCursor = lost.id;
       if (this.#flight.holdsVoid(lost.id)) continue;
       outbox.store.transaction(() => outbox.store.markVoidSent(lost.id));
       const payload = encodeVoid({ ...lost, agent, epoch: outbox.epochOf(lost.epochId) });
       this.#publish('void', payload, { kind: 'void', id: lost.id, sentAt: this.#now() });
     }
+    return false;
   }
 
   /** Sends one batch of the backlog, lanes in order: sealed ones again first, then newly sealed. False when there is none. */
