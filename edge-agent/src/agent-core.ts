@@ -150,10 +150,10 @@ export class AgentCore implements IngestPort {
     });
   }
 
-  /** Counts what a source refused or dropped, and keeps some of it for inspection. */
-  reject(source: string, reason: string, topic: string, payload: Uint8Array): void {
+  /** Counts what a source refused or dropped, and keeps some of it for inspection; without `payload` counting is enough. */
+  reject(source: string, reason: string, topic: string, payload: Uint8Array | undefined): void {
     this.#intake.count(`rejected.${source}.${reason}`, 1);
-    this.#rejected.add({ at: this.#ports.clock.now(), source, reason, topic, payload });
+    if (payload !== undefined) this.#rejected.add({ at: this.#ports.clock.now(), source, reason, topic, payload });
   }
 
   status(): CoreStatus {

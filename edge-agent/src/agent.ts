@@ -76,7 +76,14 @@ class Rooms {
     this.#core = core;
     for (const listener of listeners) {
       const own = sources.filter(({ name }) => listener.sources.includes(name));
-      const open = await openMqttListener({ listener, sources: own, ingest: core, clock, log: log.child('mqtt') });
+      const open = await openMqttListener({
+        listener,
+        sources: own,
+        ingest: core,
+        onRejected: (source, reason, topic, payload) => core.reject(source, reason, topic, payload),
+        clock,
+        log: log.child('mqtt'),
+      });
       this.listeners.push({ listener: open, sources: listener.sources });
     }
     if (local !== undefined) this.http = await this.#openLocal(local, core);

@@ -23,12 +23,34 @@ export const rejectionReasons = {
 
 export type RejectionReason = keyof typeof rejectionReasons;
 
-/** Counts by reason since the start. */
+/** Nothing is wrong with these messages: counted, but no sample is worth keeping. */
+const harmless: ReadonlySet<RejectionReason> = new Set(['field_missing']);
+
+/** `payload` is a view, valid until this returns; undefined when the reason is harmless. */
+export type RejectionReport = (reason: RejectionReason, topic: string, payload: Uint8Array | undefined) => void;
+
+const nothing = new Uint8Array(0);
+
+/** Counts by reason since the start, and reports each rejection with the message it is about. */
 export class Rejections {
   readonly #counts = new Map<RejectionReason, number>();
+  readonly #report: RejectionReport | undefined;
+  #topic = '';
+  #payload: Uint8Array = nothing;
+
+  constructor(report?: RejectionReport) {
+    this.#report = report;
+  }
+
+  /** The message that is looked at from now on. */
+  about(topic: string, payload: Uint8Array): void {
+    this.#topic = topic;
+    this.#payload = payload;
+  }
 
   add(reason: RejectionReason): void {
     this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1);
+    this.#report?.(reason, this.#topic, harmless.has(reason) ? undefined : this.#payload);
   }
 
   get(reason: RejectionReason): number {

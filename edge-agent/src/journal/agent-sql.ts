@@ -84,7 +84,10 @@ export function statementsOf(db: Database) {
     addToCounter: db.prepare('INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value'),
     counters: db.prepare<{ name: string; value: number }>('SELECT name, value FROM counters ORDER BY name'),
     insertRejected: db.prepare('INSERT INTO rejected (at, source, reason, topic, payload) VALUES (?, ?, ?, ?, ?)'),
-    trimRejected: db.prepare('DELETE FROM rejected WHERE id NOT IN (SELECT id FROM rejected ORDER BY id DESC LIMIT ?)'),
+    trimRejected: db.prepare(
+      `DELETE FROM rejected WHERE id IN (SELECT id FROM (
+         SELECT id, row_number() OVER (PARTITION BY source, reason ORDER BY id DESC) AS age FROM rejected) WHERE age > ?)`,
+    ),
     rejected: db.prepare<RejectedSample>('SELECT at, source, reason, topic, payload FROM rejected ORDER BY id'),
     saveState: db.prepare('INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value'),
     loadState: db.prepare<{ value: Uint8Array | string }>('SELECT value FROM state WHERE key = ?'),

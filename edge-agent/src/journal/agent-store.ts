@@ -309,9 +309,9 @@ export class AgentStore {
     this.#sql.insertRejected.run(at, source, reason, topic, payload);
   }
 
-  /** Keeps the newest. */
-  trimRejected(keep: number): void {
-    this.#sql.trimRejected.run(keep);
+  /** Keeps the newest of each source and reason, so that one noisy device does not displace the others. */
+  trimRejected(keepPerReason: number): void {
+    this.#sql.trimRejected.run(keepPerReason);
   }
 
   /** Oldest first. */

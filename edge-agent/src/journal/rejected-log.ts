@@ -12,9 +12,11 @@ export interface RejectedSample {
   readonly payload: string;
 }
 
+/** Of one source and reason: taken between two checkpoints, and kept in the database, the newest. */
 const samplesPerReasonMax = 4;
-const samplesKeptMax = 200;
-const payloadCharactersMax = 512;
+const samplesKeptPerReasonMax = 8;
+const payloadBytesMax = 512;
+const topicCharactersMax = 256;
 
 export class RejectedLog {
   readonly #samples = new Map<string, RejectedSample[]>();
@@ -23,8 +25,8 @@ export class RejectedLog {
     const key = `${sample.source}.${sample.reason}`;
     const samples = this.#samples.get(key) ?? [];
     if (samples.length >= samplesPerReasonMax) return;
-    const payload = Buffer.from(sample.payload.subarray(0, payloadCharactersMax)).toString('utf8');
-    samples.push({ ...sample, payload });
+    const payload = Buffer.from(sample.payload.subarray(0, payloadBytesMax)).toString('utf8');
+    samples.push({ ...sample, topic: sample.topic.slice(0, topicCharactersMax), payload });
     this.#samples.set(key, samples);
   }
 
@@ -32,7 +34,7 @@ export class RejectedLog {
   flush(store: AgentStore): void {
     if (this.#samples.size === 0) return;
     for (const samples of this.#samples.values()) for (const sample of samples) store.insertRejected(sample);
-    store.trimRejected(samplesKeptMax);
+    store.trimRejected(samplesKeptPerReasonMax);
     this.#samples.clear();
   }
 }

@@ -18,6 +18,8 @@ import { readHistory } from './history.ts';
 import { configOption } from './run-cli.ts';
 
 const options = { config: configOption } as const;
+/** Of counters: `rejected.<source>.<reason>`. */
+const rejectedPrefix = 'rejected.';
 
 function withStore<T>(file: string, env: Readonly<Record<string, string | undefined>>, read: (store: AgentStore, agent: string, db: Database) => T): T {
   const { value: config } = loadAgentConfig({ file }, env);
@@ -32,8 +34,21 @@ function withStore<T>(file: string, env: Readonly<Record<string, string | undefi
 /** The outbox as the log has it: the tables of the last checkpoint plus the commits after it. */
 function outboxOf(store: AgentStore, agent: string): Outbox {
   const outbox = new Outbox(store, agent);
-  for (const { id, record } of store.commitsAfter(Number(store.loadText('checkpoint') ?? 0))) outbox.addCommit(id, record);
+  for (const { id, record } of commitsSinceCheckpoint(store)) outbox.addCommit(id, record);
   return outbox;
+}
+
+/** Counters as the log has them. */
+function countersOf(store: AgentStore): Map<string, number> {
+  const counters = new Map(store.counters().map(({ name, value }) => [name, value]));
+  for (const { record } of commitsSinceCheckpoint(store)) {
+    for (const [name, count] of record.counted) counters.set(name, (counters.get(name) ?? 0) + count);
+  }
+  return counters;
+}
+
+function commitsSinceCheckpoint(store: AgentStore): ReturnType<AgentStore['commitsAfter']> {
+  return store.commitsAfter(Number(store.loadText('checkpoint') ?? 0));
 }
 
 const status = defineCommand({
@@ -49,7 +64,7 @@ const status = defineCommand({
       io.out(`epoch     ${epoch?.epoch ?? 'none'} (${outbox.epochs.size} in all)`);
       io.out(`database  ${formatSize(db.usedBytes())} in use, ${store.lastCommitId()} commits`);
       lanes.forEach((lane, index) => io.out(`queue     ${lane.padEnd(7)} ${queued[index] ?? 0} items`));
-      for (const { name, value } of store.counters()) io.out(`counted   ${name} ${value}`);
+      for (const [name, count] of countersOf(store)) io.out(`counted   ${name} ${count}`);
     });
   },
 });
@@ -113,7 +128,9 @@ const quarantine = defineCommand({
   options,
   run({ options: { config }, io }) {
     withStore(config, io.env, (store) => {
-      for (const { name, value } of store.counters()) if (name.startsWith('rejected.')) io.out(`${name.slice('rejected.'.length)}\t${value}`);
+      for (const [name, count] of countersOf(store)) {
+        if (name.startsWith(rejectedPrefix)) io.out(`${name.slice(rejectedPrefix.length)}\t${count}`);
+      }
       for (const sample of store.rejectedSamples()) io.out(JSON.stringify(sample));
     });
   },

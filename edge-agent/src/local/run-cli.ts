@@ -26,7 +26,7 @@ export const runCommand = defineCommand({
       const http = agent.httpUrl === undefined ? '' : ` http=${agent.httpUrl}`;
       io.out(`ready mqtt=${agent.mqttAddresses.join(',')}${http}`);
       return {
-        ended: agent.failed,
+        failed: agent.failed,
         async stop() {
           await agent.close();
           log.info({}, 'stopped; everything that was acked is on disk');

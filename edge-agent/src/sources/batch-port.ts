@@ -54,6 +54,17 @@ export interface IngestPort {
   submit(batch: SourceBatch): void;
 }
 
+/**
+ * Hears of every message, or value of one, that became no reading. `payload` is a view, valid until this returns; undefined when there
+ * is nothing to investigate and counting is enough.
+ */
+export type RejectionListener = (
+  source: string,
+  reason: string,
+  topic: string,
+  payload: Uint8Array | undefined,
+) => void;
+
 /** What the core may do with a source. */
 export interface SourceControl {
   /** The batches holding these tokens are durable. */

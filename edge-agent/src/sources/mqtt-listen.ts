@@ -9,7 +9,7 @@ import type { Broker, BrokerLog, BrokerTls, InboundPublish, PublishVerdict } fro
 import { defaultGateLimits, type GateLimits } from '@fogline/shared/broker/gate-limits';
 import type { Clock, Timer } from '@fogline/shared/clock';
 import { FoglineError } from '@fogline/shared/errors';
-import type { IngestPort, SourceControl, Token } from './batch-port.ts';
+import type { IngestPort, RejectionListener, SourceControl, Token } from './batch-port.ts';
 import { authenticator, checkAccess, type LocalAccess, type LocalIdentity } from './local-access.ts';
 import { SourceBatcher, type SourceOptions } from './source-batcher.ts';
 
@@ -22,6 +22,7 @@ export interface MqttListenOptions {
   readonly listener: LocalAccess & { readonly port: number };
   readonly sources: readonly SourceOptions[];
   readonly ingest: IngestPort;
+  readonly onRejected?: RejectionListener;
   readonly clock: Clock;
   readonly log: BrokerLog;
   readonly tls?: BrokerTls;
@@ -110,9 +111,9 @@ class Door implements SourceControl {
   #timer: Timer | undefined;
   unmatched = 0;
 
-  constructor({ sources, ingest, clock }: MqttListenOptions) {
+  constructor({ sources, ingest, onRejected, clock }: MqttListenOptions) {
     this.#clock = clock;
-    this.#sources = sources.map((source) => new SourceBatcher(source, ingest));
+    this.#sources = sources.map((source) => new SourceBatcher(source, ingest, onRejected));
     for (const { name } of this.#sources) {
       if (this.#waiting.has(name)) {
         throw new FoglineError('config_invalid', `two sources are named "${name}"`, { details: { name } });
@@ -133,7 +134,7 @@ class Door implements SourceControl {
       this.#take(source, topic, payload, qos === 0 ? undefined : done);
       if (qos === 0) done('ok');
     } else if (qos === 0) {
-      source.rejections.add('qos0_dropped_overload');
+      source.drop(topic, payload, 'qos0_dropped_overload');
       done('ok');
     } else {
       this.#held.push({ connection, isWill, source, topic, payload: payload.slice(), done });

@@ -5,8 +5,8 @@
 import { compileTopicPattern, type TopicPattern } from '@fogline/shared/topic-filter';
 import { type DeviceBinding, JsonDecoder, type JsonDecoderOptions } from '../decoders/json.ts';
 import { ReadingsBuilder } from '../decoders/readings-builder.ts';
-import { Rejections } from '../decoders/rejections.ts';
-import type { IngestPort, Token } from './batch-port.ts';
+import { type RejectionReason, Rejections } from '../decoders/rejections.ts';
+import type { IngestPort, RejectionListener, Token } from './batch-port.ts';
 import { SeriesRegistry, type Tags } from './series-registry.ts';
 
 export const batchRowsMax = 4_096;
@@ -26,7 +26,7 @@ export interface SourceOptions extends JsonDecoderOptions {
 export class SourceBatcher {
   readonly name: string;
   readonly patterns: readonly TopicPattern[];
-  readonly rejections = new Rejections();
+  readonly rejections: Rejections;
   readonly #decoder: JsonDecoder;
   readonly #registry: SeriesRegistry;
   readonly #ingest: IngestPort;
@@ -38,8 +38,9 @@ export class SourceBatcher {
   #readings = 0;
 
   /** @throws FoglineError config_invalid. */
-  constructor(options: SourceOptions, ingest: IngestPort) {
+  constructor(options: SourceOptions, ingest: IngestPort, onRejected?: RejectionListener) {
     this.name = options.name;
+    this.rejections = new Rejections((reason, topic, payload) => onRejected?.(this.name, reason, topic, payload));
     this.patterns = options.topics.map(compileTopicPattern);
     this.#registry = new SeriesRegistry(options.seriesMax);
     this.#decoder = new JsonDecoder(options, this.#registry, this.rejections);
@@ -65,6 +66,7 @@ export class SourceBatcher {
 
   /** Decodes a message on a topic that matches. `token` is undefined when nobody waits. */
   take(topic: string, payload: Uint8Array, nowMs: number, token: Token | undefined): void {
+    this.rejections.about(topic, payload);
     const binding = this.#bind(topic);
     if (binding === undefined) this.rejections.add('device_name_invalid');
     else this.#readings += this.#decoder.decode(payload, binding, nowMs, this.#builder);
@@ -73,6 +75,12 @@ export class SourceBatcher {
     if (this.#builder.count >= batchRowsMax || this.#tokens.length >= batchTokensMax || this.#bytes >= batchBytesMax) {
       this.submit();
     }
+  }
+
+  /** Counts a message that is not even looked at. */
+  drop(topic: string, payload: Uint8Array, reason: RejectionReason): void {
+    this.rejections.about(topic, payload);
+    this.rejections.add(reason);
   }
 
   /** Hands over what was gathered, if anything. */

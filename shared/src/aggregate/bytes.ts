@@ -95,7 +95,8 @@ export class ByteWriter {
       const product = magnitude * power;
       if (product >= decimalMax) break;
       const digits = Math.round(product);
-      if (digits / power === magnitude) {
+      // The quotient can only match where rounding explains the distance; this saves most divisions.
+      if (Math.abs(product - digits) <= product * 2 ** -51 && digits / power === magnitude) {
         const isNegative = value < 0 || Object.is(value, -0);
         this.#decimal(digits, scale, isNegative ? 1 : 0);
         return;

@@ -8,19 +8,6 @@ export interface Dyadic {
   readonly exponent: number;
 }
 
-const cell = new Float64Array(1);
-const words = new Uint32Array(cell.buffer);
-
-/** A finite float64 as integer (|mantissa| < 2^53) times 2^exponent; the exponent is that of its last place. */
-export function decompose(value: number): { readonly mantissa: number; readonly exponent: number } {
-  cell[0] = value;
-  const high = words[1] as number;
-  const biased = (high >>> 20) & 0x7ff;
-  const fraction = (high & 0xf_ffff) * 0x1_0000_0000 + (words[0] as number);
-  const magnitude = biased === 0 ? fraction : fraction + 2 ** 52;
-  return { mantissa: value < 0 ? -magnitude : magnitude, exponent: Math.max(biased, 1) - 1075 };
-}
-
 function bitLength(value: bigint): number {
   if (value === 0n) return 0;
   const hex = value.toString(16);
@@ -74,8 +61,4 @@ function roundBits(integer: bigint, exponent: number, isInexact: boolean): numbe
   const half = 1n << BigInt(cut - 1);
   if (rest > half || (rest === half && (isInexact || (kept & 1n) === 1n))) kept += 1n;
   return Number(kept) * 2 ** (exponent + cut);
-}
-
-export function roundDyadic({ mantissa, exponent }: Dyadic): number {
-  return roundRatio(mantissa, 1n, exponent);
 }

@@ -22,6 +22,9 @@ const bitsMax = 4256;
 /** Additions of less than 2^28 to each limb that cannot lose a bit. */
 const weightMax = 2 ** 24;
 
+/** A window begins this much lower than its first digits: what follows is mostly finer. */
+const slackLimbs = 3;
+
 /** Sign and magnitude of the sum at hand: limbs [low, high) of the scratch, ends not zero; low = high for zero. */
 const scratch = new Float64Array(limbsMax + 4);
 let scratchLow = 0;
@@ -276,16 +279,17 @@ export class ExactSum {
 
   /** Makes limbs [low, high) part of the window. */
   #cover(low: number, high: number): void {
-    if (this.#used === 0) {
-      this.#base = low;
-    } else if (low < this.#base) {
+    if (this.#used === 0) this.#base = Math.max(0, low - slackLimbs);
+    const limbs = this.#limbs;
+    if (low < this.#base) {
       const added = this.#base - low;
-      this.#limbs.length = this.#used;
-      this.#limbs.unshift(...new Array<number>(added).fill(0));
+      for (let i = 0; i < added; i++) limbs[this.#used + i] = 0;
+      for (let i = this.#used - 1; i >= 0; i--) limbs[i + added] = limbs[i] as number;
+      limbs.fill(0, 0, added);
       this.#base = low;
       this.#used += added;
     }
-    while (this.#base + this.#used < high) this.#limbs[this.#used++] = 0;
+    while (this.#base + this.#used < high) limbs[this.#used++] = 0;
   }
 
   /** Copies the sum to the scratch, settled. */

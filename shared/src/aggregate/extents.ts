@@ -41,6 +41,12 @@ export class ValueRange {
   }
 }
 
+/** Strictly: then only the ends can be first and last. */
+function isAscending(time: Float64Array, from: number, to: number): boolean {
+  for (let i = from + 1; i < to; i++) if (!((time[i] as number) > (time[i - 1] as number))) return false;
+  return true;
+}
+
 export class Extents {
   min = 0;
   max = 0;
@@ -59,45 +65,33 @@ export class Extents {
     this.lastValue = value;
   }
 
-  /** Adds rows [from, to), whose values have the given range, to what `begin` started. */
+  /** Adds rows [from, to), at least one, whose values have the given range, to what `begin` started. */
   addColumns(time: Float64Array, value: Float64Array, from: number, to: number, range: ValueRange): void {
-    this.#addTimes(time, value, from, to);
+    if (isAscending(time, from, to)) {
+      this.#offer(time[from] as number, value[from] as number);
+      this.#offer(time[to - 1] as number, value[to - 1] as number);
+    } else {
+      for (let i = from; i < to; i++) this.#offer(time[i] as number, value[i] as number);
+    }
     if (isLess(range.min, this.min)) this.min = range.min;
     if (isLess(this.max, range.max)) this.max = range.max;
   }
 
-  #addTimes(time: Float64Array, value: Float64Array, from: number, to: number): void {
-    let { firstTime, firstValue, lastTime, lastValue } = this;
-    for (let i = from; i < to; i++) {
-      const at = time[i] as number;
-      if (at > lastTime) {
-        lastTime = at;
-        lastValue = value[i] as number;
-        continue;
-      }
-      const v = value[i] as number;
-      if (at === lastTime && isLess(lastValue, v)) lastValue = v;
-      if (at < firstTime || (at === firstTime && isLess(v, firstValue))) {
-        firstTime = at;
-        firstValue = v;
-      }
+  /** Takes a reading as first or last where it is. */
+  #offer(time: number, value: number): void {
+    if (time < this.firstTime || (time === this.firstTime && isLess(value, this.firstValue))) {
+      this.firstTime = time;
+      this.firstValue = value;
     }
-    this.firstTime = firstTime;
-    this.firstValue = firstValue;
-    this.lastTime = lastTime;
-    this.lastValue = lastValue;
+    if (time > this.lastTime || (time === this.lastTime && isLess(this.lastValue, value))) {
+      this.lastTime = time;
+      this.lastValue = value;
+    }
   }
 
   merge(other: Extents): void {
-    const { firstTime, firstValue, lastTime, lastValue } = other;
-    if (firstTime < this.firstTime || (firstTime === this.firstTime && isLess(firstValue, this.firstValue))) {
-      this.firstTime = firstTime;
-      this.firstValue = firstValue;
-    }
-    if (lastTime > this.lastTime || (lastTime === this.lastTime && isLess(this.lastValue, lastValue))) {
-      this.lastTime = lastTime;
-      this.lastValue = lastValue;
-    }
+    this.#offer(other.firstTime, other.firstValue);
+    this.#offer(other.lastTime, other.lastValue);
     if (isLess(other.min, this.min)) this.min = other.min;
     if (isLess(this.max, other.max)) this.max = other.max;
   }

@@ -8,7 +8,7 @@
  * than ten octaves below the greatest, with full mantissa) and magnitudes whose products leave the range of float64 take
  * the accumulators' own path.
  */
-import type { ExactSum } from './exact-sum.ts';
+import { ExactSum } from './exact-sum.ts';
 import type { ValueRange } from './extents.ts';
 import { lastPlaceOf, powerOfTwo } from './float-parts.ts';
 
@@ -21,36 +21,55 @@ const roundingUnits = 1.5 * 2 ** 52;
 const magnitudeMin = 2 ** -400;
 const magnitudeMax = 2 ** 400;
 
-/**
- * Adds rows [from, to), at most `blockMax`: the values to `sum`, their squares to `sumSq`. Values are finite and `range` is
- * theirs.
- */
-export function addMoments(
-  value: Float64Array,
-  from: number,
-  to: number,
-  range: ValueRange,
-  sum: ExactSum,
-  sumSq: ExactSum,
-): void {
-  const { min, max } = range;
-  const greatest = Math.max(-min, max);
-  const least = min > 0 ? min : max < 0 ? -max : 0;
-  if (greatest === 0) return;
-  if (greatest < magnitudeMin || greatest > magnitudeMax) {
-    for (let i = from; i < to; i++) addOne(value[i] as number, sum, sumSq);
-    return;
+/** Exact sum of values and of their squares. */
+export class Moments {
+  readonly sum = new ExactSum();
+  readonly sumSq = new ExactSum();
+
+  /** Adds rows [from, to), at most `blockMax`; values are finite and `range` is theirs. */
+  addColumn(value: Float64Array, from: number, to: number, range: ValueRange): void {
+    const { min, max } = range;
+    const greatest = Math.max(-min, max);
+    if (greatest === 0) return;
+    if (greatest < magnitudeMin || greatest > magnitudeMax) {
+      for (let i = from; i < to; i++) this.add(value[i] as number);
+      return;
+    }
+    const least = min > 0 ? min : max < 0 ? -max : 0;
+    // Every magnitude is below 2^63 units.
+    const unit = lastPlaceOf(greatest) + 53 - 3 * pieceBits;
+    if (lastPlaceOf(least) >= unit) addOnGrid(value, from, to, unit, this);
+    else addSifted(value, from, to, unit, this);
   }
-  // Every magnitude is below 2^63 units.
-  const unit = lastPlaceOf(greatest) + 53 - 3 * pieceBits;
-  if (lastPlaceOf(least) >= unit) addOnGrid(value, from, to, unit, sum, sumSq);
-  else addSifted(value, from, to, unit, sum, sumSq);
+
+  add(value: number): void {
+    this.sum.add(value);
+    this.sumSq.addProduct(value, value);
+  }
+
+  /** Adds a value `count` times; an integer in [0, 2^53). */
+  addRepeated(value: number, count: number): void {
+    const square = new ExactSum();
+    square.addProduct(value, value);
+    this.sum.addProduct(value, count);
+    this.sumSq.addMultiple(square, count);
+  }
+
+  merge(other: Moments): void {
+    this.sum.merge(other.sum);
+    this.sumSq.merge(other.sumSq);
+  }
+
+  clear(): void {
+    this.sum.clear();
+    this.sumSq.clear();
+  }
 }
 
 const onGrid = new Float64Array(blockMax);
 
 /** Sends what is a whole number of units to the fast path and the rest to the accumulators. */
-function addSifted(value: Float64Array, from: number, to: number, unit: number, sum: ExactSum, sumSq: ExactSum): void {
+function addSifted(value: Float64Array, from: number, to: number, unit: number, moments: Moments): void {
   const round2 = roundingUnits * powerOfTwo(unit + 2 * pieceBits);
   const round0 = roundingUnits * powerOfTwo(unit);
   let count = 0;
@@ -58,12 +77,12 @@ function addSifted(value: Float64Array, from: number, to: number, unit: number, 
     const x = value[i] as number;
     const rest = x - (x + round2 - round2);
     if (rest + round0 - round0 === rest) onGrid[count++] = x;
-    else addOne(x, sum, sumSq);
+    else moments.add(x);
   }
-  addOnGrid(onGrid, 0, count, unit, sum, sumSq);
+  addOnGrid(onGrid, 0, count, unit, moments);
 }
 
-function addOnGrid(value: Float64Array, from: number, to: number, unit: number, sum: ExactSum, sumSq: ExactSum): void {
+function addOnGrid(value: Float64Array, from: number, to: number, unit: number, { sum, sumSq }: Moments): void {
   const round2 = roundingUnits * powerOfTwo(unit + 2 * pieceBits);
   const round1 = roundingUnits * powerOfTwo(unit + pieceBits);
   let sum2 = 0;
@@ -96,9 +115,4 @@ function addOnGrid(value: Float64Array, from: number, to: number, unit: number, 
   sumSq.addScaled(square2 * inverseSquare * 2 ** (-2 * pieceBits), 2 * unit + 2 * pieceBits);
   sumSq.addScaled(square1 * inverseSquare * 2 ** -pieceBits, 2 * unit + pieceBits + 1);
   sumSq.addScaled(square0 * inverseSquare, 2 * unit);
-}
-
-function addOne(value: number, sum: ExactSum, sumSq: ExactSum): void {
-  sum.add(value);
-  sumSq.addProduct(value, value);
 }

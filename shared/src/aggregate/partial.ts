@@ -3,12 +3,12 @@
  * order, split or merge tree, and equal states have equal bytes (FORMAT.md §4). Sums are exact and rounded once, when
  * read. A partial is a value; what survives a crash is decided by who stores its bytes.
  */
-import { FoglineError, invariant } from '../errors.ts';
+import { invariant } from '../errors.ts';
 import { ByteReader, ByteWriter, corrupt } from './bytes.ts';
 import { meanOf, stddevOf, varianceOf } from './exact-readers.ts';
-import { ExactSum } from './exact-sum.ts';
 import { Extents, isLess, ValueRange } from './extents.ts';
-import { addMoments, blockMax } from './moments.ts';
+import { addCounts, Held } from './held.ts';
+import { blockMax, Moments } from './moments.ts';
 import {
   headHasHeld,
   headHasSketch,
@@ -31,11 +31,11 @@ export const partialBytesMax = 65_536;
 
 /** Readings that wait to be absorbed together: few while a window is young, so that a small partial stays small. */
 const pendingFirst = 8;
-const pendingMax = 128;
+const pendingMax = 64;
 /** Shorter runs of a column go through `add`. */
 const columnRunMin = 24;
 
-const zero = new ExactSum();
+const noMoments = new Moments();
 const none = new Float64Array(0);
 const range = new ValueRange();
 const oneTime = new Float64Array(1);
@@ -46,11 +46,9 @@ let mergeBytes: (a: Uint8Array, b: Uint8Array) => Uint8Array;
 
 export class Partial {
   #count = 0;
-  #heldMs = 0;
   readonly #extents = new Extents();
-  #sum: ExactSum | null = null;
-  #sumSq: ExactSum | null = null;
-  #heldIntegral: ExactSum | null = null;
+  #moments: Moments | null = null;
+  #held: Held | null = null;
   #sketch: Sketch | null;
   /** Readings counted but not yet in the sums, extents and sketch. */
   #pendingTime: Float64Array = none;
@@ -101,7 +99,7 @@ export class Partial {
 
   /** Milliseconds for which values were held (sampling `held`). */
   get heldMs(): number {
-    return this.#heldMs;
+    return this.#held?.durationMs ?? 0;
   }
 
   get hasSketch(): boolean {
@@ -151,18 +149,19 @@ export class Partial {
 
   /** Adds a value that stood for a duration of whole milliseconds (sampling `held`). */
   addHeld(value: number, durationMs: number): void {
-    invariant(Number.isSafeInteger(durationMs) && durationMs >= 0, 'a duration of whole milliseconds');
-    this.#heldMs = addCounts(this.#heldMs, durationMs);
-    this.#heldIntegral ??= new ExactSum();
-    this.#heldIntegral.addProduct(value, durationMs);
+    this.#held ??= new Held();
+    this.#held.add(value, durationMs);
   }
 
-  /** Adds everything the other holds. The result has a sketch when every side that has readings has one. */
+  /**
+   * Adds everything the other holds. The result has a sketch when every side that has readings has one.
+   * @throws FoglineError `limit_exceeded` beyond 2^53 readings or held milliseconds; nothing is merged then.
+   */
   merge(other: Partial): void {
-    if (other.#heldMs > 0) {
-      this.#heldMs = addCounts(this.#heldMs, other.#heldMs);
-      this.#heldIntegral ??= new ExactSum();
-      if (other.#heldIntegral !== null) this.#heldIntegral.merge(other.#heldIntegral);
+    const count = addCounts(this.#count, other.#count);
+    if (other.#held !== null) {
+      this.#held ??= new Held();
+      this.#held.merge(other.#held);
     }
     this.#mergeSketchPresence(other);
     if (other.#count === 0) return;
@@ -176,11 +175,9 @@ export class Partial {
     other.#settle();
     if (this.#count === 0) this.#extents.copy(other.#extents);
     else this.#extents.merge(other.#extents);
-    this.#count = addCounts(this.#count, other.#count);
-    this.#sum ??= new ExactSum();
-    this.#sumSq ??= new ExactSum();
-    if (other.#sum !== null) this.#sum.merge(other.#sum);
-    if (other.#sumSq !== null) this.#sumSq.merge(other.#sumSq);
+    this.#count = count;
+    this.#moments ??= new Moments();
+    if (other.#moments !== null) this.#moments.merge(other.#moments);
     if (this.#sketch !== null && other.#sketch !== null) this.#sketch.merge(other.#sketch);
   }
 
@@ -203,7 +200,7 @@ export class Partial {
       this.#settle();
       return;
     }
-    const time = new Float64Array(capacity === 0 ? pendingFirst : capacity * 4);
+    const time = new Float64Array(capacity === 0 ? pendingFirst : capacity * 2);
     const value = new Float64Array(time.length);
     time.set(this.#pendingTime);
     value.set(this.#pendingValue);
@@ -226,13 +223,12 @@ export class Partial {
   }
 
   #absorb(time: Float64Array, value: Float64Array, from: number, to: number): void {
-    this.#sum ??= new ExactSum();
-    this.#sumSq ??= new ExactSum();
+    this.#moments ??= new Moments();
     for (let start = from; start < to; start += blockMax) {
       const end = Math.min(to, start + blockMax);
       range.measure(value, start, end);
       this.#extents.addColumns(time, value, start, end, range);
-      addMoments(value, start, end, range, this.#sum, this.#sumSq);
+      this.#moments.addColumn(value, start, end, range);
     }
     if (this.#sketch !== null) for (let i = from; i < to; i++) this.#sketch.add(value[i] as number, 1);
   }
@@ -242,49 +238,44 @@ export class Partial {
     return this.#extents;
   }
 
-  #settledSum(): ExactSum {
+  #settledMoments(): Moments {
     this.#settle();
-    return this.#sum ?? zero;
-  }
-
-  #settledSumSq(): ExactSum {
-    this.#settle();
-    return this.#sumSq ?? zero;
+    return this.#moments ?? noMoments;
   }
 
   /** Sum of the values, rounded once; ±Infinity beyond the range of float64. */
   sumValue(): number {
-    return this.#settledSum().value();
+    return this.#settledMoments().sum.value();
   }
 
   /** Sum of the exact squares, rounded once; Infinity beyond the range of float64. */
   sumSqValue(): number {
-    return this.#settledSumSq().value();
+    return this.#settledMoments().sumSq.value();
   }
 
   /** Sum of value · held milliseconds, rounded once. */
   heldIntegralValue(): number {
-    return (this.#heldIntegral ?? zero).value();
+    return this.#held?.integralValue() ?? 0;
   }
 
   /** Mean, rounded once; NaN when empty. */
   mean(): number {
-    return meanOf(this.#count, this.#settledSum());
+    return meanOf(this.#count, this.#settledMoments().sum);
   }
 
   /** Mean of the held value over time, rounded once; NaN when nothing was held. */
   timeWeightedMean(): number {
-    return meanOf(this.#heldMs, this.#heldIntegral ?? zero);
+    return this.#held?.mean() ?? Number.NaN;
   }
 
   /** Population variance, rounded once; NaN when empty. */
   variance(): number {
-    return varianceOf(this.#count, this.#settledSum(), this.#settledSumSq());
+    return varianceOf(this.#count, this.#settledMoments());
   }
 
   /** Population standard deviation, rounded once; NaN when empty. */
   stddev(): number {
-    return stddevOf(this.#count, this.#settledSum(), this.#settledSumSq());
+    return stddevOf(this.#count, this.#settledMoments());
   }
 
   /** The value of rank floor(q·(count−1)), within `quantileError`; NaN when empty, without a sketch or q outside [0, 1]. */
@@ -306,8 +297,8 @@ export class Partial {
 
   #write(writer: ByteWriter): void {
     const extents = this.#settledExtents();
-    const isHeld = this.#heldMs > 0;
-    const head = makeHead(this.#count, extents, this.#sketch !== null, isHeld);
+    const held = this.heldMs > 0 ? this.#held : null;
+    const head = makeHead(this.#count, extents, this.#sketch !== null, held !== null);
     writer.byte(head);
     if (headHasTime(head)) {
       writeTimes(writer, head, this.#count, extents);
@@ -315,13 +306,10 @@ export class Partial {
     }
     const isGeneral = shapeOf(head) === shapes.general && this.#count > 2;
     if (isGeneral) {
-      this.#settledSum().write(writer);
-      this.#settledSumSq().write(writer);
+      this.#settledMoments().sum.write(writer);
+      this.#settledMoments().sumSq.write(writer);
     }
-    if (isHeld) {
-      writer.varint(this.#heldMs);
-      (this.#heldIntegral ?? zero).write(writer);
-    }
+    held?.write(writer);
     if (isGeneral && this.#sketch !== null) this.#sketch.write(writer);
   }
 
@@ -340,12 +328,10 @@ export class Partial {
 
   #reset(): void {
     this.#count = 0;
-    this.#heldMs = 0;
     this.#pendingCount = 0;
     this.#isFirstWaiting = false;
-    this.#sum?.clear();
-    this.#sumSq?.clear();
-    this.#heldIntegral?.clear();
+    this.#moments?.clear();
+    this.#held = null;
     this.#sketch = null;
   }
 
@@ -364,9 +350,8 @@ export class Partial {
     if (isGeneral) this.#readSums(reader);
     else this.#deriveSums(shapeOf(head));
     if (headHasHeld(head)) {
-      this.#heldMs = reader.varint();
-      this.#heldIntegral ??= new ExactSum();
-      this.#heldIntegral.read(reader);
+      this.#held = new Held();
+      this.#held.read(reader);
     }
     if (this.#sketch !== null) {
       if (isGeneral) this.#sketch.read(reader);
@@ -378,10 +363,9 @@ export class Partial {
   }
 
   #readSums(reader: ByteReader): void {
-    this.#sum ??= new ExactSum();
-    this.#sumSq ??= new ExactSum();
-    this.#sum.read(reader);
-    this.#sumSq.read(reader);
+    this.#moments ??= new Moments();
+    this.#moments.sum.read(reader);
+    this.#moments.sumSq.read(reader);
   }
 
   /** Sums that follow from the extents are not stored. */
@@ -389,18 +373,12 @@ export class Partial {
     this.#isFirstWaiting = shape === shapes.single;
     if (shape === shapes.empty || shape === shapes.single) return;
     const { min, max } = this.#extents;
-    this.#sum ??= new ExactSum();
-    this.#sumSq ??= new ExactSum();
+    this.#moments ??= new Moments();
     if (shape === shapes.uniform) {
-      const square = new ExactSum();
-      square.addProduct(min, min);
-      this.#sum.addProduct(min, this.#count);
-      this.#sumSq.addMultiple(square, this.#count);
+      this.#moments.addRepeated(min, this.#count);
     } else {
-      this.#sum.add(min);
-      this.#sum.add(max);
-      this.#sumSq.addProduct(min, min);
-      this.#sumSq.addProduct(max, max);
+      this.#moments.add(min);
+      this.#moments.add(max);
     }
   }
 
@@ -427,12 +405,6 @@ export class Partial {
       return left.encode();
     };
   }
-}
-
-function addCounts(left: number, right: number): number {
-  const sum = left + right;
-  if (sum > Number.MAX_SAFE_INTEGER) throw new FoglineError('limit_exceeded', 'aggregate: a count beyond 2^53');
-  return sum;
 }
 
 /**

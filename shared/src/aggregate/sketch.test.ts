@@ -222,7 +222,7 @@ describe('codec', () => {
     ['no buckets', '0000'],
     ['more buckets than allowed', '00812000'],
     ['a level that so few buckets do not need', '0101020000'],
-    ['a key beyond the range', `0001${'feffffff0f'}00`],
+    ['a key beyond the range', '0001feffffff0f00'],
     ['truncation', '000302'],
   ])('refuses %s', (_name, text) => {
     const reader = new ByteReader(new Uint8Array(Buffer.from(text, 'hex')));

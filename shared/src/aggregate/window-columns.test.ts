@@ -143,12 +143,12 @@ describe('windows', () => {
 
   test('beyond a limit are refused by name', () => {
     const row = { series: 1, start: 0, delta: 0, partial: Partial.empty().encode() };
-    const tooMany = columnsOf(new Array<Row>(windowsCountMax + 1).fill(row));
+    const tooMany = columnsOf(Array.from({ length: windowsCountMax + 1 }, () => row));
     expect(() => encodeWindows(tooMany)).toThrow(/windowsCountMax/);
-    const half = encodeWindows(columnsOf(new Array<Row>(windowsCountMax / 2 + 1).fill(row)));
+    const half = encodeWindows(columnsOf(Array.from({ length: windowsCountMax / 2 + 1 }, () => row)));
     expect(() => mergeWindows([half, half])).toThrow(expect.objectContaining({ code: 'limit_exceeded' }));
     const big = { ...row, partial: new Uint8Array(60_000) };
-    expect(() => encodeWindows(columnsOf(new Array<Row>(200).fill(big)))).toThrow(/windowsBodyBytesMax/);
+    expect(() => encodeWindows(columnsOf(Array.from({ length: 200 }, () => big)))).toThrow(/windowsBodyBytesMax/);
   });
 });
 
@@ -156,7 +156,7 @@ describe('hostile windows', () => {
   const check = (decode: (bytes: Uint8Array) => WindowColumns) =>
     fc.property(rows, fc.array(mutation, { minLength: 1, maxLength: 3 }), (items, mutations) => {
       const bytes = encodeWindows(columnsOf(items));
-      const damaged = mutations.reduce((before, mutate) => mutate(before), bytes);
+      const damaged = mutations.reduce<Uint8Array>((before, mutate) => mutate(before), bytes);
       if (hex(damaged) === hex(bytes)) return true;
       try {
         decode(damaged);
@@ -182,7 +182,10 @@ describe('hostile windows', () => {
   test('with a valid checksum they are refused or decode to rows that encode again', () => {
     fc.assert(
       fc.property(rows, fc.array(mutation, { minLength: 1, maxLength: 4 }), (items, mutations) => {
-        const body = mutations.reduce((before, mutate) => mutate(before), encodeWindows(columnsOf(items)).slice(0, -4));
+        const body = mutations.reduce<Uint8Array>(
+          (before, mutate) => mutate(before),
+          encodeWindows(columnsOf(items)).slice(0, -4),
+        );
         const bytes = new Uint8Array(body.length + 4);
         bytes.set(body);
         new DataView(bytes.buffer).setUint32(body.length, crc32(body), true);

@@ -190,6 +190,15 @@ describe('a QoS 2 message reaches the consumer once', () => {
     expect(world.received.length).toBe(2);
   });
 
+  it('and its redeliveries leave nothing pending: any number of them is answered', async () => {
+    await open({ gate: { pendingBytesMax: 1_000 } });
+    world.isAutomatic = true;
+    const client = await connect();
+    for (let times = 0; times < 200; times++) client.send(publishFrame('t', 'x'.repeat(100), { qos: 2, id: 9 }));
+    for (let times = 0; times < 200; times++) expect(await nextAck(client)).toBe('pubrec 9');
+    expect(world.received.length).toBe(1);
+  });
+
   it('when its persistent session comes back before done: done answers on the new connection, subscribers get it once', async () => {
     await open();
     const reader = await connect({ clientId: 'reader' });

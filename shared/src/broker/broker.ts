@@ -16,6 +16,9 @@ import { type CloseReason, GateStream } from './gate-stream.ts';
 import { type Connection, type HookPacket, PublishIntake, PublishRefused, principalOf } from './publish-intake.ts';
 import { Sessions } from './sessions.ts';
 
+/** Not in its types. */
+type AedesInternals = Aedes & { unregisterClient(client: Client): void };
+
 /** Of CONNACK. */
 const returnCodes = { identifierRejected: 2, notAuthorized: 5 } as const;
 
@@ -43,7 +46,7 @@ class AedesBroker<Identity> implements Broker {
   constructor(options: BrokerOptions<Identity>) {
     this.#options = options;
     const { limits } = options;
-    this.#budget = { bytesMax: limits.pendingBytesTotalMax, bytes: 0 };
+    this.#budget = { bytesMax: limits.pendingBytesTotalMax, bytes: 0, waiting: new Set() };
     this.#counts = new BrokerCounts(options.log);
     this.#intake = new PublishIntake(options, this.#counts);
     this.#sessions = new Sessions(limits, (reason) => this.#counts.add(reason));
@@ -82,6 +85,10 @@ class AedesBroker<Identity> implements Broker {
         if (client !== null) this.#settle(client, packet);
         callback(null);
       },
+    });
+    aedes.on('client', (client) => {
+      // It vanished while its CONNECT was on the way; aedes would keep it for ever, because its close came first.
+      if (this.#connectionOf(client).stream.destroyed) (aedes as AedesInternals).unregisterClient(client);
     });
     aedes.on('clientReady', (client) => this.#ready(client));
     aedes.on('subscribe', (subscriptions, client) => {
@@ -205,6 +212,12 @@ class AedesBroker<Identity> implements Broker {
   }
 
   #accept(socket: Socket): void {
+    // The listener counts sockets; a connection may outlive its socket while what it published is held.
+    if (this.#connections.size >= this.#options.limits.connectionsMax) {
+      this.#counts.add('connections_max');
+      socket.destroy();
+      return;
+    }
     const address = socket.remoteAddress ?? '';
     const stream: GateStream = new GateStream({
       socket,
@@ -259,6 +272,7 @@ class AedesBroker<Identity> implements Broker {
 
   #ready(client: Client): void {
     const connection = this.#connectionOf(client);
+    if (connection.stream.destroyed) return;
     connection.isReady = true;
     this.#options.onConnect?.(this.#describe(connection));
     connection.stream.accept();

@@ -25,6 +25,8 @@ export type CutStatus = 'frame' | 'more' | FrameRefusal;
 const requiredFlags = [-2, 0, -2, -1, 0, 0, 2, 0, 2, -2, 2, -2, 0, -2, 0, -2] as const;
 /** Per packet type: the exact remaining length, -1 = any. */
 const requiredLength = [-1, -1, -1, -1, 2, 2, 2, 2, -1, -1, -1, -1, 0, -1, 0, -1] as const;
+/** SUBSCRIBE and UNSUBSCRIBE: a packet id and at least one filter. */
+const filterLengthMin = 5;
 
 const carryBytesMin = 256;
 const nothing = Buffer.alloc(0);
@@ -155,6 +157,8 @@ export class FrameCutter {
       if (byte < 128) {
         const exact = requiredLength[type] as number;
         if (exact >= 0 && remaining !== exact) return 'malformed_length';
+        const hasFilters = type === packetType.subscribe || type === packetType.unsubscribe;
+        if (hasFilters && remaining < filterLengthMin) return 'malformed_length';
         if (remaining + i + 1 > this.frameBytesMax) return 'frame_too_large';
         this.bodyStart = from + i + 1;
         return remaining + i + 1;

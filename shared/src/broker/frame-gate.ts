@@ -4,7 +4,7 @@
  *
  * Guarantees: the broker sees only whole, well-formed frames within the limits, the first of them a CONNECT and nothing more until that
  * was accepted; acks leave in the order of the publishes; never more than `pendingBytesMax` (plus one frame) of publishes are in the
- * broker. Keepalive is the gate's: CONNECT reaches the broker with keepalive 0 and PINGREQ is answered here, so that a connection
+ * broker of one connection, nor than the listener's budget of all. Keepalive is the gate's: CONNECT reaches the broker with keepalive 0 and PINGREQ is answered here, so that a connection
  * whose acks are held stays alive.
  */
 import { AckQueue } from './ack-queue.ts';
@@ -30,6 +30,8 @@ export type GateStep =
 export interface PendingBudget {
   readonly bytesMax: number;
   bytes: number;
+  /** Connections that wait for room, the longest waiting first. */
+  readonly waiting: Set<{ run(): void }>;
 }
 
 /** What a publish costs beside its bytes while it is pending; it bounds the number of empty ones. */
@@ -51,6 +53,7 @@ export class FrameGate {
   #phase: 'connect' | 'accepting' | 'open' | 'closed' = 'connect';
   #pendingBytes = 0;
   #isDraining = false;
+  #isLeaving = false;
   #keepaliveMs = 0;
   #messages: number;
   #messagesAtMs = 0;
@@ -99,6 +102,11 @@ export class FrameGate {
     const bytes = Math.min(remainingLength + pendingOverheadBytes, this.#pendingBytes);
     this.#pendingBytes -= bytes;
     this.#budget.bytes -= bytes;
+  }
+
+  /** The client is gone and its DISCONNECT waited long enough for the publishes before it. */
+  leave(): void {
+    this.#isLeaving = true;
   }
 
   close(): void {
@@ -157,7 +165,7 @@ export class FrameGate {
       if (type === packetType.publish) stop = this.#admit(nowMs);
       else if (type === packetType.pingreq) stop = ping;
       else if (type === packetType.connect) stop = { kind: 'refuse', reason: 'second_connect' };
-      else if (type === packetType.disconnect && this.#pendingBytes > 0) stop = waitSettleAll;
+      else if (type === packetType.disconnect && this.#pendingBytes > 0 && !this.#isLeaving) stop = waitSettleAll;
       if (stop !== undefined) break;
       if (range === undefined) {
         range = cutter.buffer;
@@ -194,7 +202,7 @@ export class FrameGate {
   /** Stops at the limit, goes on at half of it: sockets are not switched per message. */
   #isOverBudget(): boolean {
     const own = this.#isDraining ? this.#limits.pendingBytesMax / 2 : this.#limits.pendingBytesMax;
-    const isOver = this.#pendingBytes >= own || (this.#budget.bytes >= this.#budget.bytesMax && this.#pendingBytes > 0);
+    const isOver = this.#pendingBytes >= own || this.#budget.bytes >= this.#budget.bytesMax;
     this.#isDraining = isOver;
     return isOver;
   }

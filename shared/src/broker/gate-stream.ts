@@ -29,6 +29,20 @@ export interface GateStreamOptions {
   closed(reason: CloseReason, error?: Error): void;
 }
 
+const waking = new WeakSet<PendingBudget>();
+
+/** Lets waiting connections go on while there is room for what they hold, one after the other. */
+function wakeWaiting(budget: PendingBudget): void {
+  if (waking.has(budget)) return;
+  waking.add(budget);
+  for (const stream of budget.waiting) {
+    if (budget.bytes >= budget.bytesMax) break;
+    budget.waiting.delete(stream);
+    stream.run();
+  }
+  waking.delete(budget);
+}
+
 const pingresp = Buffer.from([0xd0, 0]);
 const highWaterBytes = 64 * 1_024;
 
@@ -43,6 +57,7 @@ export class GateStream extends Duplex {
   #keepaliveTimer: Timer | undefined;
   #rateTimer: Timer | undefined;
   #lingerTimer: Timer | undefined;
+  #farewellTimer: Timer | undefined;
   #lastReceivedMs = 0;
   #isFlushDue = false;
   #isDrainOwed = false;
@@ -59,7 +74,8 @@ export class GateStream extends Duplex {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 60_000);
     socket.on('data', (chunk: Buffer) => {
-      if (this.destroyed) return;
+      // Nothing may follow a DISCONNECT.
+      if (this.destroyed || this.#isWaitingFor('settle_all')) return;
       this.#lastReceivedMs = clock.monotonic();
       this.#gate.feed(chunk);
       this.run();
@@ -85,9 +101,12 @@ export class GateStream extends Duplex {
   /** The broker is through with a publish; see `FrameGate.settle`. */
   settle(remainingLength: number): void {
     this.#gate.settle(remainingLength);
-    if (this.#waiting !== undefined && this.#waiting.kind === 'wait') {
-      if (this.#waiting.for === 'settle' || this.#waiting.for === 'settle_all') this.run();
-    }
+    if (this.#isWaitingFor('settle') || this.#isWaitingFor('settle_all')) this.run();
+    wakeWaiting(this.#options.budget);
+  }
+
+  #isWaitingFor(what: 'settle' | 'settle_all'): boolean {
+    return this.#waiting?.kind === 'wait' && this.#waiting.for === what;
   }
 
   /** Does what the gate says until it waits. Also called when the budget of the listener has room again. */
@@ -107,7 +126,6 @@ export class GateStream extends Duplex {
 
   /** False: nothing more to do now. */
   #perform(step: GateStep): boolean {
-    const { socket, clock } = this.#options;
     switch (step.kind) {
       case 'connect':
         this.#connectTimer?.cancel();
@@ -125,20 +143,28 @@ export class GateStream extends Duplex {
         this.#close(step.reason);
         return false;
       case 'wait':
-        if (step.for === 'bytes') {
-          if (socket.isPaused()) {
-            this.#lastReceivedMs = clock.monotonic();
-            socket.resume();
-          }
-          return false;
-        }
-        if (!socket.isPaused() && (step.for === 'settle' || step.for === 'rate')) this.#options.paused(step.for);
-        socket.pause();
-        if (step.for === 'rate') {
-          this.#rateTimer?.cancel();
-          this.#rateTimer = clock.after('mqtt rate limit', step.ms, () => this.run());
-        }
+        this.#wait(step);
         return false;
+    }
+  }
+
+  #wait(step: GateStep & { readonly kind: 'wait' }): void {
+    const { socket, clock, budget } = this.#options;
+    if (step.for === 'bytes' || step.for === 'settle_all') {
+      if (socket.isPaused()) {
+        this.#lastReceivedMs = clock.monotonic();
+        socket.resume();
+      }
+      if (step.for === 'settle_all') this.#linger();
+      return;
+    }
+    if (!socket.isPaused() && step.for !== 'accept') this.#options.paused(step.for);
+    socket.pause();
+    // At its own limit it waits for its own publishes only.
+    if (step.for === 'settle' && budget.bytes >= budget.bytesMax) budget.waiting.add(this);
+    if (step.for === 'rate') {
+      this.#rateTimer?.cancel();
+      this.#rateTimer = clock.after('mqtt rate limit', step.ms, () => this.run());
     }
   }
 
@@ -216,19 +242,27 @@ export class GateStream extends Duplex {
     const limitMs = this.#gate.keepaliveMs;
     if (limitMs === 0 || this.destroyed) return;
     // A socket that the gate itself paused cannot show that its client lives.
-    const silentMs = socket.isPaused() ? 0 : clock.monotonic() - this.#lastReceivedMs;
+    const silentMs =
+      socket.isPaused() || this.#isWaitingFor('settle_all') ? 0 : clock.monotonic() - this.#lastReceivedMs;
     if (silentMs >= limitMs) this.#close('keepalive_timeout');
     else this.#keepaliveTimer = clock.after('mqtt keepalive', limitMs - silentMs, () => this.#armKeepalive());
   }
 
   #socketClosed(): void {
     this.#isSocketGone = true;
-    this.#lingerTimer?.cancel();
-    const step = this.#waiting;
+    this.#farewellTimer?.cancel();
     // The client said DISCONNECT behind publishes that are still held: it left in order, so the broker hears that first.
-    if (step?.kind === 'wait' && step.for === 'settle_all') return;
-    if (this.destroyed) return;
+    if (this.destroyed || this.#isWaitingFor('settle_all')) return;
     this.destroy();
+  }
+
+  /** DISCONNECT waits for the publishes before it, but not for ever. */
+  #linger(): void {
+    const { clock, limits } = this.#options;
+    this.#lingerTimer ??= clock.after('mqtt linger', limits.drainTimeoutMs, () => {
+      this.#gate.leave();
+      this.run();
+    });
   }
 
   #close(reason: CloseReason, error?: Error): void {
@@ -238,9 +272,11 @@ export class GateStream extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    const { socket, clock, limits } = this.#options;
-    for (const timer of [this.#connectTimer, this.#keepaliveTimer, this.#rateTimer]) timer?.cancel();
+    const { socket, clock, limits, budget } = this.#options;
+    for (const timer of [this.#connectTimer, this.#keepaliveTimer, this.#rateTimer, this.#lingerTimer]) timer?.cancel();
     this.#gate.close();
+    budget.waiting.delete(this);
+    wakeWaiting(budget);
     this.#inbox = [];
     if (!this.#isSocketGone) {
       // What was written just before, a CONNACK with its refusal, still leaves.
@@ -248,7 +284,7 @@ export class GateStream extends Duplex {
       if (socket.writableLength === 0 || this.#reason === 'slow_reader') socket.destroy();
       else {
         socket.destroySoon();
-        this.#lingerTimer = clock.after('mqtt linger', limits.drainTimeoutMs, () => socket.destroy());
+        this.#farewellTimer = clock.after('mqtt farewell', limits.drainTimeoutMs, () => socket.destroy());
       }
     }
     this.#options.closed(this.#reason, error ?? undefined);

@@ -3,7 +3,9 @@
  * those that asked for a persistent session, and the QoS 2 packet ids received and not yet released. Nothing survives the
  * process: what must, is made durable by the consumer of `onPublish` before the ack.
  *
- * The methods below `setup` are the persistence interface of aedes; their names and their promises are its.
+ * The methods below `setup` are the persistence interface of aedes; their names are its. Those on the way of a publish answer at
+ * once, not in a later turn: aedes numbers messages when they are published and takes for a duplicate what reaches a client after
+ * a higher number, so a QoS 1 message overtaken by a QoS 0 message, which waits for nothing, would be lost.
  */
 import { hash } from 'node:crypto';
 import { Readable } from 'node:stream';
@@ -26,6 +28,10 @@ export interface StoredPacket {
 interface Subscription {
   topic: string;
   qos: number;
+}
+
+interface ClientSubscription extends Subscription {
+  clientId: string;
 }
 
 /** aedes passes its client object, or only an id. */
@@ -67,7 +73,6 @@ export class Sessions {
   readonly #tree = new SubscriptionTree();
   readonly #retained = new Map<string, StoredPacket>();
   #retainedBytes = 0;
-  readonly #wills = new Map<string, unknown>();
 
   constructor(limits: GateLimits, count: (reason: string) => void) {
     this.#limits = limits;
@@ -140,7 +145,12 @@ export class Sessions {
 
   async setup(_broker: unknown): Promise<void> {}
 
-  async storeRetained(packet: StoredPacket): Promise<void> {
+  storeRetained(packet: StoredPacket): PromiseLike<void> {
+    this.#retain(packet);
+    return settled(undefined);
+  }
+
+  #retain(packet: StoredPacket): void {
     const old = this.#retained.get(packet.topic);
     const oldBytes = old === undefined ? 0 : retainedBytes(old);
     if (packet.payload.length === 0) {
@@ -201,9 +211,9 @@ export class Sessions {
     return session === undefined ? [] : [...session.subscriptions].map(([topic, qos]) => ({ topic, qos }));
   }
 
-  async subscriptionsByTopic(topic: string): Promise<{ clientId: string; topic: string; qos: number }[]> {
-    if (this.#tree.size === 0) return [];
-    return [...this.#tree.match(topic)].map(([clientId, qos]) => ({ clientId, topic, qos }));
+  subscriptionsByTopic(topic: string): PromiseLike<ClientSubscription[]> {
+    if (this.#tree.size === 0) return settled([]);
+    return settled([...this.#tree.match(topic)].map(([clientId, qos]) => ({ clientId, topic, qos })));
   }
 
   async cleanSubscriptions(client: ClientRef): Promise<void> {
@@ -215,11 +225,21 @@ export class Sessions {
     return { subsCount: this.#tree.size, clientsCount: this.#byClientId.size };
   }
 
-  async outgoingEnqueue(subscription: { clientId: string; qos?: number }, packet: StoredPacket): Promise<void> {
-    const session = this.#byClientId.get(subscription.clientId);
+  outgoingEnqueue(subscription: { clientId: string; qos?: number }, packet: StoredPacket): PromiseLike<void> {
+    this.#enqueue(subscription.clientId, subscription.qos ?? packet.qos, packet);
+    return settled(undefined);
+  }
+
+  outgoingEnqueueCombi(subscriptions: readonly ClientSubscription[], packet: StoredPacket): PromiseLike<void> {
+    for (const { clientId, qos } of subscriptions) this.#enqueue(clientId, qos, packet);
+    return settled(undefined);
+  }
+
+  #enqueue(clientId: string, qosMax: number, packet: StoredPacket): void {
+    const session = this.#byClientId.get(clientId);
     if (session === undefined) return;
     const copy = copyOf(packet);
-    copy.qos = Math.min(subscription.qos ?? packet.qos, packet.qos);
+    copy.qos = Math.min(qosMax, packet.qos);
     const bytes = session.outgoingBytes + copy.payload.length;
     if (session.outgoing.length >= this.#limits.offlineMessagesMax || bytes > this.#limits.offlineBytesMax) {
       this.#count('offline_queue_full');
@@ -229,35 +249,33 @@ export class Sessions {
     session.outgoingBytes = bytes;
   }
 
-  async outgoingEnqueueCombi(
-    subscriptions: readonly { clientId: string; qos: number }[],
-    packet: StoredPacket,
-  ): Promise<void> {
-    for (const subscription of subscriptions) await this.outgoingEnqueue(subscription, packet);
-  }
-
-  /** A queued message was given its packet id, or was answered by PUBREC and waits as PUBREL. */
-  async outgoingUpdate(client: ClientRef, packet: StoredPacket): Promise<void> {
+  /**
+   * A queued message was given its packet id, or was answered by PUBREC and waits as PUBREL. When the queue was full as it came,
+   * there is none: an online client gets it all the same, without a redelivery.
+   */
+  outgoingUpdate(client: ClientRef, packet: StoredPacket): PromiseLike<void> {
     const outgoing = this.#byClientId.get(client.id)?.outgoing ?? [];
     for (let i = outgoing.length - 1; i >= 0; i--) {
       const queued = outgoing[i] as StoredPacket;
       if (packet.brokerId !== undefined && queued.brokerId === packet.brokerId) {
-        if (queued.brokerCounter === packet.brokerCounter) {
-          queued.messageId = packet.messageId;
-          return;
-        }
-      } else if (queued.messageId === packet.messageId) {
+        if (queued.brokerCounter !== packet.brokerCounter) continue;
+        queued.messageId = packet.messageId;
+        break;
+      }
+      if (queued.messageId === packet.messageId) {
         outgoing[i] = { ...packet, payload: queued.payload };
-        return;
+        break;
       }
     }
-    // The queue was full when it came: an online client gets it all the same, without a redelivery.
+    return settled(undefined);
   }
 
+  /** aedes calls it without a packet id for a duplicate that it does not deliver; then nothing is cleared. */
   async outgoingClearMessageId(client: ClientRef, packet: { messageId?: number }): Promise<StoredPacket | undefined> {
     const session = this.#byClientId.get(client.id);
-    const index = session?.outgoing.findIndex((queued) => queued.messageId === packet.messageId) ?? -1;
-    if (session === undefined || index < 0) return undefined;
+    if (session === undefined || packet.messageId === undefined) return undefined;
+    const index = session.outgoing.findIndex((queued) => queued.messageId === packet.messageId);
+    if (index < 0) return undefined;
     const [removed] = session.outgoing.splice(index, 1);
     session.outgoingBytes -= removed?.payload.length ?? 0;
     return removed;
@@ -293,21 +311,11 @@ export class Sessions {
     if (session?.isClean === true) session.unreleased.clear();
   }
 
-  async putWill(client: ClientRef, packet: unknown): Promise<void> {
-    this.#wills.set(client.id, packet);
-  }
+  // A will is kept with its connection, by aedes; storing it serves brokers that take over from one that died.
+  async putWill(): Promise<void> {}
+  async getWill(): Promise<undefined> {}
+  async delWill(): Promise<void> {}
 
-  async getWill(client: ClientRef): Promise<unknown> {
-    return this.#wills.get(client.id);
-  }
-
-  async delWill(client: ClientRef): Promise<unknown> {
-    const will = this.#wills.get(client.id);
-    this.#wills.delete(client.id);
-    return will;
-  }
-
-  /** Wills of other brokers that died; there are none. */
   streamWill(): Readable {
     return Readable.from([]);
   }
@@ -340,4 +348,12 @@ function retainedBytes(packet: StoredPacket): number {
 /** Tells messages apart that carry the same packet id. */
 export function fingerprintOf(topic: string, payload: Uint8Array): string {
   return hash('sha1', Buffer.concat([Buffer.from(`${topic}\0`), payload]));
+}
+
+/** A result that calls back at once, where a promise would wait for the next turn. */
+function settled<Value>(value: Value): PromiseLike<Value> {
+  return {
+    // oxlint-disable-next-line unicorn/no-thenable -- on purpose: aedes calls nothing but `then`.
+    then: (resolve) => Promise.resolve(resolve?.(value)) as never,
+  };
 }

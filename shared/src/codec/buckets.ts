@@ -21,6 +21,13 @@ export function bucketOf(u: number, mantissa: number): number {
   return (shift << mantissa) + (u >>> shift);
 }
 
+/** Symbol of u; 0 ≤ u ≤ 2^53. */
+export function bucketOfWide(u: number, mantissa: number): number {
+  if (u < 0x8000_0000) return bucketOf(u, mantissa);
+  const shift = bitLength(u) - 1 - mantissa;
+  return (shift << mantissa) + Math.floor(u / 2 ** shift);
+}
+
 /** Offset bits of a symbol. */
 export function bucketBits(symbol: number, mantissa: number): number {
   return symbol < 2 << mantissa ? 0 : (symbol >>> mantissa) - 1;
@@ -29,7 +36,7 @@ export function bucketBits(symbol: number, mantissa: number): number {
 /** Smallest u of a symbol. */
 export function bucketLow(symbol: number, mantissa: number): number {
   const bits = bucketBits(symbol, mantissa);
-  return (symbol - (bits << mantissa)) << bits;
+  return (symbol - (bits << mantissa)) * 2 ** bits;
 }
 
 /** log2 of the states of a table for `count` values. A plan leaves every symbol room for two of them. */
@@ -37,14 +44,14 @@ export function tableLogOf(count: number): number {
   return Math.min(11, Math.max(6, bitLength(count)));
 }
 
-const fineSymbols = bucketOf(2 ** 31 - 1, fineMantissa) + 1;
+const fineSymbols = bucketOfWide(2 ** 53, fineMantissa) + 1;
 const exactHistogram = new Uint16Array(symbolsMax);
 const fineHistogram = new Uint16Array(fineSymbols);
 const coarseHistogram = new Uint16Array(fineSymbols);
 /** For each choice below the fine one: fine symbol → coarse symbol. */
 const coarseOf = mantissaChoices.map((mantissa) =>
   Uint16Array.from({ length: fineSymbols }, (_, fine) =>
-    mantissa <= fineMantissa ? bucketOf(bucketLow(fine, fineMantissa), mantissa) : 0,
+    mantissa <= fineMantissa ? bucketOfWide(bucketLow(fine, fineMantissa), mantissa) : 0,
   ),
 );
 
@@ -60,26 +67,42 @@ export interface BucketPlan {
 /** The cheapest mantissa for values[0 … count), all in [0, valueMax]. */
 export function planBuckets(values: Int32Array, count: number, valueMax: number): BucketPlan {
   const fineTop = bucketOf(valueMax, fineMantissa);
-  const plan: BucketPlan = { mantissa: fineMantissa, bits: Infinity };
-  if (valueMax < symbolsMax) {
-    exactHistogram.fill(0, 0, valueMax + 1);
-    for (let i = 0; i < count; i++) {
-      const u = values[i] as number;
-      exactHistogram[u] = (exactHistogram[u] as number) + 1;
-    }
-    fineHistogram.fill(0, 0, fineTop + 1);
-    for (let u = 0; u <= valueMax; u++) {
-      const fine = bucketOf(u, fineMantissa);
-      fineHistogram[fine] = (fineHistogram[fine] as number) + (exactHistogram[u] as number);
-    }
-    consider(plan, exactHistogram, valueMax, count, exactMantissa);
-  } else {
-    fineHistogram.fill(0, 0, fineTop + 1);
+  fineHistogram.fill(0, 0, fineTop + 1);
+  if (valueMax >= symbolsMax) {
     for (let i = 0; i < count; i++) {
       const fine = bucketOf(values[i] as number, fineMantissa);
       fineHistogram[fine] = (fineHistogram[fine] as number) + 1;
     }
+    return planFine(count, fineTop);
   }
+  exactHistogram.fill(0, 0, valueMax + 1);
+  for (let i = 0; i < count; i++) {
+    const u = values[i] as number;
+    exactHistogram[u] = (exactHistogram[u] as number) + 1;
+  }
+  for (let u = 0; u <= valueMax; u++) {
+    const fine = bucketOf(u, fineMantissa);
+    fineHistogram[fine] = (fineHistogram[fine] as number) + (exactHistogram[u] as number);
+  }
+  const plan = planFine(count, fineTop);
+  consider(plan, exactHistogram, valueMax, count, exactMantissa);
+  return plan;
+}
+
+/** As `planBuckets` for values up to 2^53. */
+export function planBucketsWide(values: Float64Array, count: number, valueMax: number): BucketPlan {
+  const fineTop = bucketOfWide(valueMax, fineMantissa);
+  fineHistogram.fill(0, 0, fineTop + 1);
+  for (let i = 0; i < count; i++) {
+    const fine = bucketOfWide(values[i] as number, fineMantissa);
+    fineHistogram[fine] = (fineHistogram[fine] as number) + 1;
+  }
+  return planFine(count, fineTop);
+}
+
+/** The plan from `fineHistogram`. */
+function planFine(count: number, fineTop: number): BucketPlan {
+  const plan: BucketPlan = { mantissa: fineMantissa, bits: Infinity };
   consider(plan, fineHistogram, fineTop, count, fineMantissa);
   for (let choice = 0; choice < fineMantissa; choice++) {
     const map = coarseOf[choice] as Uint16Array;

@@ -41,6 +41,10 @@ export class ByteWriter {
 
   varint(value: number): void {
     this.reserve(8);
+    if (value < 0x80) {
+      this.bytes[this.at++] = value;
+      return;
+    }
     let rest = value;
     while (rest >= 0x8000_0000) {
       this.bytes[this.at++] = (rest % 128) | 0x80;
@@ -79,7 +83,9 @@ export class ByteWriter {
 
   /** A copy of everything written since `from`. */
   copy(from = 0): Uint8Array {
-    return this.bytes.slice(from, this.at);
+    const copy = new Uint8Array(this.at - from);
+    copy.set(this.bytes.subarray(from, this.at));
+    return copy;
   }
 }
 

@@ -13,9 +13,9 @@ export const exponentMax = 22;
 export const powersOfTen = Float64Array.from({ length: exponentMax + 1 }, (_, e) => Number(`1e${e}`));
 
 /** Adding and subtracting it rounds |x| < 2^51 to the nearest integer. */
-const rounder = 1.5 * 2 ** 52;
-const scaledMax = 2 ** 51;
-const sampleRows = 32;
+export const rounder = 1.5 * 2 ** 52;
+export const scaledMax = 2 ** 51;
+const sampleRows = 16;
 /** Digits beyond which a value counts as no decimal. */
 const digitsMax = 17;
 
@@ -80,8 +80,8 @@ export function widerExponent(values: Float64Array, exceptions: number, single: 
 }
 
 /**
- * Scales values[0 … count) into out. An exception repeats the integer before it (the first of all: after it), so that it
- * costs the integer column nothing.
+ * Scales values[0 … count) into out. An exception but −0 repeats the integer before it (the first of all: after it), so that
+ * it costs the integer column nothing.
  */
 export function scaleDecimals(
   values: Float64Array,
@@ -91,15 +91,54 @@ export function scaleDecimals(
   out: Float64Array,
 ): Scaled {
   const power = powersOfTen[exponent] as number;
+  if (!single && scaleAll(values, count, power, out)) {
+    const { min, max } = all;
+    // A negative zero is an exception, but its integer, 0, fits among the others.
+    return { min, max, exceptions: min > 0 || max < 0 ? 0 : findNegativeZeros(values, count) };
+  }
+  const fit = scaleSome(values, count, power, single, out);
+  if (fit.exceptions === count) return { min: 0, max: 0, exceptions: count };
+  if (fit.exceptions > 0) fillExceptions(out, fit.exceptions, count);
+  return fit;
+}
+
+const all = { min: 0, max: 0 };
+
+/** The hottest loop of the encoder: true when every value is a decimal but for the sign of zeros; then `all` is set. */
+function scaleAll(values: Float64Array, count: number, power: number, out: Float64Array): boolean {
+  let min = Infinity;
+  let max = -Infinity;
+  let misses = 0;
+  for (let i = 0; i < count; i++) {
+    const value = values[i] as number;
+    const scaled = value * power + rounder - rounder;
+    out[i] = scaled;
+    min = Math.min(min, scaled);
+    max = Math.max(max, scaled);
+    if (scaled / power !== value) misses++;
+  }
+  all.min = min;
+  all.max = max;
+  return misses === 0 && min >= -scaledMax && max <= scaledMax;
+}
+
+function findNegativeZeros(values: Float64Array, count: number): number {
+  let exceptions = 0;
+  for (let i = 0; i < count; i++) {
+    if (values[i] === 0 && 1 / (values[i] as number) < 0) exceptionRows[exceptions++] = i;
+  }
+  return exceptions;
+}
+
+function scaleSome(values: Float64Array, count: number, power: number, single: boolean, out: Float64Array): Scaled {
   let min = Infinity;
   let max = -Infinity;
   let exceptions = 0;
   for (let i = 0; i < count; i++) {
     const value = values[i] as number;
     const scaled = value * power + rounder - rounder;
-    const quotient = scaled / power;
-    const back = single ? Math.fround(quotient) : quotient;
-    if (back !== value || (scaled === 0 && 1 / value < 0) || scaled > scaledMax || scaled < -scaledMax) {
+    const back = single ? Math.fround(scaled / power) : scaled / power;
+    if (back !== value || scaled > scaledMax || scaled < -scaledMax || (scaled === 0 && 1 / value < 0)) {
       exceptionRows[exceptions++] = i;
       continue;
     }
@@ -107,8 +146,6 @@ export function scaleDecimals(
     if (scaled < min) min = scaled;
     if (scaled > max) max = scaled;
   }
-  if (exceptions === count) return { min: 0, max: 0, exceptions };
-  if (exceptions > 0) fillExceptions(out, exceptions, count);
   return { min, max, exceptions };
 }
 

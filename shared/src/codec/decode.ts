@@ -4,6 +4,7 @@
  * rows that were not encoded.
  */
 import { flagText, type ReadingColumns } from '../reading.ts';
+import { newColumns } from './columns.ts';
 import {
   blockFlags,
   blockTimes,
@@ -30,14 +31,7 @@ export function decodeRows(blob: Blob, isWanted: ((series: number) => boolean) |
     outStart[s] = wanted ? count : unwanted;
     if (wanted) count += counts[s] as number;
   }
-  const columns = {
-    count,
-    series: new Uint32Array(count),
-    time: new Float64Array(count),
-    value: new Float64Array(count),
-    flags: new Uint8Array(count),
-    strings,
-  };
+  const columns = { ...newColumns(count), strings };
   for (let s = 0; s < ids.length; s++) {
     const start = outStart[s] as number;
     if (start !== unwanted) columns.series.fill(ids[s] as number, start, start + (counts[s] as number));
@@ -64,6 +58,7 @@ function finishBlock(blob: Blob, reader: ByteReader): void {
 
 function decodeTimes(blob: Blob, reader: ByteReader, outStart: Uint32Array, time: Float64Array): void {
   const { timePlan: plan, timelines, counts } = blob;
+  if (plan.blocks === 0) time.fill(blob.timeMin);
   const base = (blob.bits & headBits.wideTimes) !== 0 ? 0 : blob.timeMin;
   for (let block = 0; block < plan.blocks; block++) {
     const first = plan.position[block] as number;
@@ -154,8 +149,6 @@ export interface BlockSummary {
   readonly count: number;
   readonly valueMin: number;
   readonly valueMax: number;
-  /** Bytes of the block. */
-  readonly bytes: number;
 }
 
 /** Summaries of all value blocks, from their heads. */
@@ -163,18 +156,23 @@ export function summarise(blob: Blob): readonly BlockSummary[] {
   const { valuePlan: plan, order, counts, ids } = blob;
   const reader = new ByteReader(blob.bytes, blob.blocksAt, blob.bytes.length - checksumBytes);
   const summaries: BlockSummary[] = [];
-  if (blob.offsets === undefined && blob.count > 0) {
-    // Both blocks are at hand, and small: the time block is read to find where the value block begins.
+  if (blob.offsets === undefined && blob.timePlan.blocks > 0) {
+    // A blob of one or two blocks tells nowhere where they begin.
     const rows = enterBlock(blob.timePlan, 0, blob.timelines, counts);
     const base = (blob.bits & headBits.wideTimes) !== 0 ? 0 : blob.timeMin;
     decodeTimeBlock(reader, rows, base, blob.timeMin, blob.timeMax);
   }
   for (let block = 0; block < plan.blocks; block++) {
     seek(blob, reader, blob.timePlan.blocks + block);
-    const bytes = reader.left();
+    const start = reader.at;
     const count = plan.rows[block] as number;
     if ((blob.bits & headBits.flags) !== 0) decodeFlags(reader, count);
     const { min, max } = readValueBounds(reader, count);
+    if (blob.offsets === undefined) {
+      // Where the next block begins only this one tells.
+      reader.at = start;
+      decodeValueBlock(reader, enterBlock(plan, block, order, counts), (blob.bits & headBits.flags) !== 0);
+    }
     const first = plan.position[block] as number;
     summaries.push({
       seriesFirst: ids[order[first] as number] as number,
@@ -183,7 +181,6 @@ export function summarise(blob: Blob): readonly BlockSummary[] {
       count,
       valueMin: min,
       valueMax: max,
-      bytes,
     });
   }
   return summaries;

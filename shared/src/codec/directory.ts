@@ -7,8 +7,9 @@
  *   times    svarint min, varint max − min; wide: float64 min, float64 max
  *   byte     log2 of the block size, when there are more than 1,024 rows
  *   ids      integer columns
- *   counts   integer columns, when there is more than one series
- *   same     integer columns of series − 1: 1 = the times of this series are those of the one before, when more than one
+ *   same     when there is more than one series: byte 1 = all series have the same times, 0 = none has those of the one
+ *            before it, 2 = integer columns of series − 1 follow: 1 = has the times of the one before it
+ *   counts   integer columns, when there is more than one series and not all have the same times
  *   classes  byte stride; 0: integer columns of the class of each series, else class = id mod stride
  *   strings
  *   lengths  integer columns of the bytes of each block, time blocks first, when there are more than two blocks
@@ -22,11 +23,12 @@ import { ByteReader, type ByteWriter, corrupt, integerMax, signedMax } from './b
 import { decodeIntegers, encodeIntegers } from './integer-column.ts';
 import { blockRowsFast, type BlockPlan, planBlocks, valueOrder } from './layout.ts';
 import { readingsLimits } from './limits.ts';
-import { decodeStrings, encodeStrings } from './strings.ts';
+import { decodeStrings } from './strings.ts';
 
 export const formatVersion = 1;
 export const headBits = { flags: 0x10, strings: 0x20, classes: 0x40, wideTimes: 0x80 } as const;
 export const checksumBytes = 4;
+export const sameTimes = { none: 0, all: 1, some: 2 } as const;
 
 const scratch = new Float64Array(blockRowsMax);
 
@@ -128,6 +130,11 @@ export function decodeHead(reader: ByteReader): Head {
   return { count, seriesCount, timeMin, timeMax, bits };
 }
 
+/** When all rows have one time, the head says it, and there are no time blocks. */
+export function timelinesToStore(head: Head, timelines: Uint32Array): Uint32Array {
+  return head.timeMin === head.timeMax ? timelines.subarray(0, 0) : timelines;
+}
+
 /** Rows per block of a blob. */
 export function blockRowsOf(count: number, dense: boolean): number {
   return dense && count > blockRowsFast ? blockRowsMax : blockRowsFast;
@@ -147,12 +154,11 @@ export function openBlob(bytes: Uint8Array): Blob {
   const ids = new Uint32Array(seriesCount);
   const counts = new Uint32Array(seriesCount);
   if (seriesCount > 0) decodeIds(reader, ids);
-  decodeCounts(reader, counts, count);
-  const timelines = decodeTimelines(reader, counts);
+  const timelines = decodeTimelines(reader, counts, count);
   const classes = (bits & headBits.classes) !== 0 ? decodeClasses(reader, ids) : undefined;
   const order = valueOrder(seriesCount, classes);
   const strings = (bits & headBits.strings) !== 0 ? decodeStrings(reader) : [];
-  const timePlan = planBlocks(timelines, counts, undefined, blockRows);
+  const timePlan = planBlocks(timelinesToStore(head, timelines), counts, undefined, blockRows);
   const valuePlan = planBlocks(order, counts, classes, blockRows);
   const offsets = decodeOffsets(reader, timePlan.blocks + valuePlan.blocks);
   if (count === 0 && reader.left() !== 0) corrupt('bytes after the end');
@@ -166,25 +172,28 @@ function decodeIds(reader: ByteReader, ids: Uint32Array): void {
   }
 }
 
-function decodeCounts(reader: ByteReader, counts: Uint32Array, count: number): void {
-  if (counts.length === 1) {
-    counts[0] = count;
-    return;
+/** Fills `counts`, and gives the first series of each timeline. */
+function decodeTimelines(reader: ByteReader, counts: Uint32Array, count: number): Uint32Array {
+  const series = counts.length;
+  if (series === 0) return new Uint32Array(0);
+  const form = series === 1 ? sameTimes.all : reader.u8();
+  if (form === sameTimes.all) {
+    if (count % series !== 0) corrupt('rows of the series do not add up');
+    counts.fill(count / series);
+    return new Uint32Array(1);
   }
+  if (form !== sameTimes.none && form !== sameTimes.some) corrupt('unknown form of same times');
+  const same = new Uint32Array(series);
+  if (form === sameTimes.some) decodeEntries(reader, same, 1, 0, 1, 'same times');
   decodeEntries(reader, counts, 0, 1, count, 'rows of a series');
   let sum = 0;
-  for (let s = 0; s < counts.length; s++) sum += counts[s] as number;
-  if (sum !== count) corrupt('rows of the series do not add up');
-}
-
-function decodeTimelines(reader: ByteReader, counts: Uint32Array): Uint32Array {
-  const same = new Uint32Array(counts.length);
-  decodeEntries(reader, same, 1, 0, 1, 'same times');
   let timelines = 0;
-  for (let s = 0; s < same.length; s++) {
+  for (let s = 0; s < series; s++) {
+    sum += counts[s] as number;
     if (same[s] === 0) same[timelines++] = s;
     else if (counts[s] !== counts[s - 1]) corrupt('same times, other number of rows');
   }
+  if (sum !== count) corrupt('rows of the series do not add up');
   return same.slice(0, timelines);
 }
 

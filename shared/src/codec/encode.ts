@@ -6,7 +6,7 @@ import { invariant } from '../errors.ts';
 import { flagQualityMask, flagText, type ReadingColumns } from '../reading.ts';
 import { blockFlags, blockTimes, blockValues, encodeTimeBlock, encodeValueBlock, enterBlock } from './blocks.ts';
 import { ByteWriter, integerMax } from './byte-io.ts';
-import { blockRowsOf, checksumOf, encodeEntries, encodeHead, hasWideTimes, type Head, headBits } from './directory.ts';
+import { blockRowsOf, checksumOf, encodeEntries, encodeHead, hasWideTimes, type Head, headBits, sameTimes, timelinesToStore } from './directory.ts';
 import { findGroups, type Groups, groupsOf } from './groups.ts';
 import { blockRowsFast, type BlockPlan, planBlocks, valueOrder } from './layout.ts';
 import { readingsLimits } from './limits.ts';
@@ -34,7 +34,7 @@ export function encodeColumns(
   const { count, strings } = columns;
   invariant(count <= readingsLimits.countMax, 'readings: count within countMax');
   const survey = surveyRows(columns);
-  const { ids, counts, timeMin, timeMax, flagsUnion } = survey;
+  const { ids, timeMin, timeMax, flagsUnion } = survey;
   if (flagsUnion & flagText) checkTexts(columns);
   const blockRows = blockRowsOf(count, dense);
   const groups = chooseGroups(columns, survey, blockRows, groupOf);
@@ -48,8 +48,7 @@ export function encodeColumns(
   encodeHead(out, head);
   if (count > blockRowsFast) out.u8(31 - Math.clz32(blockRows));
   encodeEntries(out, ids, 0, dense);
-  if (ids.length > 1) encodeEntries(out, counts, 0, dense);
-  const timelines = encodeTimelines(columns, survey, dense);
+  const timelines = timelinesToStore(head, encodeTimelines(columns, survey, dense));
   if (groups !== undefined) encodeGroups(groups, dense);
   if (strings.length > 0) encodeStrings(out, strings);
 
@@ -70,37 +69,59 @@ function surveyRows(columns: ReadingColumns): Survey {
     series.length >= count && time.length >= count && value.length >= count && flags.length >= count,
     'readings: columns hold count rows',
   );
-  let seriesCount = count === 0 ? 0 : 1;
-  for (let row = 1; row < count; row++) if (series[row] !== series[row - 1]) seriesCount++;
-  const ids = new Uint32Array(seriesCount);
-  const counts = new Uint32Array(seriesCount);
-  const rowStart = new Uint32Array(seriesCount + 1);
-  let position = -1;
-  for (let row = 0; row < count; row++) {
-    if (row > 0 && series[row] === series[row - 1]) continue;
-    const id = series[row] as number;
-    invariant(row === 0 || id > (series[row - 1] as number), 'readings: series ascend');
-    position++;
-    ids[position] = id;
-    rowStart[position] = row;
-  }
-  rowStart[seriesCount] = count;
-  for (let s = 0; s < seriesCount; s++) counts[s] = (rowStart[s + 1] as number) - (rowStart[s] as number);
-
   let timeMin = count === 0 ? 0 : Infinity;
   let timeMax = count === 0 ? 0 : -Infinity;
   let timesAreWhole = true;
-  let flagsUnion = 0;
   for (let row = 0; row < count; row++) {
     const own = time[row] as number;
-    if (own < timeMin) timeMin = own;
-    if (own > timeMax) timeMax = own;
+    timeMin = Math.min(timeMin, own);
+    timeMax = Math.max(timeMax, own);
     if (Math.floor(own) !== own) timesAreWhole = false;
-    flagsUnion |= flags[row] as number;
   }
+  let flagsUnion = 0;
+  for (let row = 0; row < count; row++) flagsUnion |= flags[row] as number;
   invariant(timesAreWhole && timeMin >= -integerMax && timeMax <= integerMax, 'readings: times are integers within 2^53');
   invariant((flagsUnion & ~(flagQualityMask | flagText)) === 0, 'readings: flags are known');
-  return { ids, counts, rowStart, timeMin, timeMax, flagsUnion };
+  const seriesCount = count === 0 ? 0 : isOneSeries(series, count) ? 1 : countSeries(series, count);
+  return { ...surveySeries(series, count, seriesCount), timeMin, timeMax, flagsUnion };
+}
+
+/** All ids are the same when the column equals itself moved by one: a comparison of memory, far faster than a loop. */
+function isOneSeries(series: Uint32Array, count: number): boolean {
+  if (series[0] !== series[count - 1]) return false;
+  const bytes = (count - 1) * 4;
+  return Buffer.from(series.buffer, series.byteOffset, bytes).equals(Buffer.from(series.buffer, series.byteOffset + 4, bytes));
+}
+
+function countSeries(series: Uint32Array, count: number): number {
+  let seriesCount = 1;
+  for (let row = 1; row < count; row++) {
+    const id = series[row] as number;
+    const before = series[row - 1] as number;
+    if (id === before) continue;
+    invariant(id > before, 'readings: series ascend');
+    seriesCount++;
+  }
+  return seriesCount;
+}
+
+function surveySeries(series: Uint32Array, count: number, seriesCount: number) {
+  const ids = new Uint32Array(seriesCount);
+  const counts = new Uint32Array(seriesCount);
+  const rowStart = new Uint32Array(seriesCount + 1);
+  if (seriesCount === 1) {
+    ids[0] = series[0] as number;
+  } else {
+    let position = 0;
+    for (let row = 0; row < count; row++) {
+      if (row > 0 && series[row] === series[row - 1]) continue;
+      ids[position] = series[row] as number;
+      rowStart[position++] = row;
+    }
+  }
+  rowStart[seriesCount] = count;
+  for (let s = 0; s < seriesCount; s++) counts[s] = (rowStart[s + 1] as number) - (rowStart[s] as number);
+  return { ids, counts, rowStart };
 }
 
 function checkTexts(columns: ReadingColumns): void {
@@ -127,7 +148,7 @@ function chooseGroups(
   );
 }
 
-/** Appends which series repeat the times of the one before; gives the first series of each timeline. */
+/** Appends which series repeat the times of the one before, and the rows of each; gives the first series of each timeline. */
 function encodeTimelines(columns: ReadingColumns, survey: Survey, dense: boolean): Uint32Array {
   const { ids, counts, rowStart } = survey;
   const { time } = columns;
@@ -145,7 +166,12 @@ function encodeTimelines(columns: ReadingColumns, survey: Survey, dense: boolean
     }
     if (same[s] === 0) first[timelines++] = s;
   }
-  encodeEntries(out, same, 1, dense);
+  if (ids.length > 1) {
+    const form = timelines === 1 ? sameTimes.all : timelines === ids.length ? sameTimes.none : sameTimes.some;
+    out.u8(form);
+    if (form === sameTimes.some) encodeEntries(out, same, 1, dense);
+    if (form !== sameTimes.all) encodeEntries(out, counts, 0, dense);
+  }
   return first.subarray(0, timelines);
 }
 

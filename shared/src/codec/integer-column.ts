@@ -12,21 +12,24 @@
  *              one before (the first counts from −1, so gap ≥ 1); then the low bits packed
  *            3 entropy: a stream of tans.ts
  *            4 raw: float64 per row, with predictor none and no base
- *            5 shifted: byte shift (1-23); a stream of tans.ts of u's high bits, then the low `shift` bits packed
  */
 import { bitLength, blockRowsMax, packBits, packInts, unpackBits, widthMax } from './bit-pack.ts';
-import { planBuckets } from './buckets.ts';
-import { type ByteReader, type ByteWriter, corrupt, integerMax, signedMax } from './byte-io.ts';
-import { centerOf, choosePredictor, planWidth, widthCounts } from './integer-plan.ts';
+import { planBuckets, planBucketsWide } from './buckets.ts';
+import { type ByteReader, type ByteWriter, corrupt, integerMax, keepSmaller, signedMax } from './byte-io.ts';
+import { centerOf, choosePredictor, planWidth, stepsAreBalanced, widthCounts, type WidthPlan } from './integer-plan.ts';
 import { type Predictor, predictorRows, predictors, predictSpanMax, residuals, unpredict } from './predict.ts';
-import { decodeSymbols, encodeSymbols } from './tans.ts';
+import { decodeSymbols, encodeSymbols, encodeSymbolsWide } from './tans.ts';
 
-const coder = { constant: 0, packed: 1, patched: 2, entropy: 3, raw: 4, shifted: 5 } as const;
+const coder = { constant: 0, packed: 1, patched: 2, entropy: 3, raw: 4 } as const;
 const zigzagBit = 0x40;
 /** Fewer residuals than this never pay for a symbol table. */
 const entropyRowsMin = 24;
 /** Residuals whose zigzag from any centre fits 31 bits are handled as 32-bit integers. */
 const narrowSpanMax = 2 ** 30;
+
+/** Columns this short are tried with every predictor worth it: it costs little, and their bytes are the fleet's. */
+const triedRowsMax = 96;
+const triedPredictors = [0, 1, 2] as const;
 
 const scratch = new Float64Array(blockRowsMax);
 const narrow = new Int32Array(blockRowsMax);
@@ -42,8 +45,8 @@ function findRange(x: Float64Array, count: number): void {
   let max = min;
   for (let i = 1; i < count; i++) {
     const own = x[i] as number;
-    if (own < min) min = own;
-    if (own > max) max = own;
+    min = Math.min(min, own);
+    max = Math.max(max, own);
   }
   rangeMin = min;
   rangeMax = max;
@@ -57,6 +60,10 @@ export function encodeIntegers(out: ByteWriter, x: Float64Array, count: number, 
 /** Appends x[i] − offset. */
 export function encodeIntegersLess(out: ByteWriter, x: Float64Array, count: number, offset: number, dense: boolean): void {
   if (count === 0) return;
+  if (count > 2 && isRegular(x, count) && Math.abs((x[0] as number) - offset) <= predictSpanMax) {
+    writeRegular(out, x, offset);
+    return;
+  }
   findRange(x, count);
   encodeIntegersWithin(out, x, count, rangeMin, rangeMax, offset, dense);
 }
@@ -88,10 +95,34 @@ export function encodeIntegersWithin(
     return;
   }
   if (isRegular(x, count)) {
-    writeHead(out, x, 1, coder.constant, false, (x[1] as number) - (x[0] as number), offset);
+    writeRegular(out, x, offset);
+    return;
+  }
+  if (count <= triedRowsMax) {
+    const from = out.at;
+    for (const tried of triedPredictors) {
+      if (count > predictorRows[tried]) keepSmaller(out, from, () => encodePredicted(out, x, count, min, max, tried, offset, dense));
+    }
     return;
   }
   const predictor = choosePredictor(x, count, min, max, dense);
+  if (!dense && predictor === 1 && stepsAreBalanced && max - min < narrowSpanMax) {
+    encodeSteps(out, x, count, offset);
+    return;
+  }
+  encodePredicted(out, x, count, min, max, predictor, offset, dense);
+}
+
+function encodePredicted(
+  out: ByteWriter,
+  x: Float64Array,
+  count: number,
+  min: number,
+  max: number,
+  predictor: Predictor,
+  offset: number,
+  dense: boolean,
+): void {
   let left = x;
   let own = count;
   if (predictor === 0) {
@@ -99,14 +130,45 @@ export function encodeIntegersWithin(
     rangeMax = max;
   } else {
     const rows = predictorRows[predictor];
-    residuals(predictor, x, rows, count, scratch);
     left = scratch;
     own = count - rows;
-    findRange(scratch, own);
+    if (predictor === 1) {
+      findDeltas(x, count);
+    } else {
+      residuals(predictor, x, rows, count, scratch);
+      findRange(scratch, own);
+    }
   }
   if (rangeMin === rangeMax) writeHead(out, x, predictor, coder.constant, false, rangeMin, offset);
   else if (rangeMax - rangeMin < narrowSpanMax) encodeNarrow(out, x, left, own, predictor, offset, dense);
   else encodeWide(out, x, left, own, predictor, offset, dense);
+}
+
+function writeRegular(out: ByteWriter, x: Float64Array, offset: number): void {
+  const step = (x[1] as number) - (x[0] as number);
+  if (step === 0) {
+    out.u8(coder.constant << 3);
+    out.svarint((x[0] as number) - offset);
+  } else {
+    writeHead(out, x, 1, coder.constant, false, step, offset);
+  }
+}
+
+/** Residuals of predictor delta and their range, in one pass. */
+function findDeltas(x: Float64Array, count: number): void {
+  let min = Infinity;
+  let max = -Infinity;
+  let before = x[0] as number;
+  for (let i = 1; i < count; i++) {
+    const own = x[i] as number;
+    const delta = own - before;
+    before = own;
+    scratch[i - 1] = delta;
+    min = Math.min(min, delta);
+    max = Math.max(max, delta);
+  }
+  rangeMin = min;
+  rangeMax = max;
 }
 
 /** Whether all steps are the same. */
@@ -119,6 +181,39 @@ function isRegular(x: Float64Array, count: number): boolean {
     before = own;
   }
   return true;
+}
+
+/** The common case of fast mode in one pass less: narrow deltas that go both ways alike, zigzagged from 0. */
+function encodeSteps(out: ByteWriter, x: Float64Array, count: number, offset: number): void {
+  widthCounts.fill(0);
+  let before = x[0] as number;
+  for (let i = 1; i < count; i++) {
+    const own = x[i] as number;
+    const step = (own - before) | 0;
+    before = own;
+    const u = (step << 1) ^ (step >> 31);
+    narrow[i - 1] = u;
+    const length = 32 - Math.clz32(u);
+    widthCounts[length] = (widthCounts[length] as number) + 1;
+  }
+  writeNarrow(out, x, count - 1, 1, planWidth(count - 1), true, 0, offset);
+}
+
+/** Packs `narrow` as planned. */
+function writeNarrow(
+  out: ByteWriter,
+  x: Float64Array,
+  count: number,
+  predictor: Predictor,
+  plan: WidthPlan,
+  zigzag: boolean,
+  base: number,
+  offset: number,
+): void {
+  writeHead(out, x, predictor, plan.patches > 0 ? coder.patched : coder.packed, zigzag, base, offset);
+  out.u8(plan.width);
+  if (plan.patches > 0) writePatches(out, plan.width, plan.patches);
+  packInts(out, narrow, count, plan.width);
 }
 
 /** Residuals within [rangeMin, rangeMax] that fit 32-bit integers. */
@@ -151,34 +246,34 @@ function encodeNarrow(
       if (buckets.bits < bits) ({ mantissa, bits } = buckets);
     }
   }
-  narrowAround(left, count, center);
-  const plan = planWidth(count);
-  if (plan.bits < bits) {
-    ({ width, patches, bits } = plan);
-    zigzag = true;
-    mantissa = -1;
-  }
-  if (mayEntropy) {
-    const buckets = planBuckets(narrow, count, Math.max(2 * (max - center), 2 * (center - min) - 1));
-    if (buckets.bits < bits) {
-      ({ mantissa, bits } = buckets);
+  // Around a centre only where it may help: differences, and columns with a long tail below.
+  if (predictor > 0 || mayEntropy || center - min > max - center) {
+    narrowAround(left, count, center);
+    const plan = planWidth(count);
+    if (plan.bits < bits) {
+      ({ width, patches, bits } = plan);
       zigzag = true;
+      mantissa = -1;
     }
+    if (mayEntropy) {
+      const buckets = planBuckets(narrow, count, Math.max(2 * (max - center), 2 * (center - min) - 1));
+      if (buckets.bits < bits) {
+        ({ mantissa, bits } = buckets);
+        zigzag = true;
+      }
+    }
+    if (!zigzag) narrowUpwards(left, count, min);
   }
-  if (!zigzag) narrowUpwards(left, count, min);
   const base = zigzag ? center : min;
   if (mantissa >= 0) {
     writeHead(out, x, predictor, coder.entropy, zigzag, base, offset);
     encodeSymbols(out, narrow, count, mantissa);
     return;
   }
-  writeHead(out, x, predictor, patches > 0 ? coder.patched : coder.packed, zigzag, base, offset);
-  out.u8(width);
-  if (patches > 0) writePatches(out, narrow, count, width, patches);
-  packInts(out, narrow, count, width);
+  writeNarrow(out, x, count, predictor, { width, patches, bits }, zigzag, base, offset);
 }
 
-/** As `encodeNarrow` for residuals of any size: packing and patches from the smallest up. */
+/** As `encodeNarrow` for residuals of any size, zigzagged around a centre. */
 function encodeWide(
   out: ByteWriter,
   x: Float64Array,
@@ -188,32 +283,35 @@ function encodeWide(
   offset: number,
   dense: boolean,
 ): void {
-  const min = rangeMin;
-  const max = rangeMax;
+  const center = centerOf(left, count, predictor);
+  const valueMax = Math.max(2 * (rangeMax - center), 2 * (center - rangeMin) - 1);
   widthCounts.fill(0);
   for (let i = 0; i < count; i++) {
-    const u = (left[i] as number) - min;
+    const off = (left[i] as number) - center;
+    const u = off < 0 ? -2 * off - 1 : 2 * off;
     wide[i] = u;
     const length = bitLength(u);
     widthCounts[length] = (widthCounts[length] as number) + 1;
   }
   const plan = planWidth(count);
+  const spanWidth = bitLength(rangeMax - rangeMin);
   if (dense && count >= entropyRowsMin) {
-    const shift = bitLength(max - min) - 30;
-    const scale = 2 ** shift;
-    for (let i = 0; i < count; i++) narrow[i] = Math.floor((wide[i] as number) / scale);
-    const buckets = planBuckets(narrow, count, Math.floor((max - min) / scale));
-    if (buckets.bits + shift * count < plan.bits) {
-      writeHead(out, x, predictor, coder.shifted, false, min, offset);
-      out.u8(shift);
-      encodeSymbols(out, narrow, count, buckets.mantissa);
-      packBits(out, wide, count, shift, 0);
+    const buckets = planBucketsWide(wide, count, valueMax);
+    if (buckets.bits < plan.bits && buckets.bits < spanWidth * count) {
+      writeHead(out, x, predictor, coder.entropy, true, center, offset);
+      encodeSymbolsWide(out, wide, count, buckets.mantissa);
       return;
     }
   }
-  writeHead(out, x, predictor, plan.patches > 0 ? coder.patched : coder.packed, false, min, offset);
+  if (spanWidth * count <= plan.bits) {
+    writeHead(out, x, predictor, coder.packed, false, rangeMin, offset);
+    out.u8(spanWidth);
+    packBits(out, left, count, spanWidth, rangeMin);
+    return;
+  }
+  writeHead(out, x, predictor, plan.patches > 0 ? coder.patched : coder.packed, true, center, offset);
   out.u8(plan.width);
-  if (plan.patches > 0) writePatches(out, wide, count, plan.width, plan.patches);
+  if (plan.patches > 0) writePatchesWide(out, plan.width, plan.patches);
   packBits(out, wide, count, plan.width, 0);
 }
 
@@ -256,22 +354,32 @@ function writeHead(
   out.svarint(rows === 0 ? base - offset : base);
 }
 
-function writePatches(
-  out: ByteWriter,
-  values: Int32Array | Float64Array,
-  count: number,
-  width: number,
-  patches: number,
-): void {
+/** Of `narrow`: the number of values wider than `width`, and what each has above it. */
+function writePatches(out: ByteWriter, width: number, patches: number): void {
+  out.varint(patches);
+  let before = -1;
+  for (let left = patches, i = 0; left > 0; i++) {
+    const high = (narrow[i] as number) >>> width;
+    if (high === 0) continue;
+    out.varint(i - before);
+    out.varint(high);
+    before = i;
+    left--;
+  }
+}
+
+/** The same of `wide`. */
+function writePatchesWide(out: ByteWriter, width: number, patches: number): void {
   const scale = 2 ** width;
   out.varint(patches);
   let before = -1;
-  for (let i = 0; i < count; i++) {
-    const value = values[i] as number;
+  for (let left = patches, i = 0; left > 0; i++) {
+    const value = wide[i] as number;
     if (value < scale) continue;
     out.varint(i - before);
     out.varint(Math.floor(value / scale));
     before = i;
+    left--;
   }
 }
 
@@ -310,17 +418,14 @@ export function decodeIntegers(from: ByteReader, x: Float64Array, count: number)
     case coder.entropy:
       if (left > 0) decodeSymbols(from, target, left);
       break;
-    case coder.shifted:
-      decodeShifted(from, target, left);
-      break;
     default:
       corrupt('unknown integer column');
   }
   if (rows > 0) x[0] = first;
   if (rows > 1) x[1] = second;
   if (kind !== coder.constant) {
-    if (predictor === 1) {
-      sumDeltas(x, count, base, zigzag);
+    if (predictor === 1 && zigzag) {
+      sumZigzag(x, count, base);
       return;
     }
     addBase(target, left, base, zigzag);
@@ -351,16 +456,6 @@ function decodePacked(from: ByteReader, x: Float64Array, count: number, patched:
   }
 }
 
-function decodeShifted(from: ByteReader, x: Float64Array, count: number): void {
-  const shift = from.u8();
-  if (shift < 1 || shift > widthMax - 30) corrupt('shift out of range');
-  if (count === 0) return;
-  decodeSymbols(from, x, count);
-  unpackBits(from, wide, count, shift);
-  const scale = 2 ** shift;
-  for (let i = 0; i < count; i++) x[i] = (x[i] as number) * scale + (wide[i] as number);
-}
-
 function addBase(x: Float64Array, count: number, base: number, zigzag: boolean): void {
   if (zigzag) {
     for (let i = 0; i < count; i++) x[i] = base + unzigzag(x[i] as number);
@@ -369,19 +464,12 @@ function addBase(x: Float64Array, count: number, base: number, zigzag: boolean):
   }
 }
 
-/** `addBase` and the inverse of predictor delta in one pass: x[0] is given, x[1 … count) hold u. */
-function sumDeltas(x: Float64Array, count: number, base: number, zigzag: boolean): void {
+/** `addBase` and the inverse of predictor delta in one pass: x[0] is given, x[1 … count) hold zigzagged u. */
+function sumZigzag(x: Float64Array, count: number, base: number): void {
   let value = x[0] as number;
-  if (zigzag) {
-    for (let i = 1; i < count; i++) {
-      value += base + unzigzag(x[i] as number);
-      x[i] = value;
-    }
-  } else {
-    for (let i = 1; i < count; i++) {
-      value += base + (x[i] as number);
-      x[i] = value;
-    }
+  for (let i = 1; i < count; i++) {
+    value += base + unzigzag(x[i] as number);
+    x[i] = value;
   }
 }
 

@@ -6,28 +6,66 @@ import { type Predictor, predictorRows, residuals } from './predict.ts';
 
 /** Rows looked at to choose a predictor: runs of consecutive rows spread over the block. */
 const sampleRuns = 8;
-const sampleRunRowsFast = 10;
-const sampleRunRowsDense = 24;
+const sampleRunRows = 18;
+const fastRunRows = 8;
 
-const sample = new Float64Array(sampleRuns * sampleRunRowsDense);
-const sampleRun = new Float64Array(sampleRunRowsDense);
-const counts = new Uint16Array(160);
+const sample = new Float64Array(sampleRuns * sampleRunRows);
+const sampleRun = new Float64Array(sampleRunRows);
+const counts = new Uint16Array(66);
 const bitsOfCount = Float64Array.from({ length: blockRowsMax + 1 }, (_, c) => (c === 0 ? 0 : c * Math.log2(c)));
 
-const fastPredictors = [0, 1, 2] as const;
 const densePredictors = [0, 1, 2, 3, 4] as const;
 
 /** The predictor whose residuals look cheapest in a sample. The column spans at most `predictSpanMax`. */
 export function choosePredictor(x: Float64Array, count: number, min: number, max: number, dense: boolean): Predictor {
   if (count < 3) return 0;
+  const center = min + Math.floor((max - min) / 2);
+  return dense ? chooseByEntropy(x, count, center, max - min) : chooseByWidth(x, count, center);
+}
+
+/** Whether the steps of the last column planned in fast mode go both ways alike, so that zigzag from 0 suits them. */
+export let stepsAreBalanced = false;
+
+/** None, delta or delta of delta, by the mean width of the zigzagged residuals. */
+function chooseByWidth(x: Float64Array, count: number, center: number): Predictor {
+  let own = 0;
+  let delta = 0;
+  let slope = 0;
+  let drift = 0;
+  let moved = 0;
+  let taken = 0;
+  const runs = count <= sampleRuns * fastRunRows ? 1 : sampleRuns;
+  const runRows = runs === 1 ? count - 2 : fastRunRows;
+  for (let run = 0; run < runs; run++) {
+    const from = 2 + (runs === 1 ? 0 : Math.floor((run * (count - 2 - runRows)) / (runs - 1)));
+    taken += runRows;
+    for (let i = from; i < from + runRows; i++) {
+      const value = x[i] as number;
+      const before = x[i - 1] as number;
+      const step = value - before;
+      const bend = step - (before - (x[i - 2] as number));
+      drift += step;
+      moved += Math.abs(step);
+      own += bitLength(value < center ? center - value : value - center);
+      delta += bitLength(step < 0 ? -step : step);
+      slope += bitLength(bend < 0 ? -bend : bend);
+    }
+  }
+  stepsAreBalanced = Math.abs(drift) * 4 < moved;
+  // Rows that a predictor stores apart cost some bytes each.
+  const row = (12 * taken) / count;
+  if (own <= delta + row && own <= slope + 2 * row) return 0;
+  return delta <= slope + row ? 1 : 2;
+}
+
+function chooseByEntropy(x: Float64Array, count: number, center: number, span: number): Predictor {
+  // Residuals of a bend are up to four times the span; they and their sign must fit 31 bits.
+  const scale = 1 / 2 ** Math.max(0, bitLength(span) - 27);
   let best: Predictor = 0;
   let bestBits = Infinity;
-  for (const predictor of dense ? densePredictors : fastPredictors) {
-    const taken = takeSample(predictor, x, count, dense ? sampleRunRowsDense : sampleRunRowsFast);
-    if (taken === 0) continue;
-    const center = predictor === 0 ? min + Math.floor((max - min) / 2) : 0;
-    // Rows that a predictor stores apart cost some bytes each.
-    const bits = (dense ? entropyBits(taken, center) : widthBits(taken, center)) + (predictorRows[predictor] * 12) / count;
+  for (const predictor of densePredictors) {
+    const taken = takeSample(predictor, x, count);
+    const bits = entropyBits(taken, predictor === 0 ? center : 0, scale) + (predictorRows[predictor] * 12) / count;
     if (bits < bestBits) {
       best = predictor;
       bestBits = bits;
@@ -36,45 +74,35 @@ export function choosePredictor(x: Float64Array, count: number, min: number, max
   return best;
 }
 
-function takeSample(predictor: Predictor, x: Float64Array, count: number, runRows: number): number {
+function takeSample(predictor: Predictor, x: Float64Array, count: number): number {
   const rows = predictorRows[predictor];
-  if (count - rows <= sampleRuns * runRows) {
+  if (count - rows <= sampleRuns * sampleRunRows) {
     residuals(predictor, x, rows, count, sample);
     return count - rows;
   }
   let taken = 0;
   for (let run = 0; run < sampleRuns; run++) {
-    const from = rows + Math.floor((run * (count - rows - runRows)) / (sampleRuns - 1));
-    residuals(predictor, x, from, from + runRows, sampleRun);
-    for (let i = 0; i < runRows; i++) sample[taken++] = sampleRun[i] as number;
+    const from = rows + Math.floor((run * (count - rows - sampleRunRows)) / (sampleRuns - 1));
+    residuals(predictor, x, from, from + sampleRunRows, sampleRun);
+    for (let i = 0; i < sampleRunRows; i++) sample[taken++] = sampleRun[i] as number;
   }
   return taken;
 }
 
-/** Mean width of the sample, zigzagged. */
-function widthBits(taken: number, center: number): number {
-  let bits = 0;
-  for (let i = 0; i < taken; i++) {
-    const off = (sample[i] as number) - center;
-    bits += bitLength(off < 0 ? -2 * off : 2 * off);
-  }
-  return bits / taken;
-}
-
-/** Order-0 entropy of the sample in half-octave buckets. */
-function entropyBits(taken: number, center: number): number {
+/** Order-0 entropy of the sample in half-octave buckets, after dividing by `scale`. */
+function entropyBits(taken: number, center: number, scale: number): number {
   counts.fill(0);
   let bits = bitsOfCount[taken] as number;
   for (let i = 0; i < taken; i++) {
-    const off = (sample[i] as number) - center;
-    const u = off < 0 ? -2 * off : 2 * off;
-    const length = bitLength(u);
-    // The bit below the leading one, and the sign.
-    const symbol = length < 2 ? length : 2 * length + (u >= 1.5 * 2 ** (length - 1) ? 1 : 0);
+    const off = (((sample[i] as number) - center) * scale) | 0;
+    const u = (off << 1) ^ (off >> 31);
+    const length = 32 - Math.clz32(u);
+    // The leading bit, the one below it, and the sign.
+    const symbol = length < 2 ? length : 2 * length + ((u >>> (length - 2)) & 1);
     counts[symbol] = (counts[symbol] as number) + 1;
     bits += length < 3 ? 0 : length - 2;
   }
-  for (let s = 0; s < 112; s++) bits -= bitsOfCount[counts[s] as number] as number;
+  for (let s = 0; s < 66; s++) bits -= bitsOfCount[counts[s] as number] as number;
   return bits / taken;
 }
 

@@ -4,6 +4,7 @@
  */
 import { invariant } from '../errors.ts';
 import { flagText, type ReadingColumns } from '../reading.ts';
+import { newColumns } from './columns.ts';
 import { readingsLimits } from './limits.ts';
 
 export function mergeColumns(parts: readonly ReadingColumns[]): ReadingColumns {
@@ -16,13 +17,7 @@ export function mergeColumns(parts: readonly ReadingColumns[]): ReadingColumns {
     forEachRun(part, (series, from, to) => rowsOf.set(series, (rowsOf.get(series) ?? 0) + to - from));
   }
   invariant(count <= readingsLimits.countMax, 'readings: merged count within countMax');
-  const columns = {
-    count,
-    series: new Uint32Array(count),
-    time: new Float64Array(count),
-    value: new Float64Array(count),
-    flags: new Uint8Array(count),
-  };
+  const columns = newColumns(count);
   // Series → the row its next run goes to.
   const cursor = new Map<number, number>();
   let at = 0;

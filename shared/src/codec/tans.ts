@@ -14,7 +14,7 @@
  * implementation builds the same tables.
  */
 import { bitWords, blockRowsMax, readBitWords, writeBitWords } from './bit-pack.ts';
-import { bucketBits, bucketLow, bucketOf, countClass, mantissaChoices, symbolsMax, tableLogOf } from './buckets.ts';
+import { bucketBits, bucketLow, bucketOf, bucketOfWide, countClass, mantissaChoices, symbolsMax, tableLogOf } from './buckets.ts';
 import { type ByteReader, type ByteWriter, corrupt } from './byte-io.ts';
 
 const statesMax = 1 << 11;
@@ -22,6 +22,7 @@ const statesMax = 1 << 11;
 const classWeights = [
   0, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048, 2896, 4096, 5793, 8192,
 ];
+const two24 = 0x100_0000;
 const classMax = classWeights.length - 1;
 
 const classes = new Uint8Array(symbolsMax);
@@ -40,7 +41,7 @@ const symbolCounts = new Uint16Array(symbolsMax);
 const decodeNext = new Uint16Array(statesMax);
 const decodeBits = new Uint8Array(statesMax);
 const decodeOffsetBits = new Uint8Array(statesMax);
-const decodeLow = new Int32Array(statesMax);
+const decodeLow = new Float64Array(statesMax);
 
 /** Scales weights[0 … symbols) to sum to 2^tableLog, every present symbol at least 1. */
 function normalise(symbols: number, tableLog: number): void {
@@ -89,7 +90,7 @@ function putBits(value: number, bits: number): void {
   bitAt += bits;
 }
 
-/** bits ≤ 30. */
+/** bits ≤ 24. */
 function getBits(bits: number): number {
   if (bits === 0) return 0;
   const word = bitAt >>> 5;
@@ -166,15 +167,68 @@ function buildEncoder(symbols: number, tableLog: number): void {
   }
 }
 
-/** Encodes values[0 … count), count ≥ 1, all in [0, 2^31), with buckets of the planned mantissa. */
+/** Encodes values[0 … count), count ≥ 1, with buckets of the planned mantissa. */
 export function encodeSymbols(out: ByteWriter, values: Int32Array, count: number, mantissa: number): void {
+  for (let i = 0; i < count; i++) symbolOf[i] = bucketOf(values[i] as number, mantissa);
+  encodeSteps(out, count, mantissa);
+  // The bits of a value as one or two puts, the word under way in a register.
+  const twoBuckets = 2 << mantissa;
+  let at = bitAt >>> 5;
+  let used = bitAt & 31;
+  let word = used === 0 ? 0 : (bitWords[at] as number) | 0;
+  for (let i = 0; i < count; i++) {
+    const symbol = symbolOf[i] as number;
+    if (symbol >= twoBuckets) {
+      const bits = (symbol >>> mantissa) - 1;
+      const offset = (values[i] as number) & ((1 << bits) - 1);
+      word |= offset << used;
+      used += bits;
+      if (used >= 32) {
+        bitWords[at++] = word;
+        used -= 32;
+        word = used === 0 ? 0 : offset >>> (bits - used);
+      }
+    }
+    const bits = stepBits[i] as number;
+    const step = stepValues[i] as number;
+    word |= step << used;
+    used += bits;
+    if (used >= 32) {
+      bitWords[at++] = word;
+      used -= 32;
+      word = used === 0 ? 0 : step >>> (bits - used);
+    }
+  }
+  bitWords[at] = word;
+  bitAt = at * 32 + used;
+  out.varint((bitAt + 7) >>> 3);
+  writeBitWords(out, bitAt);
+}
+
+/** As `encodeSymbols` for values up to 2^53. */
+export function encodeSymbolsWide(out: ByteWriter, values: Float64Array, count: number, mantissa: number): void {
+  for (let i = 0; i < count; i++) symbolOf[i] = bucketOfWide(values[i] as number, mantissa);
+  encodeSteps(out, count, mantissa);
+  for (let i = 0; i < count; i++) {
+    const bits = bucketBits(symbolOf[i] as number, mantissa);
+    const low = (values[i] as number) % two24;
+    const lowBits = Math.min(bits, 24);
+    putBits(low & ((1 << lowBits) - 1), lowBits);
+    if (bits > 24) putBits(Math.floor((values[i] as number) / two24) & ((1 << (bits - 24)) - 1), bits - 24);
+    putBits(stepValues[i] as number, stepBits[i] as number);
+  }
+  out.varint((bitAt + 7) >>> 3);
+  writeBitWords(out, bitAt);
+}
+
+/** From `symbolOf`: writes head and table, puts the first state, and fills `stepBits` and `stepValues`. */
+function encodeSteps(out: ByteWriter, count: number, mantissa: number): void {
   const tableLog = tableLogOf(count);
   let low = symbolsMax;
   let high = 0;
   symbolCounts.fill(0);
   for (let i = 0; i < count; i++) {
-    const symbol = bucketOf(values[i] as number, mantissa);
-    symbolOf[i] = symbol;
+    const symbol = symbolOf[i] as number;
     symbolCounts[symbol] = (symbolCounts[symbol] as number) + 1;
     if (symbol < low) low = symbol;
     if (symbol > high) high = symbol;
@@ -190,8 +244,9 @@ export function encodeSymbols(out: ByteWriter, values: Int32Array, count: number
   out.varint(symbols - 1);
   bitAt = 0;
   writeClasses(symbols);
-
-  let state = encodeStates[(encodeFind[(symbolOf[count - 1] as number) - low] as number) + (frequencies[(symbolOf[count - 1] as number) - low] as number)] as number;
+  // The last value may end in any state of its symbol: its first.
+  const last = (symbolOf[count - 1] as number) - low;
+  let state = encodeStates[(encodeFind[last] as number) + (frequencies[last] as number)] as number;
   stepBits[count - 1] = 0;
   for (let i = count - 2; i >= 0; i--) {
     const s = (symbolOf[i] as number) - low;
@@ -201,13 +256,6 @@ export function encodeSymbols(out: ByteWriter, values: Int32Array, count: number
     state = encodeStates[(state >>> bits) + (encodeFind[s] as number)] as number;
   }
   putBits(state - (1 << tableLog), tableLog);
-  for (let i = 0; i < count; i++) {
-    const bits = bucketBits(symbolOf[i] as number, mantissa);
-    if (bits > 0) putBits((values[i] as number) & ((1 << bits) - 1), bits);
-    putBits(stepValues[i] as number, stepBits[i] as number);
-  }
-  out.varint((bitAt + 7) >>> 3);
-  writeBitWords(out, bitAt);
 }
 
 function buildDecoder(symbols: number, low: number, tableLog: number, mantissa: number): void {
@@ -231,7 +279,7 @@ export function decodeSymbols(from: ByteReader, values: Float64Array, count: num
   const mantissa = mantissaChoices[from.u8()] ?? corrupt('unknown buckets');
   const low = from.bounded(symbolsMax - 1, 'symbol');
   const symbols = from.bounded(symbolsMax - 1 - low, 'symbol') + 1;
-  if (bucketBits(low + symbols - 1, mantissa) > 30) corrupt('symbol out of range');
+  if (bucketBits(low + symbols - 1, mantissa) > 53) corrupt('symbol out of range');
   const bytes = from.varint();
   readBitWords(from, bytes);
   const bitsEnd = bytes * 8;
@@ -240,12 +288,38 @@ export function decodeSymbols(from: ByteReader, values: Float64Array, count: num
   normalise(symbols, tableLog);
   spreadSymbols(symbols, tableLog);
   buildDecoder(symbols, low, tableLog, mantissa);
-  let state = getBits(tableLog);
+  decodeSteps(values, count, getBits(tableLog), bitsEnd);
+}
+
+/** The hottest loop of the decoder: offset bits and state bits of a value from one window of at least 33 bits. */
+function decodeSteps(values: Float64Array, count: number, first: number, bitsEnd: number): void {
+  let state = first;
+  let at = bitAt;
+  let stepBits = 0;
   for (let i = 0; i < count; i++) {
-    const offsetBits = decodeOffsetBits[state] as number;
-    values[i] = (decodeLow[state] as number) + getBits(offsetBits);
-    if (bitAt > bitsEnd) corrupt('truncated');
-    if (i < count - 1) state = (decodeNext[state] as number) + getBits(decodeBits[state] as number);
+    if (at > bitsEnd) corrupt('truncated');
+    let value = decodeLow[state] as number;
+    let offsetBits = decodeOffsetBits[state] as number;
+    stepBits = decodeBits[state] as number;
+    if (offsetBits > 20) {
+      bitAt = at;
+      value += getBits(20);
+      let scale = 2 ** 20;
+      for (offsetBits -= 20; offsetBits > 20; offsetBits -= 20) {
+        value += getBits(20) * scale;
+        scale *= 2 ** 20;
+      }
+      value += getBits(offsetBits) * scale;
+      at = bitAt;
+      offsetBits = 0;
+    }
+    const used = at & 31;
+    let window = (bitWords[at >>> 5] as number) >>> used;
+    if (used > 0) window |= (bitWords[(at >>> 5) + 1] as number) << (32 - used);
+    values[i] = value + (window & ((1 << offsetBits) - 1));
+    state = (decodeNext[state] as number) + ((window >>> offsetBits) & ((1 << stepBits) - 1));
+    at += offsetBits + stepBits;
   }
-  if (bitAt > bitsEnd) corrupt('truncated');
+  // After the last value the stream holds no step: what was read there is past its end, and unused.
+  if (at - stepBits > bitsEnd) corrupt('truncated');
 }

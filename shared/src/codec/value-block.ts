@@ -10,6 +10,8 @@
  *         4 xor         [bounds], xor.ts
  *         5 raw         [bounds], float64 each
  *         6 constant    float64
+ *         7 grid        v = form(origin + k · step, miss), grid.ts; byte form, float64 origin, float64 step > 0, bounds
+ *                       (always), varint max k, [exceptions], where max k > 0 the integers k, integer column of misses
  *   exceptions          varint number, then (varint gap, float64) each: row = row before + gap, the first from −1
  *   bounds              float64 min, float64 max, where count ≥ 64
  *   integers            by series: integer column of the first value of each series, integer column of the differences
@@ -32,11 +34,12 @@ import {
   widerExponent,
 } from './decimal.ts';
 import { collectDistinct, compareDoubles, distinctIndices, distinctMax, distinctValues, looksRepetitive } from './dictionary.ts';
+import { applyForm, findGrid, type Grid, gridMisses, gridSteps, isForm } from './grid.ts';
 import { decodeIntegers, encodeIntegers, encodeIntegersWithin } from './integer-column.ts';
 import { decodeSplit, encodeSplit } from './split.ts';
 import { decodeXor, encodeXor } from './xor.ts';
 
-const kinds = { decimal: 0, single: 1, dictionary: 2, split: 3, xor: 4, raw: 5, constant: 6 } as const;
+const kinds = { decimal: 0, single: 1, dictionary: 2, split: 3, xor: 4, raw: 5, constant: 6, grid: 7 } as const;
 const exceptionsBit = 0x08;
 const bySeriesBit = 0x10;
 const boundedRowsMin = 64;
@@ -59,13 +62,33 @@ export function encodeValues(
 ): void {
   const from = out.at;
   const exceptions = encodeDecimals(out, values, count, series, dense, false) ?? encodeSingles(out, values, count, series, dense);
-  if (exceptions !== undefined && exceptions * 16 <= count) {
-    // Under nine bits a value a dictionary gains nothing.
-    const bytes = out.at - from;
-    if (bytes > count + 8 && looksRepetitive(values, count)) keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
-    return;
+  const isDecimal = exceptions !== undefined && exceptions * 16 <= count;
+  if (!isDecimal) encodeDoubles(out, values, count, dense, from);
+  // Indices of a dictionary that is worth one take nine bits, or what entropy coding makes of them.
+  if ((out.at - from) * 8 > count * (dense ? 6 : 9) + 64 && looksRepetitive(values, count)) {
+    keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
   }
-  encodeDoubles(out, values, count, dense, from);
+  if (!dense || (out.at - from) * 8 <= count * 3) return;
+  const grid = findGrid(values, count, isDecimal ? chosenExponent : -1);
+  if (grid !== undefined) keepSmaller(out, from, () => encodeGrid(out, values, count, series, grid));
+}
+
+/** Decimal places of the last block that was tried as decimals of doubles; −1 when it had none. */
+let chosenExponent = -1;
+
+function encodeGrid(out: ByteWriter, values: Float64Array, count: number, series: BlockSeries, grid: Grid): void {
+  const headAt = out.at;
+  out.u8(kinds.grid | (grid.exceptions > 0 ? exceptionsBit : 0));
+  out.u8(grid.form);
+  out.f64(grid.origin);
+  out.f64(grid.step);
+  const { min, max } = boundsOf(values, count, undefined);
+  out.f64(min);
+  out.f64(max);
+  out.varint(grid.top);
+  if (grid.exceptions > 0) writeExceptions(out, values, grid.exceptions);
+  if (grid.top > 0) writeIntegers(out, headAt, gridSteps, count, 0, grid.top, series, true);
+  encodeIntegers(out, gridMisses, count, true);
 }
 
 function encodeSingles(out: ByteWriter, values: Float64Array, count: number, series: BlockSeries, dense: boolean) {
@@ -83,6 +106,7 @@ function encodeDecimals(
   single: boolean,
 ): number | undefined {
   let exponent = chooseExponent(values, count, single);
+  chosenExponent = single ? -1 : exponent;
   if (exponent < 0) return undefined;
   let fit = scaleDecimals(values, count, exponent, single, scaled);
   if (fit.exceptions * 64 > count) {
@@ -94,6 +118,7 @@ function encodeDecimals(
     }
   }
   if (fit.exceptions * 4 > count) return undefined;
+  if (!single) chosenExponent = exponent;
   writeDecimals(out, values, count, series, dense, single, exponent, fit);
   return fit.exceptions;
 }
@@ -117,11 +142,25 @@ function writeDecimals(
   out.varint(max - min);
   if (exceptions > 0) writeExceptions(out, values, exceptions);
   if (max === min) return;
+  writeIntegers(out, headAt, scaled, count, min, max, series, dense);
+}
+
+/** Appends x − min, by series where that is smaller, which it notes in the head of the block. */
+function writeIntegers(
+  out: ByteWriter,
+  headAt: number,
+  x: Float64Array,
+  count: number,
+  min: number,
+  max: number,
+  series: BlockSeries,
+  dense: boolean,
+): void {
   const from = out.at;
-  encodeIntegersWithin(out, scaled, count, min, max, min, dense);
+  encodeIntegersWithin(out, x, count, min, max, min, dense);
   if (!hasSeries(series, count)) return;
-  const isBySeries = keepSmaller(out, from, () => encodeBySeries(out, scaled, count, series, min, dense));
-  if (isBySeries) out.bytes[headAt] = head | bySeriesBit;
+  const isBySeries = keepSmaller(out, from, () => encodeBySeries(out, x, count, series, min, dense));
+  if (isBySeries) out.bytes[headAt] = (out.bytes[headAt] as number) | bySeriesBit;
 }
 
 function writeExceptions(out: ByteWriter, values: Float64Array, exceptions: number): void {
@@ -141,15 +180,13 @@ function writeExceptions(out: ByteWriter, values: Float64Array, exceptions: numb
 function encodeDoubles(out: ByteWriter, values: Float64Array, count: number, dense: boolean, from: number): void {
   let min = values[0] as number;
   let max = min;
-  let same = true;
   for (let i = 0; i < count; i++) {
     const own = values[i] as number;
     invariant(Number.isFinite(own), 'readings: values are finite');
     if (compareDoubles(own, min) < 0) min = own;
     if (compareDoubles(own, max) > 0) max = own;
-    if (!Object.is(own, min)) same = false;
   }
-  if (same) {
+  if (Object.is(min, max)) {
     out.at = from;
     out.u8(kinds.constant);
     out.f64(min);
@@ -173,7 +210,6 @@ function encodeDoubles(out: ByteWriter, values: Float64Array, count: number, den
     head(kinds.xor);
     encodeXor(out, values, count);
   });
-  if (looksRepetitive(values, count)) keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
 }
 
 /** Appends nothing when there are too many distinct values. */
@@ -203,6 +239,10 @@ function decodeBlock(from: ByteReader, values: Float64Array, count: number, seri
   const kind = head & 7;
   if (kind === kinds.decimal || kind === kinds.single) {
     decodeDecimals(from, values, count, series, head);
+    return;
+  }
+  if (kind === kinds.grid) {
+    decodeGrid(from, values, count, series, head);
     return;
   }
   if (head > 7) corrupt('unknown value block');
@@ -266,6 +306,25 @@ function decodeDecimals(
   for (let i = 0; i < exceptions; i++) values[exceptionRows[i] as number] = exceptionValues[i] as number;
 }
 
+function decodeGrid(from: ByteReader, values: Float64Array, count: number, series: BlockSeries, head: number): void {
+  if (head & ~(7 | exceptionsBit | bySeriesBit)) corrupt('unknown value block');
+  const form = from.u8();
+  if (!isForm(form)) corrupt('form out of range');
+  const origin = finite(from.f64());
+  const step = finite(from.f64());
+  from.take(16);
+  const top = from.varint();
+  const exceptions = head & exceptionsBit ? readExceptions(from, count) : 0;
+  if (top === 0) values.fill(0, 0, count);
+  else if (head & bySeriesBit) decodeBySeries(from, values, count, series);
+  else decodeIntegers(from, values, count);
+  decodeIntegers(from, scaled, count);
+  for (let i = 0; i < count; i++) {
+    values[i] = finite(applyForm(form, origin + (values[i] as number) * step, scaled[i] as number));
+  }
+  for (let i = 0; i < exceptions; i++) values[exceptionRows[i] as number] = exceptionValues[i] as number;
+}
+
 const exceptionValues = new Float64Array(blockRowsMax);
 
 function readExceptions(from: ByteReader, count: number): number {
@@ -304,6 +363,10 @@ export function readValueBounds(from: ByteReader, count: number, isTable = false
     if (entries === 0 || isTable) corrupt('dictionary of nothing or of dictionaries');
     return readValueBounds(from, entries, true);
   }
+  if (kind === kinds.grid) {
+    from.take(17);
+    return { min: finite(from.f64()), max: finite(from.f64()) };
+  }
   if (kind !== kinds.constant && count >= boundedRowsMin) return readBounds(from, count) as ValueBounds;
   from.at = at;
   decodeBlock(from, scaled, count, oneSeries, true);
@@ -319,6 +382,11 @@ function readDecimalBounds(from: ByteReader, count: number, head: number): Value
   const isSingle = (head & 7) === kinds.single;
   const min = isSingle ? Math.fround(scaledMin / power) : scaledMin / power;
   const max = isSingle ? Math.fround(scaledMax / power) : scaledMax / power;
+  return withExceptions(from, count, head, min, max);
+}
+
+/** Bounds of a block whose rows but the exceptions lie within [min, max]. */
+function withExceptions(from: ByteReader, count: number, head: number, min: number, max: number): ValueBounds {
   if ((head & exceptionsBit) === 0) return { min, max };
   const exceptions = readExceptions(from, count);
   return boundsOf(exceptionValues, exceptions, exceptions === count ? undefined : { min, max });

@@ -1,9 +1,11 @@
 /**
  * MessagePack envelopes under limits. msgpackr decodes far more than it encodes (extensions, records, deep nesting), so
- * nothing it returns is trusted: size first, then every field is checked for its exact type and bounds.
+ * it is given plain values only, and nothing it returns is trusted: size first, then plainness, then every field is checked for
+ * its exact type and bounds.
  */
 import { Packr, Unpackr } from 'msgpackr';
 import { FoglineError, messageOf } from '../errors.ts';
+import { plainProblem } from './plain.ts';
 
 export const protocolVersion = 1;
 
@@ -25,6 +27,8 @@ export function fieldsOf(payload: Uint8Array, name: string): { agent: string; fi
   if (payload.byteLength > envelopeBytesMax) {
     throw new FoglineError('message_invalid', `${name}: ${payload.byteLength} bytes, at most ${envelopeBytesMax} are accepted`);
   }
+  const problem = plainProblem(payload);
+  if (problem !== undefined) throw new FoglineError('message_invalid', `${name}: ${problem}`);
   let value: unknown;
   try {
     value = unpackr.unpack(payload);

@@ -85,6 +85,7 @@ export class WireClient {
 
   private constructor(socket: Socket) {
     this.socket = socket;
+    socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#read(chunk));
     socket.on('error', () => socket.destroy());
     this.closed = new Promise((resolve) => {

@@ -1,0 +1,64 @@
+/** What is at the hub, asked over its API: how many readings, their exact sum, and whether the ledger balances. */
+import { pause } from './running.ts';
+
+export interface Held {
+  readonly count: number;
+  readonly sum: number;
+}
+
+interface DataAnswer {
+  readonly series: readonly { readonly columns: { readonly count: readonly number[]; readonly sum: readonly number[] } }[];
+  readonly next: string | null;
+}
+
+/** All readings of the last day and the next, of every device. */
+export async function heldAtHub(httpUrl: string): Promise<Held> {
+  let count = 0;
+  let sum = 0;
+  let cursor: string | null = null;
+  do {
+    const url = new URL('/api/v1/data', httpUrl);
+    const asked = { match: 'temperature', from: 'now-1d', to: 'now+1d', every: '1d', agg: 'count,sum', limit: '100000' };
+    for (const [name, text] of Object.entries(asked)) url.searchParams.set(name, text);
+    if (cursor !== null) url.searchParams.set('cursor', cursor);
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`${url.pathname}: ${response.status} ${await response.text()}`);
+    const page = (await response.json()) as DataAnswer;
+    for (const { columns } of page.series) {
+      for (const each of columns.count) count += each;
+      for (const each of columns.sum) sum += each;
+    }
+    cursor = page.next;
+  } while (cursor !== null);
+  return { count, sum };
+}
+
+/** Readings that this process of the hub has applied; costs it next to nothing to say. */
+export async function appliedAtHub(httpUrl: string): Promise<number> {
+  const text = await (await fetch(`${httpUrl}/metrics`)).text();
+  const value = /^(?:\w+_)?hub_ingest_total\{kind="itemsApplied"\} (\S+)$/m.exec(text)?.[1];
+  if (value === undefined) throw new Error('the hub does not say how many items it applied');
+  return Number(value);
+}
+
+/** Waits until the hub has applied so many. Throws when nothing more comes for `patienceMs`. */
+export async function untilApplied(httpUrl: string, readings: number, patienceMs = 60_000): Promise<void> {
+  let last = -1;
+  let changedMs = performance.now();
+  for (;;) {
+    const applied = await appliedAtHub(httpUrl);
+    if (applied >= readings) return;
+    if (applied !== last) changedMs = performance.now();
+    last = applied;
+    if (performance.now() - changedMs > patienceMs) throw new Error(`stuck at ${applied} of ${readings} at the hub`);
+    await pause(20);
+  }
+}
+
+/** Readings lost (or, negative, too many) at the hub; throws when the sum of the values is not the sum of what was sent. */
+export async function lossAtHub(httpUrl: string, sent: number, sumHundredths: number): Promise<number> {
+  const { count, sum } = await heldAtHub(httpUrl);
+  const isSame = Math.abs(sum * 100 - sumHundredths) <= 1e-9 * Math.abs(sumHundredths) + 1e-6;
+  if (count === sent && !isSame) throw new Error(`the sum at the hub is ${sum}, sent were ${sumHundredths / 100}`);
+  return sent - count;
+}

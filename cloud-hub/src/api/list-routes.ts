@@ -1,0 +1,180 @@
+/** `GET /api/v1/series`, `latest` and `gaps`: what there is, what was seen last, and where something is missing. */
+import { Partial } from '@fogline/shared/aggregate/partial';
+import { flagQualityMask } from '@fogline/shared/reading';
+import { z } from 'zod';
+import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
+import { gapsOf, lossesBySeries } from '../query/gaps.ts';
+import { parseSelector } from '../query/selector.ts';
+import { labelsOf, matchingSeries } from '../query/series.ts';
+import { compact, parseEvery, parseRange, type TimeRange } from '../query/time.ts';
+import { bucketOf } from '../store/levels.ts';
+import type { LatestValue, SeriesInfo, StoreRead } from '../store/read.ts';
+import { type Rendered, type Row, renderList } from './output.ts';
+import { cursorParam, formatParam, limitParam, matchParam } from './params.ts';
+import { defineRoute } from './route.ts';
+
+const listQuery = z.object({
+  match: matchParam,
+  format: formatParam,
+  limit: limitParam(1_000, 10_000),
+  cursor: cursorParam,
+});
+
+export const seriesRoute = defineRoute({
+  url: '/api/v1/series',
+  scope: 'read',
+  summary: 'The series there are, with their labels.',
+  query: listQuery,
+  answer({ store }, query) {
+    const { page, next } = seriesPage(store, 'series', query);
+    const rows = page.map((series) => ({
+      id: series.id,
+      labels: labelsOf(series),
+      widthMs: series.widthMs,
+      holdMs: series.holdMs,
+    }));
+    return renderList('series', rows, { complete: next === null, next }, query.format);
+  },
+});
+
+export const latestRoute = defineRoute({
+  url: '/api/v1/latest',
+  scope: 'read',
+  summary: 'The latest value of each series, and how old it is.',
+  query: listQuery,
+  answer({ store, clock }, query) {
+    const { page, next } = seriesPage(store, 'latest', query);
+    const byId = new Map(page.map((series) => [series.id, series]));
+    const nowMs = clock.now();
+    const rows = store.latest([...byId.keys()]).map((latest) => latestRow(latest, byId.get(latest.series), nowMs));
+    return renderList('latest', rows, { complete: next === null, next }, query.format, { nowMs });
+  },
+});
+
+const qualities = ['good', 'uncertain', 'bad'] as const;
+
+function latestRow(latest: LatestValue, series: SeriesInfo | undefined, nowMs: number): Row {
+  const head = {
+    series: latest.series,
+    labels: series === undefined ? {} : labelsOf(series),
+    timeMs: latest.timeMs,
+    ageMs: nowMs - latest.timeMs,
+  };
+  if (latest.kind !== 'window')
+    return { ...head, value: latest.value, quality: qualities[latest.flags & flagQualityMask] ?? 'bad' };
+  const partial = Partial.decode(latest.partial);
+  return {
+    ...head,
+    widthMs: series?.widthMs ?? 0,
+    value: partial.lastValue,
+    count: partial.count,
+    mean: partial.mean(),
+    min: partial.min,
+    max: partial.max,
+  };
+}
+
+interface ListQuery {
+  readonly match?: string[] | undefined;
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+function seriesPage(
+  store: StoreRead,
+  name: string,
+  { match = [], limit, cursor }: ListQuery,
+): { page: SeriesInfo[]; next: string | null } {
+  const mark = fingerprint([name, match]);
+  const [after = 0] = cursor === undefined ? [] : decodeCursor(cursor, mark, 1);
+  const page: SeriesInfo[] = [];
+  for (const series of matchingSeries(store, match.map(parseSelector), after)) {
+    if (page.length === limit) return { page, next: encodeCursor(mark, [page.at(-1)?.id ?? 0]) };
+    page.push(series);
+  }
+  return { page, next: null };
+}
+
+const gapsQuery = listQuery.extend({
+  from: z
+    .string()
+    .default('now-24h')
+    .describe('Begin, inclusive: now-6h, RFC 3339 with offset, or epoch milliseconds.'),
+  to: z.string().optional().describe('End, exclusive; default now.'),
+  every: z.string().default('1m').describe('The shortest gap that counts, a multiple of 10s.'),
+});
+
+export const gapsRoute = defineRoute({
+  url: '/api/v1/gaps',
+  scope: 'read',
+  summary: 'Where series have no data, and why as far as the hub knows.',
+  query: gapsQuery,
+  async answer({ store, clock, queries }, asked, isAbandoned): Promise<Rendered> {
+    const nowMs = clock.now();
+    const everyMs = parseEvery(asked.every);
+    const mark = fingerprint(['gaps', asked.match ?? [], asked.from, asked.to, everyMs]);
+    const position = asked.cursor === undefined ? undefined : decodeCursor(asked.cursor, mark, 5);
+    const range =
+      position === undefined ? closedRange(parseRange(asked.from, asked.to, nowMs), everyMs, nowMs) : rangeOf(position);
+    const query = collectGaps(store, asked, range, everyMs, position);
+    const { rows, at } = await queries.run(query, isAbandoned);
+    const next = at === undefined ? null : encodeCursor(mark, [range.fromMs, range.toMs, ...at]);
+    const meta = { ...range, every: compact(everyMs), lostWithoutDetail: lostWithoutDetail(store) };
+    return renderList('gaps', rows, { complete: next === null, next }, asked.format, meta);
+  },
+});
+
+/** Whole buckets, and only such as are over. */
+function closedRange({ fromMs, toMs }: TimeRange, everyMs: number, nowMs: number): TimeRange {
+  const from = bucketOf(fromMs, everyMs);
+  return { fromMs: from, toMs: Math.max(from, Math.min(-bucketOf(-toMs, everyMs), bucketOf(nowMs, everyMs))) };
+}
+
+function rangeOf([fromMs = 0, toMs = 0]: readonly number[]): TimeRange {
+  return { fromMs, toMs };
+}
+
+/** `at`: the series to go on with, where in time, and how many of its gaps that begin there were told. */
+function* collectGaps(
+  store: StoreRead,
+  { match = [], limit }: ListQuery,
+  range: TimeRange,
+  everyMs: number,
+  position: readonly number[] | undefined,
+): Generator<void, { rows: Row[]; at: [series: number, fromMs: number, told: number] | undefined }> {
+  const [, , seriesFrom = 0, resumeMs = 0, toldThere = 0] = position ?? [];
+  const rows: Row[] = [];
+  const losses = new Map<string, ReturnType<typeof lossesBySeries>>();
+  for (const series of matchingSeries(store, match.map(parseSelector), seriesFrom - 1)) {
+    const lost = losses.get(series.agent) ?? lossesBySeries(store, [series.agent], range);
+    losses.set(series.agent, lost);
+    const found = yield* gapsOf(store, series, range, everyMs, lost.get(series.id) ?? []);
+    let beginsMs: number | undefined;
+    let told = 0;
+    for (const gap of found.gaps) {
+      told = gap.fromMs === beginsMs ? told + 1 : 0;
+      beginsMs = gap.fromMs;
+      const isTold =
+        series.id === seriesFrom && (gap.fromMs < resumeMs || (gap.fromMs === resumeMs && told < toldThere));
+      if (isTold) continue;
+      if (rows.length >= limit) return { rows, at: [series.id, gap.fromMs, told] };
+      rows.push({
+        series: series.id,
+        labels: labelsOf(series),
+        ...gap,
+        items: gap.items ?? null,
+        every: compact(found.everyMs),
+      });
+    }
+    yield;
+  }
+  return { rows, at: undefined };
+}
+
+/** Items declared lost, per agent, of which the agent could not say to which series they belonged. */
+function lostWithoutDetail(store: StoreRead): Record<string, number> {
+  const omitted: Record<string, number> = {};
+  for (const { agent, statsOmitted } of store.voids())
+    if (statsOmitted > 0) omitted[agent] = (omitted[agent] ?? 0) + statsOmitted;
+  return omitted;
+}

@@ -1,0 +1,80 @@
+/**
+ * Query parameters: a parameter nobody knows is refused with the nearest known name, one given twice is refused unless it may be
+ * repeated, and each value is checked by the route's schema. Throws `query_invalid`.
+ */
+import { FoglineError } from '@fogline/shared/errors';
+import { didYouMean } from '@fogline/shared/suggest';
+import { z } from 'zod';
+
+/** Parameters that may be given more than once. */
+const repeatable: ReadonlySet<string> = new Set(['match']);
+
+/** Reads what the URL carried; `schema` is an object schema whose keys are the parameters of the route. */
+export function parseQuery<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  raw: unknown,
+): z.output<z.ZodObject<Shape>> {
+  const known = Object.keys(schema.shape);
+  const given: Record<string, string | string[]> = {};
+  for (const [key, value] of Object.entries(raw as Record<string, string | string[]>)) {
+    if (!known.includes(key)) throw unknownParameter(key, known);
+    const values = typeof value === 'string' ? [value] : value;
+    if (repeatable.has(key)) given[key] = values;
+    else if (values.length > 1) throw refuseQuery(`${key}: given ${values.length} times, it can be given once`);
+    else given[key] = values[0] ?? '';
+  }
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw refuseQuery(`${issue?.path[0]?.toString() ?? 'query'}: ${issue?.message ?? 'invalid'}`);
+}
+
+function unknownParameter(key: string, known: readonly string[]): FoglineError {
+  const listed = known.length === 0 ? 'this address takes none' : `this address takes ${known.join(', ')}`;
+  return refuseQuery(`unknown parameter "${key.slice(0, 60)}"${didYouMean(key, known)}; ${listed}`);
+}
+
+const selectorsMax = 100;
+
+export const matchParam = z
+  .array(z.string())
+  .max(selectorsMax, `at most ${selectorsMax} selectors are accepted`)
+  .optional()
+  .describe('Series selector, `metric{label="value",other!="value"}`; repeat it to join several.');
+
+export function limitParam(defaultRows: number, maxRows: number) {
+  return z
+    .string()
+    .regex(/^[1-9]\d{0,8}$/, `write a whole number from 1 to ${maxRows}`)
+    .transform(Number)
+    .refine((limit) => limit <= maxRows, `at most ${maxRows}; follow next for more`)
+    .default(defaultRows)
+    .describe(`Most rows of one answer, 1 to ${maxRows}.`);
+}
+
+export const cursorParam = z
+  .string()
+  .max(2048, 'too long to be a cursor')
+  .optional()
+  .describe('`next` of the answer before.');
+
+export const formatParam = choiceParam(['json', 'ndjson', 'csv'], 'json');
+
+/** One of `choices`; anything else is refused with the nearest. */
+export function choiceParam<const Choice extends string>(choices: readonly Choice[], otherwise: NoInfer<Choice>) {
+  return z
+    .string()
+    .optional()
+    .transform((text, context): Choice => {
+      const found = text === undefined ? otherwise : choices.find((choice) => choice === text);
+      if (found !== undefined) return found;
+      const message = `"${text?.slice(0, 40)}" is none of ${choices.join(', ')}${didYouMean(text ?? '', choices)}`;
+      context.addIssue({ code: 'custom', message });
+      return z.NEVER;
+    });
+}
+
+/** An error for a parameter: what is wrong and what to write instead. */
+export function refuseQuery(message: string): FoglineError {
+  return new FoglineError('query_invalid', message);
+}

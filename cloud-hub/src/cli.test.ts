@@ -1,0 +1,162 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runCli } from '@fogline/shared/cli';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { program } from './cli-commands.ts';
+
+const cli = fileURLToPath(new URL('./cli.ts', import.meta.url));
+let parent = '';
+let folder = '';
+const running: ChildProcess[] = [];
+
+beforeEach(() => {
+  parent = mkdtempSync(join(tmpdir(), 'fogline-cli-'));
+  // Not there yet: the commands make it.
+  folder = join(parent, 'data');
+});
+
+afterEach(() => {
+  for (const child of running.splice(0)) child.kill('SIGKILL');
+  rmSync(parent, { recursive: true });
+});
+
+function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [cli, ...args], { cwd: parent, env: {} }, (error, out, err) => {
+      resolve({ code: error === null ? 0 : Number(error.code), out, err });
+    });
+  });
+}
+
+/** The same commands without the cost of a process. */
+async function runHere(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const written = { out: '', err: '' };
+  const io = {
+    env: {},
+    out: (line: string) => void (written.out += `${line}\n`),
+    err: (line: string) => void (written.err += `${line}\n`),
+  };
+  return { code: await runCli(program, args, io), ...written };
+}
+
+/** Starts the hub; resolves with the line that says it is ready. */
+async function start(...args: string[]): Promise<{ child: ChildProcess; http: string; ended: Promise<number | null> }> {
+  const child = spawn(
+    process.execPath,
+    [cli, 'run', '--data', folder, '--http', '127.0.0.1:0', '--mqtt', '127.0.0.1:0', ...args],
+    { env: {} },
+  );
+  running.push(child);
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('exit', resolve);
+  });
+  const http = await new Promise<string>((resolve, reject) => {
+    let out = '';
+    child.stdout.on('data', (chunk) => {
+      out += String(chunk);
+      const ready = /^ready http=(http:\/\/127\.0\.0\.1:\d+) mqtt=127\.0\.0\.1:\d+\n/.exec(out);
+      if (ready?.[1] !== undefined) resolve(ready[1]);
+    });
+    void ended.then((code) => reject(new Error(`ended with ${code} before it was ready`)));
+  });
+  return { child, http, ended };
+}
+
+describe('fogline-hub run', () => {
+  it('says when it is ready, lets commands work beside it, and stops on a signal with code 0', async () => {
+    const { child, http, ended } = await start();
+    expect((await fetch(`${http}/healthz`)).status).toBe(200);
+    const added = await run('agent', 'add', 'gw1', '--data', folder);
+    expect(added).toEqual({
+      code: 0,
+      out: expect.stringMatching(/^[\w-]{43}\n$/),
+      err: 'this is the token of agent "gw1"; it is not shown again\n',
+    });
+    expect(await (await fetch(`${http}/api/v1/agents`)).json()).toMatchObject({
+      agents: [{ agent: 'gw1', hasCredential: true }],
+    });
+    const copy = join(parent, 'copy.db');
+    expect((await run('backup', copy, '--data', folder)).code).toBe(0);
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
+    const restored = join(parent, 'restored');
+    expect((await run('agent', 'add', 'gw2', '--data', restored)).code).toBe(0);
+    writeFileSync(join(restored, 'hub.db'), readFileSync(copy));
+    expect((await run('agent', 'list', '--data', restored)).out).toBe('gw1\tenrolled\tnever seen\n');
+  });
+
+  it('a backup never overwrites', async () => {
+    await runHere('agent', 'add', 'gw1', '--data', folder);
+    const file = join(parent, 'precious');
+    writeFileSync(file, 'precious');
+    expect(await runHere('backup', file, '--data', folder)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining(`${file} exists; a backup never overwrites`),
+    });
+    expect(readFileSync(file, 'utf8')).toBe('precious');
+    expect(existsSync(`${file}.partial`)).toBe(false);
+  });
+});
+
+describe('what is wrong', () => {
+  it.each([
+    [
+      ['run', '--http', '0.0.0.0:0', '--mqtt', '127.0.0.1:0'],
+      78,
+      /http\.listen is to listen on 0\.0\.0\.0, beyond this machine, but there is no credential yet: run "fogline-hub token add/,
+    ],
+    [['run', '--config', 'missing.yaml'], 78, /missing\.yaml: cannot be read/],
+    [['run', '--http', 'nonsense'], 2, /--http: "nonsense" is not an address/],
+    [['run', '--htp', '1'], 2, /unknown option --htp \(did you mean "http"\?\)/],
+    [['agent', 'list'], 1, /no hub data in .*data; give the folder with --data, or start the hub once/],
+    [['agent', 'add', 'a/b'], 2, /agent id "a\/b": 1 to 64 of/],
+    [['agent', 'add', 'gw1', '--rotate'], 1, /no agent "gw1"/],
+    [
+      ['token', 'add', 'me', '--scope', 'reed'],
+      2,
+      /--scope: "reed" is none of read, write, admin \(did you mean "read"\?\)/,
+    ],
+    [['token', 'add', 'me'], 2, /--scope is required/],
+    [['quarantin'], 2, /unknown command "quarantin" \(did you mean "quarantine"\?\)/],
+  ])('%j ends with %i', async (args, code, message) => {
+    const ended = await runHere(...args, ...(args.length === 1 ? [] : ['--data', folder]));
+    expect(ended.err).toMatch(message);
+    expect(ended.err).not.toContain('this is a bug');
+    expect(ended.code).toBe(code);
+  });
+});
+
+describe('credentials', () => {
+  it('are shown once, exchanged and taken away', async () => {
+    const first = (await runHere('agent', 'add', 'gw1', '--data', folder)).out;
+    expect(await runHere('agent', 'add', 'gw1', '--data', folder)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('agent "gw1" exists'),
+    });
+    const second = (await runHere('agent', 'add', 'gw1', '--rotate', '--data', folder)).out;
+    expect(second).toMatch(/^[\w-]{43}\n$/);
+    expect(second).not.toBe(first);
+    await runHere('agent', 'revoke', 'gw1', '--data', folder);
+    expect((await runHere('agent', 'list', '--data', folder)).out).toBe('gw1\trevoked\tnever seen\n');
+    expect((await runHere('token', 'add', 'me', '--scope', 'read,write', '--data', folder)).out).toMatch(
+      /^[\w-]{43}\n$/,
+    );
+    await runHere('token', 'revoke', 'me', '--data', folder);
+    expect((await runHere('token', 'list', '--data', folder)).out).toMatch(/^me\tread,write\trevoked\tmade 20/);
+    expect(await runHere('quarantine', '--data', folder)).toEqual({
+      code: 0,
+      out: '',
+      err: 'nothing is quarantined\n',
+    });
+    expect(readFileSync(join(folder, 'hub.db')).includes(second.trim())).toBe(false);
+    expect(statSync(folder).mode & 0o077).toBe(0);
+  });
+
+  it('help and version', async () => {
+    expect((await runHere('--help')).out).toContain('agent add ID');
+    expect((await runHere('--version')).out).toMatch(/^fogline-hub \d+\.\d+\.\d+\n$/);
+  });
+});

@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import { main } from '@fogline/shared/cli';
+import { program } from './cli-commands.ts';
+
+await main(program);

@@ -1,0 +1,35 @@
+/** What the hub shows to a scraper: figures that its parts keep anyway, read when asked. */
+import type { Metrics } from '@fogline/shared/metrics';
+import type { AgentBroker } from './broker/agent-broker.ts';
+import type { HubCore } from './ingest/hub-core.ts';
+
+export function registerHubMetrics(metrics: Metrics, core: HubCore, broker: AgentBroker): void {
+  metrics.readCounters('hub_ingest_total', 'What ingest did since the start, by kind.', 'kind', () => {
+    const numbers = Object.entries(core.read.counters()).filter(
+      (entry): entry is [string, number] => typeof entry[1] === 'number',
+    );
+    return Object.fromEntries(numbers);
+  });
+  metrics.readCounters(
+    'hub_quarantined_total',
+    'Messages quarantined since the start, by reason.',
+    'reason',
+    () => core.read.counters().quarantined,
+  );
+  metrics.readGauges('hub_store', 'Size of the store, by what is counted.', 'what', () => ({
+    ...core.read.storeStats(),
+  }));
+  metrics.readGauge('hub_ingest_queued_bytes', 'Bytes that wait for the next commit.', () => core.queuedBytes());
+  metrics.readGauge('hub_mqtt_connections', 'Open MQTT connections.', () => broker.connectionCount());
+  metrics.readGauge(
+    'hub_agents_connected',
+    'Agents with at least one connection.',
+    () => broker.connectedAgents().length,
+  );
+  metrics.readCounters(
+    'hub_mqtt_refused_total',
+    'Refusals, drops and pauses of the MQTT listener, by reason.',
+    'reason',
+    () => broker.counters(),
+  );
+}

@@ -1,0 +1,220 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Clock, systemClock } from '@fogline/shared/clock';
+import { encodeReadings } from '@fogline/shared/codec/readings';
+import { silentLogger } from '@fogline/shared/log';
+import { decodeWelcome, encodeBatch, encodeHello, encodeSeries } from '@fogline/shared/protocol/messages';
+import { systemRandom } from '@fogline/shared/random';
+import mqtt, { type MqttClient } from 'mqtt';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { HubConfig } from './config.ts';
+import { openDataFolder } from './data-folder.ts';
+import { AgentRegistry } from './fleet/agents.ts';
+import { ApiTokens } from './fleet/tokens.ts';
+import { type Hub, openHub } from './hub.ts';
+import { definition } from './testing/store-fixture.ts';
+
+const epoch = '00112233445566aa';
+/** Looks for revoked tokens at once instead of every two seconds. */
+const clock: Clock = {
+  ...systemClock,
+  after: (name, delayMs, fire) => systemClock.after(name, name === 'hub.revocations' ? 1 : delayMs, fire),
+};
+const ports = { clock, random: systemRandom, log: silentLogger };
+let folder = '';
+const hubs: Hub[] = [];
+const clients: MqttClient[] = [];
+const servers: Server[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'fogline-hub-'));
+});
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.end(true);
+  for (const hub of hubs.splice(0)) await hub.close();
+  for (const server of servers.splice(0)) server.close();
+  rmSync(folder, { recursive: true });
+});
+
+function config(fields: Partial<HubConfig> = {}): HubConfig {
+  const listener = { host: '127.0.0.1', port: 0 };
+  return { dataFolder: folder, http: listener, mqtt: listener, ...fields };
+}
+
+async function open(fields: Partial<HubConfig> = {}, options: Parameters<typeof openHub>[2] = {}): Promise<Hub> {
+  const hub = await openHub(config(fields), ports, options);
+  hubs.push(hub);
+  return hub;
+}
+
+/** An agent that said hello and was welcomed. */
+async function connect(hub: Hub, agent: string, token: string): Promise<MqttClient> {
+  const client = await mqtt.connectAsync(`mqtt://${hub.mqttAddress}`, {
+    username: agent,
+    password: token,
+    clientId: `${agent}:${epoch}`,
+    reconnectPeriod: 0,
+  });
+  clients.push(client);
+  client.on('error', () => {});
+  await client.subscribeAsync(`fl/1/${agent}/welcome`, { qos: 1 });
+  const welcome = new Promise<Uint8Array>((resolve) => {
+    client.once('message', (_topic, payload) => resolve(payload));
+  });
+  const zero = [0, 0, 0, 0];
+  const epochs = [{ epoch, parent: undefined, seriesBase: 0, seriesCount: 1, last: zero }];
+  const hello = {
+    session: 7,
+    page: 1,
+    pages: 1,
+    current: epoch,
+    software: 'test',
+    clockMs: 0,
+    isClockTrusted: true,
+    queued: zero,
+    epochs,
+  };
+  await client.publishAsync(`fl/1/${agent}/hello`, Buffer.from(encodeHello({ agent, ...hello })), { qos: 1 });
+  expect(decodeWelcome(await welcome)).toMatchObject({ agent, session: 7, to: epoch });
+  return client;
+}
+
+async function get(
+  hub: Hub,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; body: unknown }> {
+  const response = await fetch(`${hub.httpUrl}${path}`, { headers });
+  return { status: response.status, body: await response.json() };
+}
+
+describe('the hub', () => {
+  it('takes what an agent sends, answers at once, and still knows it after a restart', async () => {
+    const hub = await open();
+    const client = await connect(hub, 'gw1', hub.agents.create('gw1'));
+    const columns = {
+      count: 1,
+      series: Uint32Array.of(0),
+      time: Float64Array.of(1_767_225_600_000),
+      value: Float64Array.of(20.5),
+      flags: Uint8Array.of(0),
+      strings: [],
+    };
+    const batch = {
+      agent: 'gw1',
+      epoch,
+      lane: 2,
+      first: 1,
+      last: 1,
+      parts: [{ kind: 'readings', bytes: encodeReadings(columns, 'fast') }],
+    } as const;
+    await client.publishAsync(
+      'fl/1/gw1/series',
+      Buffer.from(encodeSeries({ agent: 'gw1', epoch, first: 0, definitions: [definition()] })),
+      { qos: 1 },
+    );
+    await client.publishAsync('fl/1/gw1/batch', Buffer.from(encodeBatch(batch)), { qos: 1 });
+    const question = '/api/v1/data?match=temperature&from=1767225600000&to=1767225660000&every=1m&agg=mean';
+    const answer = {
+      status: 200,
+      body: { series: [{ columns: { time: [1_767_225_600_000], mean: [20.5] } }], complete: true },
+    };
+    expect(await get(hub, question)).toMatchObject(answer);
+    expect(await get(hub, '/readyz')).toEqual({ status: 200, body: { status: 'ok' } });
+    const metrics = await (await fetch(`${hub.httpUrl}/metrics`)).text();
+    expect(metrics).toMatch(/fogline_hub_ingest_total\{kind="itemsApplied"\} 1\n/);
+    expect(metrics).toMatch(/fogline_hub_agents_connected 1\n/);
+    await hub.close();
+    expect(await get(await open(), question)).toMatchObject(answer);
+  });
+
+  it('one folder has one hub', async () => {
+    await open();
+    await expect(open()).rejects.toThrow(
+      expect.objectContaining({
+        code: 'address_in_use',
+        message: `${folder} is in use by another hub; stop it, or give another folder with --data`,
+      }),
+    );
+    await hubs[0]?.close();
+    await open();
+  });
+
+  it.each(['revoke', 'rotate'] as const)('an agent loses its connection when another process does %s', async (what) => {
+    const hub = await open();
+    const client = await connect(hub, 'gw1', hub.agents.create('gw1'));
+    const closed = new Promise<void>((resolve) => {
+      client.once('close', () => resolve());
+    });
+    const other = openDataFolder(folder);
+    new AgentRegistry(other, systemClock)[what]('gw1');
+    other.close();
+    await closed;
+  });
+});
+
+describe('addresses', () => {
+  async function occupy(): Promise<number> {
+    const server = createServer();
+    servers.push(server);
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    const address = server.address();
+    return address !== null && typeof address === 'object' ? address.port : 0;
+  }
+
+  it.each(['http', 'mqtt'] as const)('a taken %s port is an error that names another', async (name) => {
+    const port = await occupy();
+    await expect(open({ [name]: { host: '127.0.0.1', port } })).rejects.toThrow(
+      expect.objectContaining({
+        code: 'address_in_use',
+        message: `${name}: 127.0.0.1:${port} is taken by another process; stop that, or choose another with --${name} 127.0.0.1:${port + 1}`,
+      }),
+    );
+    await open();
+  });
+
+  it('on request it is replaced by a free one', async () => {
+    const http = { host: '127.0.0.1', port: await occupy() };
+    const mqttListener = { host: '127.0.0.1', port: await occupy() };
+    const hub = await open({ http, mqtt: mqttListener }, { portFallback: true });
+    expect(hub.mqttPort).not.toBe(mqttListener.port);
+    expect(await get(hub, '/healthz')).toMatchObject({ status: 200 });
+  });
+});
+
+describe('beyond loopback', () => {
+  const everywhere = { host: '0.0.0.0', port: 0 };
+
+  it('nothing listens until a credential exists', async () => {
+    await expect(open({ http: everywhere })).rejects.toThrow(
+      'http.listen is to listen on 0.0.0.0, beyond this machine, but there is no credential yet: run "fogline-hub token add NAME --scope read" first, or listen on 127.0.0.1',
+    );
+    await expect(open({ mqtt: everywhere })).rejects.toThrow('run "fogline-hub agent add ID" first');
+  });
+
+  it('a revoked agent is no credential', async () => {
+    const db = openDataFolder(folder);
+    const registry = new AgentRegistry(db, systemClock);
+    registry.create('gw1');
+    registry.revoke('gw1');
+    db.close();
+    await expect(open({ mqtt: everywhere })).rejects.toThrow('run "fogline-hub agent add ID" first');
+  });
+
+  it('a token is asked for, until it is revoked', async () => {
+    const db = openDataFolder(folder);
+    const token = new ApiTokens(db, systemClock).create('me', ['read']);
+    db.close();
+    const hub = await open({ http: everywhere });
+    const headers = { authorization: `Bearer ${token}` };
+    expect((await get(hub, '/api/v1/series')).status).toBe(401);
+    expect((await get(hub, '/api/v1/series', headers)).status).toBe(200);
+    hub.tokens.revoke('me');
+    expect((await get(hub, '/api/v1/series', headers)).status).toBe(401);
+  });
+});

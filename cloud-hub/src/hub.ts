@@ -1,0 +1,221 @@
+/**
+ * The hub as a whole: the one place that sees every room. Opens the folder, the database, ingest, then the doors; closing commits
+ * and acks what came in, and what was not acked by then the agents send again. A failed commit ends it: nothing more is acked.
+ */
+import type { AddressInfo } from 'node:net';
+import type { Clock, Timer } from '@fogline/shared/clock';
+import { isLoopback } from '@fogline/shared/config/fields';
+import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
+import type { Logger } from '@fogline/shared/log';
+import { Metrics } from '@fogline/shared/metrics';
+import type { Random } from '@fogline/shared/random';
+import type { Database } from '@fogline/shared/sqlite';
+import { type Api, buildApi } from './api/app.ts';
+import { checkExposure } from './auth/access.ts';
+import { type AgentBroker, openAgentBroker } from './broker/agent-broker.ts';
+import type { HubConfig, HubListener } from './config.ts';
+import { lockDataFolder, openDataFolder } from './data-folder.ts';
+import { AgentRegistry } from './fleet/agents.ts';
+import { ApiTokens } from './fleet/tokens.ts';
+import { registerHubMetrics } from './hub-metrics.ts';
+import { IngestDriver } from './ingest/driver.ts';
+import { HubCore } from './ingest/hub-core.ts';
+
+export interface HubPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export interface HubOptions {
+  /** A port that is taken is replaced by any free one; otherwise that is an error. */
+  readonly portFallback?: boolean;
+}
+
+export interface Hub {
+  readonly httpUrl: string;
+  /** `host:port` */
+  readonly mqttAddress: string;
+  readonly mqttPort: number;
+  /** Credentials of agents and of API callers: what the commands change from outside, for a process that has the hub inside. */
+  readonly agents: AgentRegistry;
+  readonly tokens: ApiTokens;
+  /** Rejects when the storage failed: the process must exit and start anew. */
+  readonly failed: Promise<never>;
+  close(): Promise<void>;
+}
+
+const revocationCheckMs = 2_000;
+
+/** Throws `config_invalid`, `address_in_use`, `storage_open`. */
+export async function openHub(config: HubConfig, ports: HubPorts, options: HubOptions = {}): Promise<Hub> {
+  const rooms = new Rooms(config, ports);
+  try {
+    return await rooms.open(options.portFallback === true);
+  } catch (error) {
+    await rooms.close();
+    throw error;
+  }
+}
+
+/** What is open, so that closing works from any point of opening. */
+class Rooms {
+  readonly #config: HubConfig;
+  readonly #ports: HubPorts;
+  #lock: { release(): void } | undefined;
+  #db: Database | undefined;
+  #driver: IngestDriver | undefined;
+  #broker: AgentBroker | undefined;
+  #api: Api | undefined;
+  #revocationCheck: Timer | undefined;
+  #notReady: string | undefined = 'the hub is starting';
+  #closing: Promise<void> | undefined;
+
+  constructor(config: HubConfig, ports: HubPorts) {
+    this.#config = config;
+    this.#ports = ports;
+  }
+
+  async open(hasFallback: boolean): Promise<Hub> {
+    const { dataFolder, http, mqtt } = this.#config;
+    const { clock, random, log } = this.#ports;
+    const { promise: failed, reject } = Promise.withResolvers<never>();
+    // Whoever awaits it hears of it; nobody else has to.
+    failed.catch(() => undefined);
+    this.#lock = lockDataFolder(dataFolder);
+    const db = openDataFolder(dataFolder);
+    this.#db = db;
+    const agents = new AgentRegistry(db, clock, random);
+    const tokens = new ApiTokens(db, clock, random);
+    const core = new HubCore(db, {
+      clock,
+      log: log.child('ingest'),
+      send: (agent, kind, payload) => this.#broker?.send(agent, kind, payload),
+    });
+    checkExposures(this.#config, core, tokens);
+    const driver = new IngestDriver(core, (error) => {
+      this.#notReady = 'the storage failed';
+      log.error({ error }, 'the storage failed; nothing more is acked');
+      reject(error);
+    });
+    this.#driver = driver;
+    const broker = await this.#openBroker(hasFallback, agents, driver);
+    this.#broker = broker;
+    this.#watchRevocations(db, broker);
+    const metrics = new Metrics();
+    registerHubMetrics(metrics, core, broker);
+    this.#api = buildApi({
+      store: core.read,
+      clock,
+      log: log.child('api'),
+      metrics,
+      access: { isLoopback: isLoopback(http.host), callerOf: (token) => tokens.verify(token) },
+      ...(http.tls === undefined ? {} : { tls: http.tls }),
+      notReady: () => this.#notReady,
+    });
+    const httpPort = await listenHttp(this.#api, http, hasFallback);
+    this.#notReady = undefined;
+    const httpUrl = `${http.tls === undefined ? 'http' : 'https'}://${hostPort(http.host, httpPort)}`;
+    const mqttAddress = hostPort(mqtt.host, broker.port);
+    log.info({ data: dataFolder, http: httpUrl, mqtt: mqttAddress }, 'the hub is ready');
+    return { httpUrl, mqttAddress, mqttPort: broker.port, agents, tokens, failed, close: () => this.close() };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#notReady = 'the hub is stopping';
+    this.#revocationCheck?.cancel();
+    await this.#api?.close();
+    this.#driver?.stop();
+    await this.#broker?.close();
+    this.#db?.close();
+    this.#lock?.release();
+    if (this.#api !== undefined) this.#ports.log.info({}, 'the hub has stopped');
+  }
+
+  #openBroker(hasFallback: boolean, agents: AgentRegistry, driver: IngestDriver): Promise<AgentBroker> {
+    const { mqtt } = this.#config;
+    const { clock, log } = this.#ports;
+    return withFallback(hasFallback, mqtt, 'mqtt', (port) =>
+      openAgentBroker({
+        host: mqtt.host,
+        port,
+        ...(mqtt.tls === undefined ? {} : { tls: mqtt.tls }),
+        clock,
+        log: log.child('mqtt'),
+        isAgentToken: (agent, token) => agents.isAuthentic(agent, token),
+        submit: (agent, kind, payload, done) => driver.submit(agent, kind, payload, done),
+      }),
+    );
+  }
+
+  /** An agent whose token another process revoked or exchanged loses its connections too. */
+  #watchRevocations(db: Database, broker: AgentBroker): void {
+    // Changes when another connection has written.
+    const statement = db.prepare<{ data_version: number }>('PRAGMA data_version');
+    let seen = statement.get()?.data_version;
+    const check = (): void => {
+      const version = statement.get()?.data_version;
+      if (version !== seen) {
+        seen = version;
+        broker.dropRevoked();
+      }
+      this.#revocationCheck = this.#ports.clock.after('hub.revocations', revocationCheckMs, check);
+    };
+    this.#revocationCheck = this.#ports.clock.after('hub.revocations', revocationCheckMs, check);
+  }
+}
+
+function checkExposures({ http, mqtt }: HubConfig, core: HubCore, tokens: ApiTokens): void {
+  checkExposure({
+    name: 'http.listen',
+    host: http.host,
+    hasCredential: tokens.any(),
+    fix: 'fogline-hub token add NAME --scope read',
+  });
+  const hasAgent = core.read.listAgents().some((agent) => agent.hasCredential && !agent.isRevoked);
+  checkExposure({ name: 'mqtt.listen', host: mqtt.host, hasCredential: hasAgent, fix: 'fogline-hub agent add ID' });
+}
+
+function listenHttp(api: Api, listener: HubListener, hasFallback: boolean): Promise<number> {
+  return withFallback(hasFallback, listener, 'http', async (port) => {
+    try {
+      await api.app.listen({ host: listener.host, port });
+    } catch (error) {
+      const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+      throw new FoglineError(isTaken ? 'address_in_use' : 'unavailable', messageOf(error), { cause: error });
+    }
+    return (api.app.server.address() as AddressInfo).port;
+  });
+}
+
+async function withFallback<Result>(
+  hasFallback: boolean,
+  { host, port }: HubListener,
+  name: 'http' | 'mqtt',
+  open: (port: number) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await open(port);
+  } catch (error) {
+    if (!hasCode(error, 'address_in_use')) {
+      throw new FoglineError('unavailable', `${name}: cannot listen on ${hostPort(host, port)}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+    if (hasFallback) return await open(0);
+    throw new FoglineError(
+      'address_in_use',
+      `${name}: ${hostPort(host, port)} is taken by another process; stop that, or choose another with --${name} ${hostPort(host, port + 1)}`,
+      { cause: error },
+    );
+  }
+}
+
+function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,230 @@
+/**
+ * `batch`: applied, recognised as a repeat, or quarantined (decision 0002). Nothing is written before the batch is decoded and every
+ * check has passed.
+ */
+import { hasCode, messageOf } from '@fogline/shared/errors';
+import { type BatchMessage, decodeBatch, protocolLimits } from '@fogline/shared/protocol/messages';
+import type { AgentState } from '../store/agent-table.ts';
+import { type BatchContent, decodeContent, findUnknownSeries, hoursBySeries } from '../store/batch-content.ts';
+import type { EpochState } from '../store/epoch-table.ts';
+import { unknownHour } from '../store/ledger-table.ts';
+import type { QuarantineReason } from '../store/quarantine.ts';
+import type { LocalSeries } from '../store/series-table.ts';
+import { sizeWithin, type VoidState } from '../store/void-table.ts';
+import type { IngestContext } from './context.ts';
+import type { AppliedBatch } from './ports.ts';
+import { hasRoom } from './range-room.ts';
+
+type Claim =
+  /** The range is free, apart from these voids, which data beats. */
+  | { readonly kind: 'free'; readonly voids: readonly VoidState[]; readonly healed?: number }
+  | { readonly kind: 'repeat' }
+  | { readonly kind: 'rejected'; readonly reason: QuarantineReason; readonly detail: string };
+
+export function applyBatch(
+  context: IngestContext,
+  agent: AgentState,
+  message: BatchMessage,
+  payload: Uint8Array,
+): void {
+  const { store } = context;
+  const reject = (reason: QuarantineReason, detail: string): void =>
+    context.quarantine(agent, { kind: 'batch', reason, detail, payload });
+  const count = message.last - message.first + 1;
+  if (count > protocolLimits.itemsPerBatchMax) return reject('corrupt', `range of ${count} items`);
+  const epoch = store.epochs.find(agent.id, message.epoch);
+  if (epoch === undefined) return reject('unknown_epoch', `epoch ${message.epoch}`);
+  const claim = claimOf(context, epoch, message, payload);
+  if (claim.kind === 'repeat') {
+    store.counters.batchesRepeated++;
+    return;
+  }
+  if (claim.kind === 'rejected') return reject(claim.reason, claim.detail);
+  const read = readContent(message, store.series.of(epoch));
+  const range = { epoch: epoch.id, lane: message.lane, first: message.first, last: message.last };
+  if ('corrupt' in read) {
+    // Held as it is: the agent would send the same bytes for ever. A void of this range still stands, and so does an earlier copy.
+    const isFree = claim.voids.length === 0 && claim.healed === undefined;
+    if (isFree) holdQuarantined(context, agent, epoch, message, new Map([[unknownHour, count]]));
+    context.quarantine(agent, {
+      kind: 'batch',
+      reason: 'corrupt',
+      detail: read.corrupt,
+      payload,
+      ...(isFree ? { held: range } : {}),
+    });
+    return;
+  }
+  const { content, missing } = read;
+  if (missing !== undefined && !store.quarantine.canWait(payload.byteLength)) {
+    return reject('limit', 'waitingBytesMax: too much waits for series definitions');
+  }
+  if (claim.healed !== undefined) {
+    store.quarantine.remove(claim.healed);
+    store.ledger.add(agent.id, message.lane, 'quarantined', new Map([[unknownHour, count]]), -1);
+  }
+  withdrawVoids(context, claim.voids, message, content);
+  if (missing !== undefined) {
+    holdQuarantined(context, agent, epoch, message, content.hours);
+    context.quarantine(agent, {
+      kind: 'batch',
+      reason: 'unknown_series',
+      detail: `series ${missing}`,
+      payload,
+      held: range,
+      missing,
+    });
+    context.welcomeAnew(agent.name, epoch.epoch);
+    return;
+  }
+  commitBatch(context, agent, epoch, message, content, payload, context.clock.now());
+}
+
+/** Ingests what waited for definitions that are there now, in order of arrival. */
+export function ingestWaiting(context: IngestContext, agent: AgentState): void {
+  const { store } = context;
+  for (const row of store.quarantine.waiting(agent.id)) {
+    const epoch = store.epochs.byId(row.epoch);
+    if (epoch === undefined || (store.series.of(epoch).ids[row.missing] ?? 0) === 0) continue;
+    const stored = store.quarantine.payloadOf(row.id);
+    if (stored === undefined) continue;
+    const { payload, receivedMs } = stored;
+    const message = decodeBatch(payload);
+    const read = readContent(message, store.series.of(epoch));
+    if ('corrupt' in read) {
+      store.quarantine.remove(row.id);
+      const held = { epoch: epoch.id, lane: message.lane, first: message.first, last: message.last };
+      context.quarantine(agent, { kind: 'batch', reason: 'corrupt', detail: read.corrupt, payload, held });
+    } else if (read.missing !== undefined) {
+      store.quarantine.setMissing(row.id, read.missing);
+    } else {
+      store.quarantine.remove(row.id);
+      store.ledger.add(agent.id, message.lane, 'quarantined', read.content.hours, -1);
+      commitBatch(context, agent, epoch, message, read.content, payload, receivedMs);
+    }
+  }
+}
+
+function claimOf(context: IngestContext, epoch: EpochState, message: BatchMessage, payload: Uint8Array): Claim {
+  const { store } = context;
+  const { lane, first, last } = message;
+  const ranges = epoch.ranges[lane];
+  const verdict = ranges?.classify(first, last) ?? 'new';
+  if (verdict === 'new') {
+    if (hasRoom(epoch, lane, first, last, context.limits.rangesMax)) return { kind: 'free', voids: [] };
+    return { kind: 'rejected', reason: 'limit', detail: `rangesMax: lane ${lane} has too many gaps` };
+  }
+  const batches = store.log.overlapping(epoch.id, lane, first, last);
+  const twin = batches.find((batch) => batch.first === first && batch.last === last);
+  if (twin !== undefined) {
+    const stored = store.log.get(twin.batch);
+    if (stored === undefined || isEqual(stored.payload, payload)) return { kind: 'repeat' };
+    return {
+      kind: 'rejected',
+      reason: 'conflict',
+      detail: `[${first}, ${last}] of lane ${lane} is held with other bytes`,
+    };
+  }
+  const voids = store.voids.overlapping(epoch.id, lane, first, last);
+  let open = 0;
+  for (const found of voids) open += sizeWithin(found.pieces, first, last);
+  for (let gaps = ranges?.missing(first, last) ?? [], i = 0; i < gaps.length; i += 2)
+    open += (gaps[i + 1] ?? 0) - (gaps[i] ?? 0) + 1;
+  if (open === last - first + 1) return { kind: 'free', voids };
+  const waiting = store.quarantine.findHeld({ epoch: epoch.id, lane, first, last });
+  if (waiting !== undefined) {
+    if (isEqual(waiting.payload, payload)) return { kind: 'repeat' };
+    // Only a damaged copy is held; a sound one takes its place.
+    if (waiting.reason === 'corrupt') return { kind: 'free', voids: [], healed: waiting.id };
+    return {
+      kind: 'rejected',
+      reason: 'conflict',
+      detail: `[${first}, ${last}] of lane ${lane} waits with other bytes`,
+    };
+  }
+  if (verdict === 'held' && batches.length === 0 && voids.length === 0) return { kind: 'repeat' };
+  return {
+    kind: 'rejected',
+    reason: 'overlap',
+    detail: `part of [${first}, ${last}] of lane ${lane} is held, cut otherwise`,
+  };
+}
+
+function readContent(
+  message: BatchMessage,
+  series: LocalSeries,
+): { readonly content: BatchContent; readonly missing: number | undefined } | { readonly corrupt: string } {
+  try {
+    const content = decodeContent(message);
+    return { content, missing: findUnknownSeries(content, series) };
+  } catch (error) {
+    if (hasCode(error, 'codec_corrupt', 'codec_version')) return { corrupt: messageOf(error) };
+    throw error;
+  }
+}
+
+function withdrawVoids(
+  context: IngestContext,
+  voids: readonly VoidState[],
+  message: BatchMessage,
+  content: BatchContent,
+): void {
+  if (voids.length === 0) return;
+  const hours = new Map(content.hours);
+  const perSeries = hoursBySeries(content);
+  for (const found of voids) {
+    context.store.voids.cut(found, message.first, message.last, hours, perSeries);
+    context.store.counters.voidsWithdrawn++;
+  }
+}
+
+function holdQuarantined(
+  context: IngestContext,
+  agent: AgentState,
+  epoch: EpochState,
+  message: BatchMessage,
+  hours: ReadonlyMap<number, number>,
+): void {
+  const { store } = context;
+  epoch.ranges[message.lane]?.add(message.first, message.last);
+  store.epochs.saveRange(epoch, message.lane);
+  store.ledger.add(agent.id, message.lane, 'quarantined', new Map(hours), 1);
+}
+
+function commitBatch(
+  context: IngestContext,
+  agent: AgentState,
+  epoch: EpochState,
+  message: BatchMessage,
+  content: BatchContent,
+  payload: Uint8Array,
+  receivedMs: number,
+): void {
+  const { store } = context;
+  const { lane, first, last } = message;
+  const end = epoch.ends[lane] ?? Number.POSITIVE_INFINITY;
+  if (last > end) {
+    const detail = { lane, named: end, held: last };
+    store.events.addOnce(context.clock.now(), agent.id, 'rolled_back', epoch.epoch, detail);
+  }
+  const series = store.series.of(epoch);
+  store.apply(agent, epoch, { epoch: epoch.id, lane, first, last, receivedMs, payload }, content, series);
+  if (context.isWatched) context.applied.push(appliedOf(agent, message, content, series));
+}
+
+function appliedOf(agent: AgentState, message: BatchMessage, content: BatchContent, table: LocalSeries): AppliedBatch {
+  const toHub = (series: Uint32Array): Uint32Array => series.map((local) => table.ids[local] ?? 0);
+  return {
+    agent: agent.name,
+    epoch: message.epoch,
+    lane: message.lane,
+    first: message.first,
+    last: message.last,
+    readings: content.readings.map((columns) => ({ ...columns, series: toHub(columns.series) })),
+    windows: content.windows.map((columns) => ({ ...columns, series: toHub(columns.series) })),
+  };
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}

@@ -1,0 +1,198 @@
+/**
+ * One page of an answer about data over time: series by series, each in order of time, until the limit. With `everyMs` it holds
+ * aggregates of whole buckets: the range is widened to bucket boundaries and the answer says so. Without, the readings or window
+ * items themselves. What cannot be answered exactly is refused with the fix, never approximated.
+ */
+import { FoglineError, invariant } from '@fogline/shared/errors';
+import { bucketOf } from '../store/levels.ts';
+import type { StoreRead } from '../store/read.ts';
+import type { Aggregate } from './aggregates.ts';
+import { bucketsOf } from './buckets.ts';
+import { decodeCursor, encodeCursor, fingerprint } from './cursor.ts';
+import { collectItems, firstPlaceFrom, type Item, itemsOf, type Place } from './items.ts';
+import { type Answered, type Budget, bucketPart, itemPart, type SeriesPart } from './parts.ts';
+import type { Selector } from './selector.ts';
+import { type Group, matchGroups } from './series.ts';
+import { type Choice, chooseStream, sameChoice } from './stream-choice.ts';
+import { compact, parseRange, type TimeRange } from './time.ts';
+
+export interface DataQuestion {
+  readonly selectors: readonly Selector[];
+  /** As written; resolved against `nowMs` on the first page, kept by the cursor. */
+  readonly from: string;
+  readonly to: string | undefined;
+  readonly everyMs: number | undefined;
+  readonly aggregates: readonly Aggregate[] | undefined;
+  /** Most rows of the page. */
+  readonly limit: number;
+  readonly cursor: string | undefined;
+}
+
+export interface DataPage {
+  readonly range: TimeRange;
+  readonly parts: readonly SeriesPart[];
+  readonly next: string | null;
+}
+
+type DataStore = Pick<StoreRead, 'listSeries' | 'rollups' | 'raw'>;
+
+/** Where a page begins: in which group, with which series already chosen (0 = none), at which time and place. */
+interface Position {
+  readonly group: number;
+  readonly series: number;
+  readonly place: Place;
+}
+
+/** Most rows or buckets looked at for one page; a page that reaches it ends early and says so. */
+const workMax = 200_000;
+const workPerSeries = 10;
+const bucketsMax = 100_000_000;
+
+/** Yields where others may run, returns the page. Throws `query_invalid`. */
+export function* answerData(store: DataStore, question: DataQuestion, nowMs: number): Generator<void, DataPage> {
+  const mark = fingerprint([
+    question.selectors.map((selector) => selector.text),
+    question.from,
+    question.to,
+    question.everyMs,
+    question.aggregates,
+  ]);
+  const { range, position } = beginning(question, mark, nowMs);
+  const groups = matchGroups(store, question.selectors);
+  checkSize(groups.length, range, question.everyMs);
+  const budget = { rows: question.limit, work: workMax };
+  const ahead = new Ahead(store, question, range, groups);
+  const parts: SeriesPart[] = [];
+  for (const [index, group] of groups.entries()) {
+    if (group.id < position.group) continue;
+    const isResumed = group.id === position.group && position.series !== 0;
+    const kept = isResumed ? sameChoice(group, position.series, question.everyMs) : undefined;
+    const choice = kept ?? (yield* ahead.choose(index));
+    const from = kept === undefined ? firstPlaceFrom(range.fromMs) : position.place;
+    if (budget.rows === 0 || budget.work <= 0) {
+      return { range, parts, next: encode(mark, range, { group: group.id, series: 0, place: from }) };
+    }
+    if (kept === undefined && choice.level === undefined) yield* ahead.read(index, choice, budget.rows);
+    const { part, stoppedAt } = yield* answerSeries(store, ahead, choice, question, range, from, budget);
+    parts.push(part);
+    ahead.learn(part.values[0]?.length ?? 0);
+    budget.work -= workPerSeries;
+    if (stoppedAt !== undefined) {
+      const place = { group: group.id, series: choice.series.id, place: stoppedAt };
+      return { range, parts, next: encode(mark, range, place) };
+    }
+  }
+  return { range, parts, next: null };
+}
+
+function answerSeries(
+  store: DataStore,
+  ahead: Ahead,
+  choice: Choice,
+  question: DataQuestion,
+  range: TimeRange,
+  from: Place,
+  budget: Budget,
+): Generator<void, Answered> {
+  const { series, level } = choice;
+  if (level === undefined || question.everyMs === undefined) {
+    const items = ahead.taken(series.id) ?? itemsOf(store, series, from, range.toMs);
+    return itemPart(choice, items, range, from, budget);
+  }
+  const buckets = bucketsOf(store, series.id, level, question.everyMs, from[0], range.toMs);
+  return bucketPart(choice, question.aggregates, buckets, range, from, budget);
+}
+
+const seriesAtOnceMax = 64;
+
+/**
+ * Reads the items of the next series along, as many as are likely to fit into the page: each pass over the batches of an agent
+ * decodes all of them, so one pass for many series costs little more than one for one.
+ */
+class Ahead {
+  readonly #store: DataStore;
+  readonly #question: DataQuestion;
+  readonly #range: TimeRange;
+  readonly #groups: readonly Group[];
+  readonly #choices = new Map<number, Choice>();
+  readonly #items = new Map<number, readonly Item[]>();
+  /** Of the last series; undefined while there is nothing to go by. */
+  #rowsPerSeries: number | undefined;
+  /** They did not fit once; on this page it is not tried again. */
+  #isTooMuch = false;
+
+  constructor(store: DataStore, question: DataQuestion, range: TimeRange, groups: readonly Group[]) {
+    this.#store = store;
+    this.#question = question;
+    this.#range = range;
+    this.#groups = groups;
+  }
+
+  *choose(index: number): Generator<void, Choice> {
+    const group = this.#groups[index];
+    invariant(group !== undefined, 'a group to choose from');
+    const known = this.#choices.get(group.id);
+    if (known !== undefined) return known;
+    const { everyMs, aggregates } = this.#question;
+    const choice = yield* chooseStream(this.#store, group, this.#range, everyMs, aggregates);
+    this.#choices.set(group.id, choice);
+    return choice;
+  }
+
+  /** Reads this series and the next ones of its agent, unless they are read already or do not fit. */
+  *read(index: number, choice: Choice, rowsLeft: number): Generator<void, void> {
+    if (this.#isTooMuch || this.#items.has(choice.series.id) || this.#rowsPerSeries === undefined) return;
+    const count = Math.min(seriesAtOnceMax, Math.floor(rowsLeft / Math.max(1, this.#rowsPerSeries)));
+    const wanted = [choice.series];
+    for (let next = index + 1; wanted.length < count && next < this.#groups.length; next++) {
+      const { series } = yield* this.choose(next);
+      if (series.agent !== choice.series.agent) break;
+      wanted.push(series);
+    }
+    if (wanted.length < 2) return;
+    const found = yield* collectItems(this.#store, wanted, this.#range, rowsLeft);
+    this.#isTooMuch = found === undefined;
+    for (const [series, items] of found ?? []) this.#items.set(series, items);
+  }
+
+  taken(seriesId: number): readonly Item[] | undefined {
+    const items = this.#items.get(seriesId);
+    this.#items.delete(seriesId);
+    return items;
+  }
+
+  /** How many rows the last series had, to go by for the next. */
+  learn(rows: number): void {
+    this.#rowsPerSeries = rows;
+  }
+}
+
+function beginning(question: DataQuestion, mark: string, nowMs: number): { range: TimeRange; position: Position } {
+  if (question.cursor === undefined) {
+    const asked = parseRange(question.from, question.to, nowMs);
+    return { range: widened(asked, question.everyMs), position: { group: 0, series: 0, place: [0, 0, 0] } };
+  }
+  const [fromMs = 0, toMs = 0, group = 0, series = 0, ...place] = decodeCursor(question.cursor, mark, 7);
+  return { range: { fromMs, toMs }, position: { group, series, place: [place[0] ?? 0, place[1] ?? 0, place[2] ?? 0] } };
+}
+
+function encode(mark: string, range: TimeRange, { group, series, place }: Position): string {
+  return encodeCursor(mark, [range.fromMs, range.toMs, group, series, ...place]);
+}
+
+function widened(range: TimeRange, everyMs: number | undefined): TimeRange {
+  if (everyMs === undefined) return range;
+  const { fromMs, toMs } = range;
+  return { fromMs: bucketOf(fromMs, everyMs), toMs: -bucketOf(-toMs, everyMs) };
+}
+
+function checkSize(groups: number, range: TimeRange, everyMs: number | undefined): void {
+  if (everyMs === undefined) return;
+  const buckets = ((range.toMs - range.fromMs) / everyMs) * groups;
+  if (buckets <= bucketsMax) return;
+  const fit = everyMs * Math.ceil(buckets / bucketsMax);
+  throw new FoglineError(
+    'query_invalid',
+    `every: ${groups} series in buckets of ${compact(everyMs)} are ${Math.ceil(buckets)} buckets, at most ${bucketsMax} are answered; write every=${compact(fit)} or more, or narrow the range`,
+  );
+}

@@ -1,0 +1,152 @@
+/**
+ * Which of several streams of one metric answers: an exact one before a lossy one, the one that covers most of the range before
+ * one that covers less, the readings before windows over them, then by name. Alone: streams are never stitched together.
+ */
+import { FoglineError } from '@fogline/shared/errors';
+import { levels, type RollupLevelMs } from '../store/levels.ts';
+import type { SeriesInfo, StoreRead } from '../store/read.ts';
+import { type Aggregate, misleading } from './aggregates.ts';
+import { type Group, nameOf } from './series.ts';
+import { compact, type TimeRange } from './time.ts';
+
+export interface Choice {
+  readonly series: SeriesInfo;
+  /** The roll-up that answers; undefined = the readings or window items themselves. */
+  readonly level: RollupLevelMs | undefined;
+  /** The other streams of the same metric. */
+  readonly also: readonly SeriesInfo[];
+}
+
+/** The coarsest level that is exact for buckets of `everyMs` over windows of these widths. */
+export function exactLevel(series: Pick<SeriesInfo, 'widthsMs'>, everyMs: number): RollupLevelMs | undefined {
+  return levels.findLast((level) => everyMs % level === 0 && isComplete(series, level));
+}
+
+/** A roll-up lacks windows whose width does not divide it. */
+function isComplete(series: Pick<SeriesInfo, 'widthsMs'>, level: number): boolean {
+  return series.widthsMs.every((width) => width === 0 || level % width === 0);
+}
+
+/** The finest level at which presence of all these series can be compared. */
+export function presenceLevel(members: readonly SeriesInfo[], range: TimeRange): RollupLevelMs | undefined {
+  const complete = levels.filter((level) =>
+    members.every((series) => series.type !== 'text' && isComplete(series, level)),
+  );
+  return complete.findLast((level) => (range.toMs - range.fromMs) / level >= bucketsComparedMin) ?? complete[0];
+}
+
+const bucketsComparedMin = 200;
+
+/** Throws `query_invalid` with the fix when no stream of the group can answer. Yields where others may run. */
+export function* chooseStream(
+  store: Pick<StoreRead, 'rollups' | 'raw'>,
+  group: Group,
+  range: TimeRange,
+  everyMs: number | undefined,
+  asked: readonly Aggregate[] | undefined,
+): Generator<void, Choice> {
+  const usable = everyMs === undefined ? group.members : usableFor(group.members, everyMs);
+  const covered = usable.length > 1 ? yield* coverage(store, usable, range) : new Map<number, number>();
+  const ranked = [...usable].sort((a, b) => compareStreams(a, b, covered));
+  const series = ranked[0];
+  if (series === undefined) throw noneUsable(group.members, everyMs ?? 0);
+  if (everyMs !== undefined) refuseMisleading(series, group, asked ?? []);
+  const also = group.members.filter((member) => member.id !== series.id);
+  return { series, level: everyMs === undefined ? undefined : exactLevel(series, everyMs), also };
+}
+
+/** The choice that an earlier page made, again. */
+export function sameChoice(group: Group, seriesId: number, everyMs: number | undefined): Choice | undefined {
+  const series = group.members.find((member) => member.id === seriesId);
+  if (series === undefined) return undefined;
+  const level = everyMs === undefined ? undefined : exactLevel(series, everyMs);
+  if (everyMs !== undefined && level === undefined) return undefined;
+  return { series, level, also: group.members.filter((member) => member.id !== seriesId) };
+}
+
+function usableFor(members: readonly SeriesInfo[], everyMs: number): SeriesInfo[] {
+  return members.filter((series) => series.type !== 'text' && exactLevel(series, everyMs) !== undefined);
+}
+
+/** A stream without any data in the range answers only when all are without. */
+function compareStreams(a: SeriesInfo, b: SeriesInfo, covered: ReadonlyMap<number, number>): number {
+  const coveredA = covered.get(a.id) ?? 0;
+  const coveredB = covered.get(b.id) ?? 0;
+  return (
+    Number(coveredB > 0) - Number(coveredA > 0) ||
+    Number(b.sampling === 'all') - Number(a.sampling === 'all') ||
+    coveredB - coveredA ||
+    Number(a.kind === 'window') - Number(b.kind === 'window') ||
+    (a.stream < b.stream ? -1 : a.stream > b.stream ? 1 : a.id - b.id)
+  );
+}
+
+/** How many intervals of the range hold something, per series. */
+function* coverage(
+  store: Pick<StoreRead, 'rollups' | 'raw'>,
+  members: readonly SeriesInfo[],
+  range: TimeRange,
+): Generator<void, Map<number, number>> {
+  const level = presenceLevel(members, range);
+  const covered = new Map<number, number>();
+  for (const series of members) {
+    let count = 0;
+    if (level !== undefined) {
+      const fromMs = Math.floor(range.fromMs / level) * level;
+      const rows = store.rollups(series.id, level, fromMs, range.toMs);
+      while (rows.next().done !== true) {
+        if (++count % rowsBetweenYields === 0) yield;
+      }
+    } else {
+      const hours = new Set<number>();
+      for (const chunk of store.raw({ agent: series.agent, ...range, series: new Set([series.id]) })) {
+        hours.add(chunk.hourMs);
+        yield;
+      }
+      count = hours.size;
+    }
+    covered.set(series.id, count);
+  }
+  return covered;
+}
+
+const rowsBetweenYields = 2_000;
+
+function noneUsable(members: readonly SeriesInfo[], everyMs: number): FoglineError {
+  const series = members[0];
+  const name = series === undefined ? '' : nameOf(series);
+  if (series?.type === 'text') {
+    return new FoglineError(
+      'query_invalid',
+      `every: ${name} carries text, which has no aggregates; add type!="text" to match, or leave every and agg out for the readings themselves`,
+    );
+  }
+  const works = levels.find((level) => members.some((member) => isComplete(member, level)));
+  const widths = [...new Set(members.flatMap((member) => member.widthsMs))].filter((width) => width > 0).map(compact);
+  const fix =
+    works === undefined
+      ? 'leave every and agg out for the windows themselves'
+      : `write every=${compact(works)} or a multiple, or leave every and agg out for the windows themselves`;
+  return new FoglineError(
+    'query_invalid',
+    `every: ${compact(everyMs)} cannot be answered exactly for ${name}, which consists of windows of ${widths.join(' and ')}; ${fix}`,
+  );
+}
+
+function refuseMisleading(series: SeriesInfo, group: Group, asked: readonly Aggregate[]): void {
+  const wrong = misleading(series.sampling, asked);
+  if (wrong.length === 0) return;
+  const why =
+    series.sampling === 'held'
+      ? 'it keeps only values that changed, so readings are not evenly spread'
+      : 'readings were left out before it';
+  const exact = group.members.find((member) => member.sampling === 'all');
+  const fix =
+    exact === undefined
+      ? 'ask for agg=last, min or max, or for a stream with sampling="all"'
+      : `add stream=${JSON.stringify(exact.stream)} to match for the exact stream, or ask for agg=last, min or max`;
+  throw new FoglineError(
+    'query_invalid',
+    `agg: ${wrong.join(', ')} would mislead over ${nameOf(series)}, whose sampling is "${series.sampling}": ${why}; ${fix}`,
+  );
+}

@@ -1,0 +1,142 @@
+/**
+ * What a batch holds, decoded under limits and checked before anything is stored. Pure: equal payloads give equal contents, which
+ * is why the log alone is enough to derive everything else again.
+ */
+import { Partial } from '@fogline/shared/aggregate/partial';
+import { decodeWindows, readWindowsHeader } from '@fogline/shared/aggregate/window-columns';
+import { decodeReadings, readReadingsHeader } from '@fogline/shared/codec/readings';
+import { FoglineError } from '@fogline/shared/errors';
+import { type BatchMessage, protocolLimits } from '@fogline/shared/protocol/messages';
+import type { ReadingColumns, WindowColumns } from '@fogline/shared/reading';
+import { hourMs } from './levels.ts';
+import type { LocalSeries } from './series-table.ts';
+
+/**
+ * Texts and partials of one batch, decoded: room for the most items of one batch at 256 bytes each. Both travel deflated, so without
+ * it an envelope of 1 MiB could unfold to a gigabyte.
+ */
+export const unfoldedBytesMax = 64 * 1024 * 1024;
+/** No honest window counts more; it keeps sums of counts far from 2^53. */
+const windowCountMax = 2 ** 40;
+
+/** Items per event hour (hours since the epoch). */
+export type Hours = Map<number, number>;
+
+export interface BatchContent {
+  /** In the order of the parts. */
+  readonly readings: readonly ReadingColumns[];
+  readonly windows: readonly WindowColumns[];
+  readonly items: number;
+  readonly hours: Hours;
+}
+
+/** Throws `codec_corrupt` or `codec_version` where parts are damaged, too many, or do not add up to the range. */
+export function decodeContent(message: BatchMessage): BatchContent {
+  const expected = message.last - message.first + 1;
+  let items = 0;
+  for (const part of message.parts) {
+    items += part.kind === 'readings' ? readReadingsHeader(part.bytes).count : readWindowsHeader(part.bytes).count;
+  }
+  if (items !== expected || items > protocolLimits.itemsPerBatchMax) {
+    throw new FoglineError('codec_corrupt', `batch: parts hold ${items} items, the range says ${expected}`);
+  }
+  const hours: Hours = new Map();
+  const readings: ReadingColumns[] = [];
+  const windows: WindowColumns[] = [];
+  let unfolded = 0;
+  for (const part of message.parts) {
+    if (part.kind === 'readings') {
+      const columns = decodeReadings(part.bytes);
+      for (const text of columns.strings) unfolded += text.length;
+      countHours(hours, columns.time, columns.count);
+      readings.push(columns);
+    } else {
+      const columns = decodeWindows(part.bytes);
+      countHours(hours, columns.start, columns.count);
+      windows.push(columns);
+      for (const partial of columns.partial) {
+        unfolded += partial.byteLength;
+        checkPartial(partial);
+      }
+    }
+    if (unfolded > unfoldedBytesMax) {
+      throw new FoglineError('codec_corrupt', 'batch: unfoldedBytesMax exceeded by its texts and partials');
+    }
+  }
+  return { readings, windows, items, hours };
+}
+
+function checkPartial(bytes: Uint8Array): void {
+  const partial = Partial.decode(bytes);
+  if (partial.count > windowCountMax) throw new FoglineError('codec_corrupt', `windows: a count of ${partial.count}`);
+}
+
+function countHours(hours: Hours, time: Float64Array, count: number): void {
+  let hour = Number.NaN;
+  let start = Number.NaN;
+  let end = Number.NaN;
+  let run = 0;
+  for (let row = 0; row < count; row++) {
+    const t = time[row] as number;
+    if (t >= start && t < end) {
+      run++;
+      continue;
+    }
+    if (run > 0) hours.set(hour, (hours.get(hour) ?? 0) + run);
+    hour = Math.floor(t / hourMs);
+    start = hour * hourMs;
+    end = start + hourMs;
+    run = 1;
+  }
+  if (run > 0) hours.set(hour, (hours.get(hour) ?? 0) + run);
+}
+
+/** One local id that is not defined yet; undefined when all are. Throws `codec_corrupt` where a series is of the other kind. */
+export function findUnknownSeries(content: BatchContent, table: LocalSeries): number | undefined {
+  return findIn(content.readings, table, false) ?? findIn(content.windows, table, true);
+}
+
+function findIn(
+  parts: readonly (ReadingColumns | WindowColumns)[],
+  table: LocalSeries,
+  isWindow: boolean,
+): number | undefined {
+  for (const { series, count } of parts) {
+    for (let from = 0; from < count; from = runEnd(series, from, count)) {
+      const local = series[from] as number;
+      if ((table.ids[local] ?? 0) === 0) return local;
+      if (table.isWindow[local] !== isWindow) {
+        throw new FoglineError(
+          'codec_corrupt',
+          `batch: series ${local} is not of kind ${isWindow ? 'window' : 'reading'}`,
+        );
+      }
+    }
+  }
+  return undefined;
+}
+
+/** End of the run of rows of the same series that begins at `from`. */
+export function runEnd(series: Uint32Array, from: number, count: number): number {
+  const id = series[from];
+  let end = from + 1;
+  while (end < count && series[end] === id) end++;
+  return end;
+}
+
+/** Items per series (local id) and event hour. */
+export function hoursBySeries(content: BatchContent): Map<number, Hours> {
+  const bySeries = new Map<number, Hours>();
+  const count = (series: Uint32Array, time: Float64Array, rows: number): void => {
+    for (let from = 0, to = 0; from < rows; from = to) {
+      to = runEnd(series, from, rows);
+      const local = series[from] as number;
+      const hours: Hours = bySeries.get(local) ?? new Map<number, number>();
+      countHours(hours, time.subarray(from, to), to - from);
+      bySeries.set(local, hours);
+    }
+  };
+  for (const columns of content.readings) count(columns.series, columns.time, columns.count);
+  for (const columns of content.windows) count(columns.series, columns.start, columns.count);
+  return bySeries;
+}

@@ -1,0 +1,178 @@
+/**
+ * The log: every applied batch as received. Ids ascend in the order of application and are never reused while the tail may
+ * refer to them. The indexes by range and by event hour are written by the fold; until then the tail is searched in memory.
+ */
+import type { Lane } from '@fogline/shared/protocol/messages';
+import type { Database, Statement } from '@fogline/shared/sqlite';
+import type { StateTable } from './state.ts';
+
+export interface LoggedBatch {
+  readonly id: number;
+  /** Row id of its epoch. */
+  readonly epoch: number;
+  readonly lane: Lane;
+  readonly first: number;
+  readonly last: number;
+  readonly receivedMs: number;
+  readonly payload: Uint8Array;
+}
+
+export interface BatchRange {
+  readonly batch: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+interface TailBatch extends BatchRange {
+  readonly epoch: number;
+  readonly lane: Lane;
+  readonly agent: number;
+  readonly hours: readonly number[];
+}
+
+interface BatchRow {
+  readonly id: number;
+  readonly epoch: number;
+  readonly lane: Lane;
+  readonly first: number;
+  readonly last: number;
+  readonly received: number;
+  readonly payload: Uint8Array;
+}
+
+const pageRows = 64;
+
+export class BatchLog {
+  #tail: TailBatch[] = [];
+  #tailBytes = 0;
+  #nextId = 1;
+  readonly #insert: Statement<never>;
+  readonly #get: Statement<BatchRow>;
+  readonly #after: Statement<BatchRow>;
+  readonly #maxId: Statement<{ id: number | null }>;
+  readonly #state: StateTable;
+  readonly #ranges: Statement<BatchRange>;
+  readonly #insertRange: Statement<never>;
+  readonly #insertHour: Statement<never>;
+  readonly #hours: Statement<{ hour: number; batch: number }>;
+
+  constructor(db: Database, state: StateTable) {
+    this.#state = state;
+    this.#insert = db.prepare(
+      'INSERT INTO batches (id, epoch, lane, first, last, received, payload) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    );
+    this.#get = db.prepare('SELECT * FROM batches WHERE id = ?');
+    this.#after = db.prepare('SELECT * FROM batches WHERE id > ? ORDER BY id LIMIT ?');
+    this.#maxId = db.prepare('SELECT max(id) AS id FROM batches');
+    this.#ranges = db.prepare(
+      'SELECT batch, first, last FROM batch_ranges WHERE epoch = ? AND lane = ? AND last >= ? ORDER BY last LIMIT ?',
+    );
+    this.#insertRange = db.prepare('INSERT INTO batch_ranges (epoch, lane, last, first, batch) VALUES (?, ?, ?, ?, ?)');
+    this.#insertHour = db.prepare('INSERT INTO batch_hours (agent, hour, batch) VALUES (?, ?, ?)');
+    this.#hours = db.prepare(
+      `SELECT hour, batch FROM batch_hours
+       WHERE agent = ?1 AND (hour > ?2 OR (hour = ?2 AND batch > ?3)) AND hour <= ?4 ORDER BY hour, batch LIMIT ?5`,
+    );
+  }
+
+  get tailCount(): number {
+    return this.#tail.length;
+  }
+
+  get tailBytes(): number {
+    return this.#tailBytes;
+  }
+
+  get newestId(): number {
+    return this.#nextId - 1;
+  }
+
+  append(batch: Omit<LoggedBatch, 'id'>): number {
+    const id = this.#nextId++;
+    this.#insert.run(id, batch.epoch, batch.lane, batch.first, batch.last, batch.receivedMs, batch.payload);
+    return id;
+  }
+
+  /** Notes a batch of the log as not folded yet. */
+  track(batch: LoggedBatch, agent: number, hours: readonly number[]): void {
+    const { id, epoch, lane, first, last } = batch;
+    this.#tail.push({ batch: id, epoch, lane, first, last, agent, hours });
+    this.#tailBytes += batch.payload.byteLength;
+  }
+
+  get(id: number): LoggedBatch | undefined {
+    const row = this.#get.get(id);
+    return row === undefined ? undefined : fromRow(row);
+  }
+
+  /** Batches that hold any of [first, last], ascending. */
+  overlapping(epoch: number, lane: Lane, first: number, last: number): BatchRange[] {
+    const found: BatchRange[] = this.#tail.filter(
+      (batch) => batch.epoch === epoch && batch.lane === lane && batch.first <= last && batch.last >= first,
+    );
+    for (let from = first; ; ) {
+      const page = this.#ranges.all(epoch, lane, from, pageRows);
+      // Ranges are disjoint, so `first` ascends with `last`.
+      const inside = page.filter((range) => range.first <= last);
+      found.push(...inside);
+      if (inside.length < pageRows) break;
+      from = (inside.at(-1)?.last ?? last) + 1;
+    }
+    return found.sort((a, b) => a.first - b.first);
+  }
+
+  /** (hour, batch) pairs of an agent after the given pair, up to hour `toHour`, ascending; at most `limit`. */
+  inHours(agent: number, after: HourCursor, toHour: number, limit: number): HourCursor[] {
+    const { hour, batch } = after;
+    const folded = this.#hours.all(agent, hour, batch, toHour, limit);
+    const tail: HourCursor[] = [];
+    for (const entry of this.#tail) {
+      if (entry.agent !== agent) continue;
+      for (const at of entry.hours) {
+        if ((at > hour || (at === hour && entry.batch > batch)) && at <= toHour)
+          tail.push({ hour: at, batch: entry.batch });
+      }
+    }
+    return [...folded, ...tail].sort((a, b) => a.hour - b.hour || a.batch - b.batch).slice(0, limit);
+  }
+
+  /** Batches with greater ids, in order of application. */
+  *after(id: number): Generator<LoggedBatch> {
+    let after = id;
+    for (;;) {
+      const page = this.#after.all(after, pageRows);
+      for (const row of page) yield fromRow(row);
+      after = page.at(-1)?.id ?? after;
+      if (page.length < pageRows) return;
+    }
+  }
+
+  fold(): void {
+    const byRange = [...this.#tail].sort((a, b) => a.epoch - b.epoch || a.lane - b.lane || a.last - b.last);
+    for (const { epoch, lane, last, first, batch } of byRange) this.#insertRange.run(epoch, lane, last, first, batch);
+    const byHour = this.#tail
+      .flatMap(({ agent, hours, batch }) => hours.map((hour) => ({ agent, hour, batch })))
+      .sort((a, b) => a.agent - b.agent || a.hour - b.hour || a.batch - b.batch);
+    for (const { agent, hour, batch } of byHour) this.#insertHour.run(agent, hour, batch);
+    const newest = this.#tail.at(-1);
+    if (newest !== undefined) this.#state.set('folded', newest.batch);
+    this.#tail = [];
+    this.#tailBytes = 0;
+  }
+
+  reset(): void {
+    this.#tail = [];
+    this.#tailBytes = 0;
+    this.#nextId = Math.max(this.#maxId.get()?.id ?? 0, this.#state.get('folded')) + 1;
+  }
+}
+
+export interface HourCursor {
+  readonly hour: number;
+  readonly batch: number;
+}
+
+function fromRow(row: BatchRow): LoggedBatch {
+  const { id, epoch, lane, first, last, received: receivedMs, payload } = row;
+  return { id, epoch, lane, first, last, receivedMs, payload };
+}

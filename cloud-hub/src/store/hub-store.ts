@@ -1,0 +1,194 @@
+/**
+ * The hub's store: the tables of schema.ts and, in memory, the *tail*: what batches of the log contribute to derived tables and those do
+ * not have yet. The tail is a pure function of the log, so a crash loses nothing: opening replays the batches that are not folded
+ * (bounded by `TailLimits`). A fold goes in two steps: ledger, ranges and indexes at once, roll-ups and latest values series by series
+ * over the following transactions, so that no transaction stands still for long. All writing happens inside a transaction of
+ * the caller; when that does not commit, `invalidate` must be called, and everything kept in memory is read anew before it is used.
+ */
+import { decodeBatch } from '@fogline/shared/protocol/messages';
+import type { Database } from '@fogline/shared/sqlite';
+import { type AgentState, AgentTable } from './agent-table.ts';
+import { type BatchContent, decodeContent } from './batch-content.ts';
+import { BatchLog, type LoggedBatch } from './batch-log.ts';
+import { type Counters, newCounters } from './counters.ts';
+import { type EpochState, EpochTable } from './epoch-table.ts';
+import { EventTable } from './events.ts';
+import { LatestTable, laterOf } from './latest.ts';
+import { LedgerTable } from './ledger-table.ts';
+import { QuarantineTable } from './quarantine.ts';
+import type { LatestValue } from './read.ts';
+import { RollupTable } from './rollup-table.ts';
+import { type LocalSeries, SeriesTable } from './series-table.ts';
+import { StateTable } from './state.ts';
+import { Tail } from './tail.ts';
+import { VoidTable } from './void-table.ts';
+
+export interface TailLimits {
+  readonly tailBatchesMax: number;
+  readonly tailBytesMax: number;
+  readonly tailItemsMax: number;
+}
+
+/** The part of a fold that is still to do. */
+interface Rolling {
+  readonly tail: Tail;
+  /** Ascending. */
+  readonly series: readonly number[];
+  next: number;
+}
+
+export class HubStore {
+  readonly db: Database;
+  readonly agents: AgentTable;
+  readonly epochs: EpochTable;
+  readonly series: SeriesTable;
+  readonly log: BatchLog;
+  readonly rollups: RollupTable;
+  readonly latest: LatestTable;
+  readonly ledger: LedgerTable;
+  readonly voids: VoidTable;
+  readonly quarantine: QuarantineTable;
+  readonly events: EventTable;
+  readonly counters: Counters = newCounters();
+  readonly #state: StateTable;
+  #live = new Tail();
+  #rolling: Rolling | undefined;
+  #isStale = true;
+
+  constructor(db: Database) {
+    this.db = db;
+    this.#state = new StateTable(db);
+    this.agents = new AgentTable(db);
+    this.epochs = new EpochTable(db);
+    this.series = new SeriesTable(db, this.epochs);
+    this.log = new BatchLog(db, this.#state);
+    this.rollups = new RollupTable(db);
+    this.latest = new LatestTable(db);
+    this.ledger = new LedgerTable(db);
+    this.voids = new VoidTable(db, this.ledger);
+    this.quarantine = new QuarantineTable(db);
+    this.events = new EventTable(db);
+    this.refresh();
+  }
+
+  /** What no roll-up has yet; a contribution is in exactly one of them. */
+  get tails(): readonly Tail[] {
+    return this.#rolling === undefined ? [this.#live] : [this.#rolling.tail, this.#live];
+  }
+
+  latestOf(series: number): LatestValue | undefined {
+    let latest = this.latest.get(series);
+    for (const tail of this.tails) {
+      const fresh = tail.latestOf(series);
+      if (fresh !== undefined) latest = latest === undefined ? fresh : laterOf(latest, fresh);
+    }
+    return latest;
+  }
+
+  /** What is in memory may not be what is on disk. */
+  invalidate(): void {
+    this.#isStale = true;
+  }
+
+  /** Reads what is kept in memory anew, if it was invalidated. Inside a transaction it sees what that has written so far. */
+  refresh(): void {
+    if (!this.#isStale) return;
+    for (const table of [this.agents, this.epochs, this.series, this.log, this.ledger, this.quarantine]) table.reset();
+    this.#live = new Tail();
+    const folded = this.#state.get('folded');
+    const rolling = new Tail(this.#state.get('rolling_series'));
+    const rolled = this.#state.get('rolled');
+    for (const batch of this.log.after(rolled)) this.#replay(batch, batch.id <= folded ? rolling : undefined);
+    this.#rolling = rolled < folded ? { tail: rolling, series: rolling.seriesIds(), next: 0 } : undefined;
+    this.#isStale = false;
+  }
+
+  /** Appends a batch to the log and to the tail. Its range must be free or freed of voids, its series known. */
+  apply(
+    agent: AgentState,
+    epoch: EpochState,
+    batch: Omit<LoggedBatch, 'id'>,
+    content: BatchContent,
+    series: LocalSeries,
+  ): void {
+    const id = this.log.append(batch);
+    this.#contribute({ ...batch, id }, agent, epoch, content, series);
+    this.counters.batchesApplied++;
+    this.counters.itemsApplied += content.items;
+  }
+
+  isFoldDue(limits: TailLimits): boolean {
+    return (
+      this.log.tailCount >= limits.tailBatchesMax ||
+      this.log.tailBytes >= limits.tailBytesMax ||
+      this.#live.rollups.items >= limits.tailItemsMax
+    );
+  }
+
+  /** Begins to bring the derived tables up to date with the log; a fold that is under way is finished first. */
+  startFold(nowMs: number): void {
+    this.continueFold(Number.POSITIVE_INFINITY, nowMs);
+    if (this.log.tailCount === 0) return;
+    this.ledger.fold();
+    this.log.fold();
+    this.epochs.fold();
+    this.agents.fold();
+    this.#state.set('rolling_series', 0);
+    this.#rolling = { tail: this.#live, series: this.#live.seriesIds(), next: 0 };
+    this.#live = new Tail();
+    this.counters.folds++;
+  }
+
+  /** Folds whole series with together at least `itemsMin` items, if a fold is under way. */
+  continueFold(itemsMin: number, nowMs: number): void {
+    const rolling = this.#rolling;
+    if (rolling === undefined) return;
+    const { tail, series } = rolling;
+    let items = 0;
+    let last = 0;
+    for (; rolling.next < series.length && items < itemsMin; rolling.next++) {
+      last = series[rolling.next] as number;
+      for (const overflow of this.rollups.fold(tail.rollups, last)) {
+        this.events.add(nowMs, this.series.agentOf(last), 'rollup_overflow', null, overflow);
+      }
+      const fresh = tail.latestOf(last);
+      if (fresh !== undefined) this.latest.fold(fresh);
+      items += tail.rollups.itemsOf(last) + 1;
+      tail.drop(last);
+    }
+    if (rolling.next < series.length) {
+      this.#state.set('rolling_series', last);
+      return;
+    }
+    this.#state.set('rolled', this.#state.get('folded'));
+    this.#rolling = undefined;
+  }
+
+  /** `rolling` set: ledger, ranges and indexes have the batch, and some series of it may be done too. */
+  #replay(batch: LoggedBatch, rolling: Tail | undefined): void {
+    const epoch = this.epochs.byId(batch.epoch);
+    const agent = epoch === undefined ? undefined : this.agents.byId(epoch.agent);
+    if (epoch === undefined || agent === undefined)
+      throw new Error(`invariant violated: batch ${batch.id} without epoch`);
+    const content = decodeContent(decodeBatch(batch.payload));
+    const series = this.series.of(epoch);
+    if (rolling === undefined) this.#contribute(batch, agent, epoch, content, series);
+    else rolling.add(content, series);
+  }
+
+  #contribute(
+    batch: LoggedBatch,
+    agent: AgentState,
+    epoch: EpochState,
+    content: BatchContent,
+    series: LocalSeries,
+  ): void {
+    const { lane, receivedMs } = batch;
+    epoch.ranges[lane]?.add(batch.first, batch.last);
+    this.epochs.markDirty(epoch, lane);
+    this.log.track(batch, agent.id, [...content.hours.keys()]);
+    this.ledger.deliver(agent.id, lane, content.hours);
+    this.agents.saw(agent, Math.max(agent.lastSeenMs ?? receivedMs, receivedMs));
+    this.#live.add(content, series);
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * What could not be applied, kept with its bytes for whoever investigates. Every quarantined message is counted for ever; the payloads
+ * are bounded: beyond `quarantineLimits` the oldest leave, except batches that wait for series definitions, which are owed.
+ */
+import { createHash } from 'node:crypto';
+import type { Lane } from '@fogline/shared/protocol/messages';
+import type { Database, Statement } from '@fogline/shared/sqlite';
+
+export const quarantineReasons = [
+  'corrupt',
+  'foreign',
+  'unknown_epoch',
+  'unknown_series',
+  'conflict',
+  'overlap',
+  'limit',
+  'internal',
+] as const;
+/**
+ * `corrupt`: does not decode. `foreign`: names another agent than the one that sent it. `unknown_epoch`: no hello named the epoch.
+ * `unknown_series`: waits for definitions. `conflict`: contradicts what is held. `overlap`: part of its range is held, cut otherwise.
+ * `limit`: would exceed a named limit. `internal`: the hub failed on it; the detail says how.
+ */
+export type QuarantineReason = (typeof quarantineReasons)[number];
+
+export const quarantineLimits = {
+  rowsMax: 10_000,
+  bytesMax: 256 * 1024 * 1024,
+  /** Of batches that wait for definitions. */
+  waitingBytesMax: 64 * 1024 * 1024,
+  detailCharactersMax: 500,
+} as const;
+
+export interface HeldRange {
+  /** Row id of the epoch. */
+  readonly epoch: number;
+  readonly lane: Lane;
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface Quarantined {
+  readonly agent: number;
+  readonly kind: string;
+  readonly reason: QuarantineReason;
+  readonly detail: string;
+  readonly payload: Uint8Array;
+  /** Set when the range counts as held because of this row. */
+  readonly held?: HeldRange;
+  /** A local series id it waits for. */
+  readonly missing?: number;
+}
+
+export interface HeldRow {
+  readonly id: number;
+  readonly reason: QuarantineReason;
+  readonly payload: Uint8Array;
+}
+
+export interface WaitingRow {
+  readonly id: number;
+  readonly epoch: number;
+  readonly missing: number;
+}
+
+const digest = (payload: Uint8Array): Uint8Array => createHash('sha256').update(payload).digest().subarray(0, 16);
+
+export class QuarantineTable {
+  #rows = 0;
+  #bytes = 0;
+  #waitingBytes = 0;
+  readonly #insert: Statement<never>;
+  readonly #repeat: Statement<{ id: number }>;
+  readonly #count: Statement<never>;
+  readonly #held: Statement<HeldRow>;
+  readonly #waiting: Statement<WaitingRow>;
+  readonly #payload: Statement<{ payload: Uint8Array; received: number }>;
+  readonly #setMissing: Statement<never>;
+  readonly #size: Statement<{ reason: QuarantineReason; bytes: number }>;
+  readonly #delete: Statement<never>;
+  readonly #oldest: Statement<{ id: number }>;
+  readonly #totals: Statement<{ rows: number; bytes: number | null; waiting: number | null }>;
+
+  constructor(db: Database) {
+    this.#insert = db.prepare(
+      `INSERT INTO quarantine (agent, kind, reason, hash, epoch, lane, first, last, is_held, missing, detail, received, times, payload)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`,
+    );
+    this.#repeat = db.prepare(
+      'UPDATE quarantine SET times = times + 1 WHERE agent = ? AND hash = ? AND reason = ? RETURNING id',
+    );
+    this.#count = db.prepare(
+      `INSERT INTO quarantine_counts (agent, reason, count) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1`,
+    );
+    this.#held = db.prepare(
+      'SELECT id, reason, payload FROM quarantine WHERE is_held = 1 AND epoch = ? AND lane = ? AND first = ? AND last = ?',
+    );
+    this.#waiting = db.prepare(
+      "SELECT id, epoch, missing FROM quarantine WHERE agent = ? AND reason = 'unknown_series' AND is_held = 1 ORDER BY id",
+    );
+    this.#payload = db.prepare('SELECT payload, received FROM quarantine WHERE id = ?');
+    this.#setMissing = db.prepare('UPDATE quarantine SET missing = ? WHERE id = ?');
+    this.#size = db.prepare('SELECT reason, length(payload) AS bytes FROM quarantine WHERE id = ?');
+    this.#delete = db.prepare('DELETE FROM quarantine WHERE id = ?');
+    this.#oldest = db.prepare("SELECT id FROM quarantine WHERE reason <> 'unknown_series' ORDER BY id LIMIT 1");
+    this.#totals = db.prepare(
+      `SELECT count(*) AS rows, sum(length(payload)) AS bytes,
+         sum(CASE WHEN reason = 'unknown_series' THEN length(payload) ELSE 0 END) AS waiting FROM quarantine`,
+    );
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  canWait(bytes: number): boolean {
+    return this.#waitingBytes + bytes <= quarantineLimits.waitingBytesMax;
+  }
+
+  add(entry: Quarantined, nowMs: number): void {
+    const { agent, reason, payload, held } = entry;
+    this.#count.run(agent, reason);
+    const hash = digest(payload);
+    if (this.#repeat.get(agent, hash, reason) !== undefined) return;
+    this.#insert.run(
+      agent,
+      entry.kind,
+      reason,
+      hash,
+      held?.epoch ?? null,
+      held?.lane ?? null,
+      held?.first ?? null,
+      held?.last ?? null,
+      held === undefined ? 0 : 1,
+      entry.missing ?? null,
+      entry.detail.slice(0, quarantineLimits.detailCharactersMax),
+      nowMs,
+      payload,
+    );
+    this.#rows++;
+    this.#bytes += payload.byteLength;
+    if (reason === 'unknown_series') this.#waitingBytes += payload.byteLength;
+    this.#trim();
+  }
+
+  /** The row because of which exactly this range counts as held. */
+  findHeld(range: HeldRange): HeldRow | undefined {
+    return this.#held.get(range.epoch, range.lane, range.first, range.last);
+  }
+
+  /** Batches of an agent that wait for definitions, in order of arrival. */
+  waiting(agent: number): WaitingRow[] {
+    return this.#waiting.all(agent);
+  }
+
+  payloadOf(id: number): { payload: Uint8Array; receivedMs: number } | undefined {
+    const row = this.#payload.get(id);
+    return row === undefined ? undefined : { payload: row.payload, receivedMs: row.received };
+  }
+
+  setMissing(id: number, missing: number): void {
+    this.#setMissing.run(missing, id);
+  }
+
+  remove(id: number): void {
+    const row = this.#size.get(id);
+    if (row === undefined) return;
+    this.#delete.run(id);
+    this.#rows--;
+    this.#bytes -= row.bytes;
+    if (row.reason === 'unknown_series') this.#waitingBytes -= row.bytes;
+  }
+
+  reset(): void {
+    const totals = this.#totals.get();
+    this.#rows = totals?.rows ?? 0;
+    this.#bytes = totals?.bytes ?? 0;
+    this.#waitingBytes = totals?.waiting ?? 0;
+  }
+
+  #trim(): void {
+    while (this.#rows > quarantineLimits.rowsMax || this.#bytes > quarantineLimits.bytesMax) {
+      const oldest = this.#oldest.get();
+      if (oldest === undefined) return;
+      this.remove(oldest.id);
+    }
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * `StoreRead` on a HubStore: rows plus what only the tail holds. No statement stays open between calls or pages, because an open
+ * one would block the writer.
+ */
+import { type VoidReason, voidReasons } from '@fogline/shared/protocol/messages';
+import type { Database, Statement, Value } from '@fogline/shared/sqlite';
+import type { HubStore } from './hub-store.ts';
+import { hourMs, levels, type RollupLevelMs } from './levels.ts';
+import { scanRaw } from './raw-scan.ts';
+import {
+  type AgentInfo,
+  type GapRow,
+  type HubCounters,
+  type HubEvent,
+  type LatestValue,
+  type LedgerLine,
+  type QuarantineRow,
+  type RawChunk,
+  type RawQuery,
+  type RollupRow,
+  readLimits,
+  type SeriesFilter,
+  type SeriesInfo,
+  type StoreRead,
+  type StoreStats,
+  type VoidRow,
+} from './read.ts';
+import { mergedBytes } from './rollup-table.ts';
+import {
+  type AgentSql,
+  agentFrom,
+  type EventSql,
+  eventFrom,
+  type LedgerSql,
+  ledgerFrom,
+  type SeriesSql,
+  seriesFrom,
+} from './rows.ts';
+
+const rollupPageRows = 512;
+
+interface GapSql extends Omit<GapRow, 'series' | 'hourMs' | 'min' | 'max' | 'mean'> {
+  readonly hour: number;
+  readonly epoch: number;
+  readonly local: number;
+  readonly min: Uint8Array;
+  readonly max: Uint8Array;
+  readonly mean: Uint8Array;
+}
+
+export interface PageOptions {
+  readonly agent?: string;
+  readonly before?: number;
+  readonly limit?: number;
+}
+
+export class StoreReader implements StoreRead {
+  readonly #store: HubStore;
+  readonly #db: Database;
+  readonly #statements = new Map<string, Statement<never>>();
+
+  constructor(store: HubStore) {
+    this.#store = store;
+    this.#db = store.db;
+  }
+
+  listAgents(): AgentInfo[] {
+    return this.#all<AgentSql>('SELECT * FROM agents ORDER BY name').map((row) => this.#agent(row));
+  }
+
+  agent(name: string): AgentInfo | undefined {
+    const [row] = this.#all<AgentSql>('SELECT * FROM agents WHERE name = ?', name);
+    return row === undefined ? undefined : this.#agent(row);
+  }
+
+  listSeries(filter: SeriesFilter): SeriesInfo[] {
+    const where = ['s.id > ?'];
+    const values: Value[] = [filter.after ?? 0];
+    const terms = [
+      ['a.name', filter.agent],
+      ['s.stream', filter.stream],
+      ['s.device', filter.device],
+      ['s.metric', filter.metric],
+      ['s.kind', filter.kind],
+    ] as const;
+    for (const [column, value] of terms) {
+      if (value === undefined) continue;
+      where.push(`${column} = ?`);
+      values.push(value);
+    }
+    const limit = Math.min(filter.limit ?? readLimits.seriesMax, readLimits.seriesMax);
+    const sql = `SELECT s.*, a.name AS agent_name FROM series s JOIN agents a ON a.id = s.agent WHERE ${where.join(' AND ')} ORDER BY s.id LIMIT ?`;
+    return this.#all<SeriesSql>(sql, ...values, limit).map(seriesFrom);
+  }
+
+  series(id: number): SeriesInfo | undefined {
+    const sql = 'SELECT s.*, a.name AS agent_name FROM series s JOIN agents a ON a.id = s.agent WHERE s.id = ?';
+    const [row] = this.#all<SeriesSql>(sql, id);
+    return row === undefined ? undefined : seriesFrom(row);
+  }
+
+  latest(seriesIds: readonly number[]): LatestValue[] {
+    const store = this.#fresh();
+    return seriesIds.flatMap((id) => store.latestOf(id) ?? []);
+  }
+
+  *rollups(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<RollupRow> {
+    const level = levels.indexOf(levelMs);
+    for (let from = fromMs; from < toMs; ) {
+      // Rows and tail of one page are read at one instant: a fold between pages moves buckets, never within one.
+      const store = this.#fresh();
+      const rows = store.rollups.page(levelMs, seriesId, from, toMs, rollupPageRows);
+      const isLast = rows.length < rollupPageRows;
+      const end = isLast ? toMs : (rows.at(-1)?.startMs ?? toMs) + levelMs;
+      const merged = new Map(rows.map((row) => [row.startMs, row.partial]));
+      for (const tail of store.tails) {
+        for (const [start, partial] of tail.rollups.collect(seriesId, level, from, end)) {
+          const known = merged.get(start);
+          const sum = known === undefined ? partial.encode() : mergedBytes(known, partial, seriesId, start);
+          if (sum !== undefined) merged.set(start, sum);
+        }
+      }
+      const starts = [...merged.keys()].sort((a, b) => a - b);
+      for (const startMs of starts) yield { startMs, partial: merged.get(startMs) ?? new Uint8Array(0) };
+      from = end;
+    }
+  }
+
+  raw(query: RawQuery): Generator<RawChunk> {
+    return scanRaw(this.#fresh(), query);
+  }
+
+  gaps(agent: string | undefined, fromMs: number, toMs: number): GapRow[] {
+    const store = this.#fresh();
+    const from = Math.floor(fromMs / hourMs);
+    const to = Math.ceil(toMs / hourMs);
+    const sql = `SELECT a.name AS agent, g.hour, v.reason, g.epoch, g.local, g.count, g.min, g.max, g.mean
+      FROM gaps g JOIN voids v ON v.id = g.void JOIN agents a ON a.id = g.agent
+      WHERE g.hour >= ? AND g.hour < ? AND g.agent ${agent === undefined ? '>= ?' : '= ?'} ORDER BY g.hour, g.void, g.local LIMIT ?`;
+    const agentId = agent === undefined ? 0 : (store.agents.find(agent)?.id ?? -1);
+    return this.#all<GapSql>(sql, from, to, agentId, readLimits.gapsMax).map((row) => {
+      const epoch = store.epochs.byId(row.epoch);
+      const series = epoch === undefined ? 0 : (store.series.of(epoch).ids[row.local] ?? 0);
+      return {
+        agent: row.agent,
+        series: series === 0 ? undefined : series,
+        hourMs: row.hour * hourMs,
+        reason: row.reason,
+        count: row.count,
+        min: float(row.min),
+        max: float(row.max),
+        mean: float(row.mean),
+      };
+    });
+  }
+
+  voids(agent?: string): VoidRow[] {
+    const sql = `SELECT a.name AS agent, e.epoch, v.lane, v.first, v.last, v.reason, v.hours, v.stats_omitted, v.received
+      FROM voids v JOIN agents a ON a.id = v.agent JOIN epochs e ON e.id = v.epoch
+      WHERE ?1 IS NULL OR a.name = ?1 ORDER BY v.id DESC LIMIT ?2`;
+    interface VoidSql extends Pick<VoidRow, 'agent' | 'epoch' | 'lane' | 'first' | 'last'> {
+      readonly reason: VoidReason;
+      readonly hours: string;
+      readonly stats_omitted: number;
+      readonly received: number;
+    }
+    return this.#all<VoidSql>(sql, agent ?? null, readLimits.voidsMax).map((row) => ({
+      agent: row.agent,
+      epoch: row.epoch,
+      lane: row.lane,
+      first: row.first,
+      last: row.last,
+      reason: row.reason,
+      items: (JSON.parse(row.hours) as [number, number][]).reduce((sum, [, items]) => sum + items, 0),
+      statsOmitted: row.stats_omitted,
+      receivedMs: row.received,
+    }));
+  }
+
+  ledger(agent?: string): LedgerLine[] {
+    const store = this.#fresh();
+    const sql =
+      'SELECT l.*, a.name AS agent_name FROM ledger l JOIN agents a ON a.id = l.agent WHERE ?1 IS NULL OR a.name = ?1';
+    const lines = new Map<string, LedgerLine>();
+    for (const row of this.#all<LedgerSql>(sql, agent ?? null))
+      lines.set(`${row.agent}/${row.lane}/${row.hour}`, ledgerFrom(row));
+    for (const { agent: id, lane, hour, items } of store.ledger.tail) {
+      const name = store.agents.byId(id)?.name ?? '';
+      if (agent !== undefined && name !== agent) continue;
+      const key = `${id}/${lane}/${hour}`;
+      const line = lines.get(key) ?? emptyLine(name, lane, hour);
+      lines.set(key, { ...line, delivered: line.delivered + items });
+    }
+    const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+    return [...lines.values()].sort((a, b) => byName(a.agent, b.agent) || a.lane - b.lane || a.hour - b.hour);
+  }
+
+  events(options: PageOptions = {}): HubEvent[] {
+    const sql = `SELECT e.*, coalesce(a.name, '') AS agent_name FROM events e LEFT JOIN agents a ON a.id = e.agent
+      WHERE e.id < ?1 AND (?2 IS NULL OR a.name = ?2) ORDER BY e.id DESC LIMIT ?3`;
+    return this.#all<EventSql>(sql, ...pageOf(options, readLimits.eventsMax)).map(eventFrom);
+  }
+
+  quarantine(options: PageOptions = {}): QuarantineRow[] {
+    const sql = `SELECT q.id, a.name AS agent, q.kind, q.reason, q.detail, q.received AS receivedMs, q.times, length(q.payload) AS bytes
+      FROM quarantine q JOIN agents a ON a.id = q.agent
+      WHERE q.id < ?1 AND (?2 IS NULL OR a.name = ?2) ORDER BY q.id DESC LIMIT ?3`;
+    return this.#all<QuarantineRow>(sql, ...pageOf(options, readLimits.quarantineMax));
+  }
+
+  quarantineCounts(): ReturnType<StoreRead['quarantineCounts']> {
+    return this.#all(
+      'SELECT a.name AS agent, c.reason, c.count FROM quarantine_counts c JOIN agents a ON a.id = c.agent ORDER BY a.name, c.reason',
+    );
+  }
+
+  storeStats(): StoreStats {
+    const store = this.#fresh();
+    const count = (table: 'agents' | 'series' | 'epochs'): number =>
+      this.#all<{ count: number }>(`SELECT count(*) AS count FROM ${table}`)[0]?.count ?? 0;
+    return {
+      usedBytes: this.#db.usedBytes(),
+      agents: count('agents'),
+      series: count('series'),
+      epochs: count('epochs'),
+      batches: store.log.newestId,
+      tailBatches: store.log.tailCount,
+      tailItems: store.tails.reduce((sum, tail) => sum + tail.rollups.items, 0),
+      quarantineBytes: store.quarantine.bytes,
+    };
+  }
+
+  counters(): HubCounters {
+    const { counters } = this.#store;
+    return { ...counters, quarantined: { ...counters.quarantined } };
+  }
+
+  #fresh(): HubStore {
+    this.#store.refresh();
+    return this.#store;
+  }
+
+  #agent(row: AgentSql): AgentInfo {
+    const state = this.#fresh().agents.find(row.name);
+    return agentFrom(row, state?.isOnline ?? false, state?.lastSeenMs);
+  }
+
+  #all<Row>(sql: string, ...values: Value[]): Row[] {
+    let statement = this.#statements.get(sql) as Statement<Row> | undefined;
+    if (statement === undefined) {
+      statement = this.#db.prepare<Row>(sql);
+      this.#statements.set(sql, statement as Statement<never>);
+    }
+    return statement.all(...values);
+  }
+}
+
+function pageOf(options: PageOptions, max: number): [before: number, agent: string | null, limit: number] {
+  return [options.before ?? Number.MAX_SAFE_INTEGER, options.agent ?? null, Math.min(options.limit ?? max, max)];
+}
+
+function emptyLine(agent: string, lane: LedgerLine['lane'], hour: number): LedgerLine {
+  const voided = Object.fromEntries(voidReasons.map((reason) => [reason, 0])) as Record<VoidReason, number>;
+  return { agent, lane, hour, delivered: 0, quarantined: 0, voided, produced: 0, queued: 0, evicted: 0 };
+}
+
+function float(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, 8).getFloat64(0, true);
+}

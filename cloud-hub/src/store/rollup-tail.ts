@@ -1,0 +1,250 @@
+/**
+ * Roll-up contributions that only the log holds so far: the readings and windows themselves, per series. Partials are made when they
+ * are read or folded, one bucket at a time, so the tail costs some 25 bytes a reading and ingest pays nothing per bucket. In memory only:
+ * the log gives it again.
+ */
+import { Partial } from '@fogline/shared/aggregate/partial';
+import { flagText, quality, type ReadingColumns } from '@fogline/shared/reading';
+import { bucketOf, levels } from './levels.ts';
+import { copyOf, isMerged } from './merge.ts';
+
+/** Bucket start → contribution. */
+export type Buckets = Map<number, Partial>;
+
+/** Receives the contributions of one series, ascending within a level (an index). The partial is valid during the call only. */
+export interface BucketVisitor {
+  bucket(level: number, startMs: number, partial: Partial): void;
+  /** A contribution is left out of this bucket, because the sum would have no canonical form. */
+  overflow(level: number, startMs: number): void;
+}
+
+interface TailWindow {
+  /** Index of the finest level that its width divides. */
+  readonly level: number;
+  readonly startMs: number;
+  readonly partial: Uint8Array;
+}
+
+/** Rows [from, to) of one part, all of one series and one finest bucket. */
+interface Segment {
+  readonly startMs: number;
+  readonly columns: ReadingColumns;
+  readonly from: number;
+  readonly to: number;
+}
+
+const finestMs = levels[0];
+/** Quality is a two-bit field in which only `bad` has the high bit (3 is not a quality). */
+const uncountedMask = flagText | quality.bad;
+/** Fields of a run: part, from, to, previous run of its series. */
+const runFields = 4;
+
+let scratchTime = new Float64Array(1024);
+let scratchValue = new Float64Array(1024);
+
+export class RollupTail {
+  readonly #parts: ReadingColumns[] = [];
+  #runs = new Int32Array(1024 * runFields);
+  #runCount = 0;
+  /** Series → its latest run. */
+  readonly #lastRun = new Map<number, number>();
+  readonly #windows = new Map<number, TailWindow[]>();
+  /** Readings and windows added. */
+  items = 0;
+
+  /** Makes the columns known to the runs that follow. */
+  addPart(columns: ReadingColumns): void {
+    this.#parts.push(columns);
+    this.items += columns.count;
+  }
+
+  /** Adds rows [from, to) of the latest part, all of one series. Times may come in any order. */
+  addRun(from: number, to: number, series: number): void {
+    const run = this.#runCount++;
+    if (this.#runCount * runFields > this.#runs.length) {
+      const grown = new Int32Array(this.#runs.length * 2);
+      grown.set(this.#runs);
+      this.#runs = grown;
+    }
+    const at = run * runFields;
+    this.#runs[at] = this.#parts.length - 1;
+    this.#runs[at + 1] = from;
+    this.#runs[at + 2] = to;
+    this.#runs[at + 3] = this.#lastRun.get(series) ?? -1;
+    this.#lastRun.set(series, run);
+  }
+
+  addWindow(series: number, window: TailWindow): void {
+    const list = this.#windows.get(series);
+    if (list === undefined) this.#windows.set(series, [window]);
+    else list.push(window);
+    this.items++;
+  }
+
+  /** Contributions to the buckets of `level` (an index) with `fromMs ≤ start < toMs`; what does not fit is left out, as a fold does. */
+  collect(series: number, level: number, fromMs: number, toMs: number): Buckets {
+    const collected: Buckets = new Map();
+    const visitor: BucketVisitor = {
+      bucket: (at, startMs, partial) => {
+        if (at === level && startMs >= fromMs && startMs < toMs) collected.set(startMs, copyOf(partial));
+      },
+      overflow: () => undefined,
+    };
+    this.visit(series, visitor, level);
+    return collected;
+  }
+
+  /** Readings and windows of one series. */
+  itemsOf(series: number): number {
+    let items = this.#windows.get(series)?.length ?? 0;
+    for (let run = this.#lastRun.get(series) ?? -1; run >= 0; run = this.#runs[run * runFields + 3] as number) {
+      items += (this.#runs[run * runFields + 2] as number) - (this.#runs[run * runFields + 1] as number);
+    }
+    return items;
+  }
+
+  drop(series: number): void {
+    this.#lastRun.delete(series);
+    this.#windows.delete(series);
+  }
+
+  /** Visits levels up to the given one. A series has readings or windows, never both. */
+  visit(series: number, visitor: BucketVisitor, levelMax = levels.length - 1): void {
+    const windows = this.#windows.get(series);
+    if (windows !== undefined) visitWindows(windows, visitor, levelMax);
+    if (this.#lastRun.has(series)) visitSegments(this.#segmentsOf(series), visitor, levelMax);
+  }
+
+  /** Ascending by bucket. */
+  #segmentsOf(series: number): Segment[] {
+    const segments: Segment[] = [];
+    for (let run = this.#lastRun.get(series) ?? -1; run >= 0; run = this.#runs[run * runFields + 3] as number) {
+      const at = run * runFields;
+      const columns = this.#parts[this.#runs[at] as number];
+      if (columns !== undefined) cutRun(columns, this.#runs[at + 1] as number, this.#runs[at + 2] as number, segments);
+    }
+    let isSorted = true;
+    for (let i = 1; i < segments.length && isSorted; i++) {
+      isSorted = (segments[i - 1] as Segment).startMs <= (segments[i] as Segment).startMs;
+    }
+    return isSorted ? segments : segments.sort((a, b) => a.startMs - b.startMs);
+  }
+}
+
+/** Cuts rows [from, to) where the finest bucket changes. `bad` readings and text enter no roll-up. */
+function cutRun(columns: ReadingColumns, from: number, to: number, segments: Segment[]): void {
+  const { time, flags } = columns;
+  let first = from;
+  let startMs = Number.NaN;
+  let endMs = Number.NaN;
+  for (let row = from; row < to; row++) {
+    const t = time[row] as number;
+    const isCounted = ((flags[row] as number) & uncountedMask) === 0;
+    if (isCounted && t >= startMs && t < endMs) continue;
+    if (startMs === startMs) segments.push({ startMs, columns, from: first, to: row });
+    first = row;
+    startMs = isCounted ? bucketOf(t, finestMs) : Number.NaN;
+    endMs = startMs + finestMs;
+  }
+  if (startMs === startMs) segments.push({ startMs, columns, from: first, to });
+}
+
+function visitSegments(segments: readonly Segment[], visitor: BucketVisitor, levelMax: number): void {
+  const ladder = new Ladder(visitor, levelMax);
+  for (let i = 0; i < segments.length; ) {
+    const { startMs } = segments[i] as Segment;
+    let end = i + 1;
+    while (end < segments.length && (segments[end] as Segment).startMs === startMs) end++;
+    ladder.put(0, startMs, partialOf(segments, i, end));
+    i = end;
+  }
+  ladder.finish();
+}
+
+/** Segments [from, to) are of one bucket; several are gathered first, because adding columns is cheaper than adding rows. */
+function partialOf(segments: readonly Segment[], from: number, to: number): Partial {
+  const partial = Partial.empty();
+  const first = segments[from] as Segment;
+  if (to - from === 1) {
+    partial.addColumns(first.columns.time, first.columns.value, first.from, first.to);
+    return partial;
+  }
+  let count = 0;
+  for (let i = from; i < to; i++) {
+    const segment = segments[i] as Segment;
+    const { time, value } = segment.columns;
+    if (count + segment.to - segment.from > scratchTime.length) growScratch(count + segment.to - segment.from);
+    for (let row = segment.from; row < segment.to; row++, count++) {
+      scratchTime[count] = time[row] as number;
+      scratchValue[count] = value[row] as number;
+    }
+  }
+  partial.addColumns(scratchTime, scratchValue, 0, count);
+  return partial;
+}
+
+function growScratch(countMin: number): void {
+  const length = Math.max(scratchTime.length * 2, countMin);
+  const time = new Float64Array(length);
+  const value = new Float64Array(length);
+  time.set(scratchTime);
+  value.set(scratchValue);
+  scratchTime = time;
+  scratchValue = value;
+}
+
+/** Makes coarser buckets of finer ones that come in ascending order; at most one partial a level is open. */
+class Ladder {
+  readonly #visitor: BucketVisitor;
+  readonly #levelMax: number;
+  readonly #open: ({ readonly startMs: number; readonly partial: Partial } | undefined)[] = levels.map(() => undefined);
+
+  constructor(visitor: BucketVisitor, levelMax: number) {
+    this.#visitor = visitor;
+    this.#levelMax = levelMax;
+  }
+
+  /** Takes the partial of a finished bucket over, shows it, and adds it to the level above. */
+  put(level: number, startMs: number, partial: Partial): void {
+    this.#visitor.bucket(level, startMs, partial);
+    const above = level + 1;
+    if (above > this.#levelMax) return;
+    const aboveStart = bucketOf(startMs, levels[above] as number);
+    const open = this.#open[above];
+    if (open?.startMs === aboveStart) {
+      if (!isMerged(open.partial, partial)) this.#visitor.overflow(above, aboveStart);
+      return;
+    }
+    // Nobody else holds the finer partial any more.
+    this.#open[above] = { startMs: aboveStart, partial };
+    if (open !== undefined) this.put(above, open.startMs, open.partial);
+  }
+
+  finish(): void {
+    for (let level = 1; level <= this.#levelMax; level++) {
+      const open = this.#open[level];
+      this.#open[level] = undefined;
+      if (open !== undefined) this.put(level, open.startMs, open.partial);
+    }
+  }
+}
+
+/** Windows of one series may have had several widths, so each level may have contributions of its own beside those from below. */
+function visitWindows(windows: readonly TailWindow[], visitor: BucketVisitor, levelMax: number): void {
+  let finer: [startMs: number, partial: Partial][] = [];
+  for (const [level, levelMs] of levels.entries()) {
+    if (level > levelMax) return;
+    const own = windows
+      .filter((window) => window.level === level)
+      .map((window): [number, Partial] => [window.startMs, Partial.decode(window.partial)]);
+    const buckets: Buckets = new Map();
+    for (const [start, partial] of [...finer, ...own]) {
+      const startMs = bucketOf(start, levelMs);
+      const bucket = buckets.get(startMs);
+      if (bucket === undefined) buckets.set(startMs, partial);
+      else if (!isMerged(bucket, partial)) visitor.overflow(level, startMs);
+    }
+    finer = [...buckets].sort((a, b) => a[0] - b[0]);
+    for (const [startMs, partial] of finer) visitor.bucket(level, startMs, partial);
+  }
+}

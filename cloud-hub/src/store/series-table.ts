@@ -1,0 +1,223 @@
+/**
+ * Series and their definitions. (epoch, local id) → (hub series, width, hold); ids below an epoch's `seriesBase` are its parent's.
+ * Definitions are append-only, so what resolves once resolves for ever and to the same.
+ */
+import type { SeriesDefinition } from '@fogline/shared/reading';
+import type { Database, Statement } from '@fogline/shared/sqlite';
+import type { EpochState, EpochTable } from './epoch-table.ts';
+
+/** Local ids of one epoch, inheritance included. Sparse: a hole is unknown. */
+export interface LocalSeries {
+  /** Hub series by local id; 0 = unknown. */
+  readonly ids: number[];
+  readonly widthMs: number[];
+  readonly holdMs: number[];
+  readonly isWindow: boolean[];
+  /** Ids below it are all known. */
+  known: number;
+}
+
+interface DefinitionRow {
+  readonly local: number;
+  readonly series: number;
+  readonly width: number;
+  readonly hold: number;
+  readonly kind: string;
+}
+
+export type DefineOutcome =
+  | { readonly kind: 'defined'; readonly added: number }
+  | { readonly kind: 'conflict' | 'limit' | 'corrupt'; readonly detail: string };
+
+/** Entries of all cached tables together; beyond it the cache starts anew. */
+const cachedEntriesMax = 4_000_000;
+
+export class SeriesTable {
+  readonly #epochs: EpochTable;
+  readonly #cache = new Map<number, LocalSeries>();
+  readonly #counts = new Map<number, number>();
+  #cachedEntries = 0;
+  readonly #own: Statement<DefinitionRow>;
+  readonly #findIdentity: Statement<{ id: number; widths: string }>;
+  readonly #identityOf: Statement<{ identity: string }>;
+  readonly #agentOf: Statement<{ agent: number }>;
+  readonly #count: Statement<{ count: number }>;
+  readonly #insertSeries: Statement<never>;
+  readonly #touchSeries: Statement<never>;
+  readonly #insertDefinition: Statement<never>;
+
+  constructor(db: Database, epochs: EpochTable) {
+    this.#epochs = epochs;
+    this.#own = db.prepare(
+      'SELECT d.local, d.series, d.width, d.hold, s.kind FROM definitions d JOIN series s ON s.id = d.series WHERE d.epoch = ? ORDER BY d.local',
+    );
+    this.#findIdentity = db.prepare('SELECT id, widths FROM series WHERE agent = ? AND identity = ?');
+    this.#identityOf = db.prepare('SELECT identity FROM series WHERE id = ?');
+    this.#agentOf = db.prepare('SELECT agent FROM series WHERE id = ?');
+    this.#count = db.prepare('SELECT count(*) AS count FROM series WHERE agent = ?');
+    this.#insertSeries = db.prepare(
+      `INSERT INTO series (agent, identity, stream, device, metric, unit, kind, type, sampling, tags, width, hold, widths)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#touchSeries = db.prepare('UPDATE series SET width = ?, hold = ?, widths = ? WHERE id = ?');
+    this.#insertDefinition = db.prepare(
+      'INSERT INTO definitions (epoch, local, series, width, hold) VALUES (?, ?, ?, ?, ?)',
+    );
+  }
+
+  of(epoch: EpochState): LocalSeries {
+    const cached = this.#cache.get(epoch.id);
+    if (cached !== undefined) return cached;
+    // From the nearest cached ancestor (or the root) down, one table a generation. A circle ends where it closes.
+    const lineage: EpochState[] = [];
+    const visited = new Set<number>();
+    let base: LocalSeries | undefined;
+    for (let at: EpochState | undefined = epoch; at !== undefined && !visited.has(at.id); ) {
+      base = this.#cache.get(at.id);
+      if (base !== undefined) break;
+      visited.add(at.id);
+      lineage.push(at);
+      at = at.parent === undefined || at.seriesBase === 0 ? undefined : this.#epochs.find(at.agent, at.parent);
+    }
+    let table = base ?? emptyTable();
+    for (const generation of lineage.reverse()) {
+      table = inherit(table, generation.seriesBase, this.#own.all(generation.id));
+      this.#keep(generation.id, table);
+    }
+    return table;
+  }
+
+  /** Adds definitions, all or none. Repeating what is known changes nothing. */
+  define(
+    epoch: EpochState,
+    first: number,
+    definitions: readonly SeriesDefinition[],
+    perAgentMax: number,
+  ): DefineOutcome {
+    const table = this.of(epoch);
+    const identities = definitions.map(identityOf);
+    const fresh: number[] = [];
+    if (first + definitions.length > perAgentMax) {
+      return { kind: 'limit', detail: `seriesPerAgentMax: local ids up to ${first + definitions.length - 1}` };
+    }
+    for (const [i, definition] of definitions.entries()) {
+      const local = first + i;
+      if ((definition.kind === 'window') !== definition.widthMs > 0) {
+        return {
+          kind: 'corrupt',
+          detail: `series ${local}: kind ${definition.kind} with a width of ${definition.widthMs} ms`,
+        };
+      }
+      const known = table.ids[local] ?? 0;
+      if (known === 0) {
+        fresh.push(i);
+        continue;
+      }
+      const isSame =
+        this.#identityOf.get(known)?.identity === identities[i] &&
+        table.widthMs[local] === definition.widthMs &&
+        table.holdMs[local] === definition.holdMs;
+      if (!isSame) return { kind: 'conflict', detail: `series ${local} of epoch ${epoch.epoch} is defined otherwise` };
+    }
+    if (this.#countOf(epoch.agent) + fresh.length > perAgentMax) {
+      return { kind: 'limit', detail: `seriesPerAgentMax: more than ${perAgentMax} series` };
+    }
+    for (const i of fresh) {
+      const definition = definitions[i];
+      if (definition !== undefined) this.#add(epoch, first + i, definition, identities[i] ?? '');
+    }
+    if (fresh.length > 0) this.#refresh(epoch);
+    return { kind: 'defined', added: fresh.length };
+  }
+
+  /** Row id of the agent a hub series belongs to. */
+  agentOf(series: number): number {
+    return this.#agentOf.get(series)?.agent ?? 0;
+  }
+
+  reset(): void {
+    this.#clear();
+    this.#counts.clear();
+  }
+
+  #add(epoch: EpochState, local: number, definition: SeriesDefinition, identity: string): void {
+    const { widthMs, holdMs } = definition;
+    const known = this.#findIdentity.get(epoch.agent, identity);
+    let series = known?.id;
+    if (known === undefined || series === undefined) {
+      series = this.#insertSeries.run(
+        epoch.agent,
+        identity,
+        definition.stream,
+        definition.device,
+        definition.metric,
+        definition.unit,
+        definition.kind,
+        definition.type,
+        definition.sampling,
+        JSON.stringify(definition.tags),
+        widthMs,
+        holdMs,
+        JSON.stringify([widthMs]),
+      ).lastInsertRowid;
+      this.#counts.set(epoch.agent, this.#countOf(epoch.agent) + 1);
+    } else {
+      const widths = new Set(JSON.parse(known.widths) as number[]).add(widthMs);
+      this.#touchSeries.run(widthMs, holdMs, JSON.stringify([...widths].sort((a, b) => a - b)), series);
+    }
+    this.#insertDefinition.run(epoch.id, local, series, widthMs, holdMs);
+  }
+
+  /** Tables are made again when asked for; descendants inherit, so theirs too. */
+  #refresh(epoch: EpochState): void {
+    if (this.#epochs.childrenOf(epoch.agent, epoch.epoch).length > 0) this.#clear();
+    else this.#cache.delete(epoch.id);
+  }
+
+  #countOf(agent: number): number {
+    let count = this.#counts.get(agent);
+    if (count === undefined) {
+      count = this.#count.get(agent)?.count ?? 0;
+      this.#counts.set(agent, count);
+    }
+    return count;
+  }
+
+  #keep(epoch: number, table: LocalSeries): void {
+    if (this.#cachedEntries > cachedEntriesMax) this.#clear();
+    this.#cache.set(epoch, table);
+    this.#cachedEntries += table.ids.length + 1;
+  }
+
+  #clear(): void {
+    this.#cache.clear();
+    this.#cachedEntries = 0;
+  }
+}
+
+function emptyTable(): LocalSeries {
+  return { ids: [], widthMs: [], holdMs: [], isWindow: [], known: 0 };
+}
+
+function inherit(parent: LocalSeries, base: number, own: readonly DefinitionRow[]): LocalSeries {
+  const table: LocalSeries = {
+    ids: parent.ids.slice(0, base),
+    widthMs: parent.widthMs.slice(0, base),
+    holdMs: parent.holdMs.slice(0, base),
+    isWindow: parent.isWindow.slice(0, base),
+    known: 0,
+  };
+  for (const row of own) {
+    table.ids[row.local] = row.series;
+    table.widthMs[row.local] = row.width;
+    table.holdMs[row.local] = row.hold;
+    table.isWindow[row.local] = row.kind === 'window';
+  }
+  while ((table.ids[table.known] ?? 0) !== 0) table.known++;
+  return table;
+}
+
+function identityOf(definition: SeriesDefinition): string {
+  const { stream, device, metric, unit, kind, type, sampling, tags } = definition;
+  return JSON.stringify([stream, device, metric, unit, kind, type, sampling, tags]);
+}

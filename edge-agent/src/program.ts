@@ -1,0 +1,16 @@
+/** `fogline-agent`: all its commands. */
+import { main, type Program } from '@fogline/shared/cli';
+import { historyCommands } from './local/history-cli.ts';
+import { runCommand } from './local/run-cli.ts';
+import { version } from './local/version.ts';
+
+const program: Program = {
+  name: 'fogline-agent',
+  version,
+  summary: 'Reads sensors, keeps everything safe while offline, syncs what matters to the hub.',
+  commands: [runCommand, ...historyCommands],
+};
+
+export const run = (): Promise<never> => main(program);
+
+if (import.meta.main) await run();

@@ -1,0 +1,11 @@
+/** Columns for `count` rows in one allocation, all 0: four cost more than everything else in decoding a small blob. */
+export function newColumns(count: number) {
+  const buffer = new ArrayBuffer(count * 21);
+  return {
+    count,
+    series: new Uint32Array(buffer, count * 16, count),
+    time: new Float64Array(buffer, 0, count),
+    value: new Float64Array(buffer, count * 8, count),
+    flags: new Uint8Array(buffer, count * 20, count),
+  };
+}

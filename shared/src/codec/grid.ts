@@ -1,0 +1,268 @@
+/**
+ * Values near a grid that decimals hide: v = form(origin + k · step, miss) for integers k and mostly small or no misses.
+ * A mean of 60 samples printed with five decimals moves in steps of 1/60 of the sensor's; a float32 offset plus hundredths
+ * prints as eight digits that look random; prices move in ticks of 0.005. The grid is found by an approximate greatest
+ * common divisor of the steps between rows and fitted by least squares; a bad fit costs size, never a bit of a value.
+ *
+ * With x = origin + k · step (two IEEE operations), `form` gives
+ *   0-22  (round(x · 10^form) + miss) / 10^form, rounding half to even, for |x · 10^form| < 2^51
+ *   64    the float32 `miss` places above fround(x), counting through all float32 in numeric order, −0 and +0 as one
+ *   65    the shortest decimal that reads as that float32 (`shortestSingle`)
+ */
+import { blockRowsMax } from './bit-pack.ts';
+import { exceptionRows, exponentMax, powersOfTen, rounder, scaledMax } from './decimal.ts';
+
+export const forms = { single: 64, shortestSingle: 65 } as const;
+
+export interface Grid {
+  readonly form: number;
+  readonly origin: number;
+  readonly step: number;
+  /** Largest k; the smallest is 0. */
+  readonly top: number;
+  /** Rows in `exceptionRows` whose values the form does not give. */
+  readonly exceptions: number;
+}
+
+/** k and miss of each row, after `findGrid`. */
+export const gridSteps = new Float64Array(blockRowsMax);
+export const gridMisses = new Float64Array(blockRowsMax);
+
+/** Steps looked at to find a grid. */
+const sampleSteps = 96;
+/** A step may miss a multiple of the grid by this part of it. */
+const missMax = 0.2;
+/** A grid whose k need more bits than this is none. */
+const topMax = 2 ** 26;
+
+export function isForm(form: number): boolean {
+  return form <= exponentMax || form === forms.single || form === forms.shortestSingle;
+}
+
+/** form(x, miss); may be NaN or infinite for numbers that no encoder writes. */
+export function applyForm(form: number, x: number, miss: number): number {
+  if (form <= exponentMax) {
+    const power = powersOfTen[form] as number;
+    return (x * power + rounder - rounder + miss) / power;
+  }
+  const single = singleAt(placeOf(x) + miss);
+  return form === forms.single ? single : shortestSingle(single);
+}
+
+const singles = new Float32Array(1);
+const singleBits = new Int32Array(singles.buffer);
+
+/** Number of fround(x) among all float32 in numeric order; 0 for both zeros. */
+function placeOf(x: number): number {
+  singles[0] = x;
+  const bits = singleBits[0] as number;
+  return bits < 0 ? -(bits & 0x7fff_ffff) : bits;
+}
+
+function singleAt(place: number): number {
+  singleBits[0] = place < 0 ? -place | 0x8000_0000 : place;
+  return singles[0] as number;
+}
+
+/**
+ * The first of round(single · 10^e) / 10^e, e = 0 … 22, that is `single` again as a float32, rounding half to even and as long
+ * as |single · 10^e| < 2^51; `single` itself when there is none.
+ */
+export function shortestSingle(single: number): number {
+  for (let places = 0; places <= exponentMax; places++) {
+    const power = powersOfTen[places] as number;
+    const scaled = single * power;
+    if (!(scaled < scaledMax && scaled > -scaledMax)) break;
+    const candidate = (scaled + rounder - rounder) / power;
+    if (Math.fround(candidate) === single) return candidate;
+  }
+  return single;
+}
+
+/**
+ * Looks for the grid of values[0 … count), decimals of `places` places (or, negative, none at all); undefined when there is
+ * none that is much coarser than the rounding.
+ */
+export function findGrid(values: Float64Array, count: number, places: number): Grid | undefined {
+  if (count < 32) return undefined;
+  if (places >= 0) {
+    const unit = 1 / (powersOfTen[places] as number);
+    const step = commonStep(values, count, unit * 1.5);
+    if (step > 0) return fitGrid(values, count, places, step);
+  }
+  const form = places < 0 ? forms.single : forms.shortestSingle;
+  if (places >= 0 && places < 4) return undefined;
+  let magnitude = 0;
+  for (let i = 0; i < count; i += 16) {
+    const value = values[i] as number;
+    if (applyForm(form, value, 0) !== value) return undefined;
+    magnitude = Math.max(magnitude, Math.abs(value));
+  }
+  const step = commonStep(values, count, magnitude * 2 ** -20);
+  return step > 0 ? fitGrid(values, count, form, step) : undefined;
+}
+
+/**
+ * Approximate greatest common divisor of the first steps between rows (Euclid with a tolerance), or 0. Small steps come
+ * first: they need the divisor least exactly, and make it exact enough for the next.
+ */
+function commonStep(values: Float64Array, count: number, stepMin: number): number {
+  let taken = 0;
+  for (let i = 1; i < count && taken < sampleSteps; i++) {
+    const own = Math.abs((values[i] as number) - (values[i - 1] as number));
+    if (own > stepMin / 4) sampled[taken++] = own;
+  }
+  if (taken === 0) return 0;
+  const sorted = sampled.subarray(0, taken).sort();
+  let step = sorted[0] as number;
+  let products = 0;
+  let squares = 0;
+  for (let i = 0; i < taken; i++) {
+    if (step < stepMin) return 0;
+    const own = sorted[i] as number;
+    const k = Math.round(own / step);
+    const miss = Math.abs(own - k * step);
+    if (miss > missMax * step) {
+      step = miss;
+      products = 0;
+      squares = 0;
+      i = -1;
+    } else if (k > 0) {
+      products += own * k;
+      squares += k * k;
+      step = products / squares;
+    }
+  }
+  return step;
+}
+
+const sampled = new Float64Array(sampleSteps);
+
+function fitGrid(values: Float64Array, count: number, form: number, firstStep: number): Grid | undefined {
+  // From row to row the steps are few, so that a rough divisor counts them; then the line through all rows is exact.
+  let k = 0;
+  gridSteps[0] = 0;
+  for (let i = 1; i < count; i++) {
+    k += Math.round(((values[i] as number) - (values[i - 1] as number)) / firstStep);
+    gridSteps[i] = k;
+  }
+  let step = fitSlope(values, count);
+  for (let round = 0; round < 2; round++) {
+    if (!(step > firstStep / 2 && step < firstStep * 2)) return undefined;
+    countSteps(values, count, step);
+    step = fitSlope(values, count);
+  }
+  let lowest = Infinity;
+  let highest = -Infinity;
+  for (let i = 0; i < count; i++) {
+    lowest = Math.min(lowest, gridSteps[i] as number);
+    highest = Math.max(highest, gridSteps[i] as number);
+  }
+  const top = highest - lowest;
+  if (!(top <= topMax && step > 0)) return undefined;
+  for (let i = 0; i < count; i++) gridSteps[i] = (gridSteps[i] as number) - lowest;
+  const fitted = { form, origin: fitOrigin(values, count, form, step), step, top };
+  const round = 1 / Math.round(1 / step);
+  // Sensors divide by whole numbers: where the fit allows it, so does the grid.
+  if (Math.abs(round - step) * top < step / 4 && round !== step) {
+    const other = { form, origin: fitOrigin(values, count, form, round), step: round, top };
+    if (countMisses(values, count, other) < countMisses(values, count, fitted)) return withMisses(values, count, other);
+  }
+  return withMisses(values, count, fitted);
+}
+
+type Fit = Omit<Grid, 'exceptions'>;
+
+/** Misses in a sample of the rows. */
+function countMisses(values: Float64Array, count: number, fit: Fit): number {
+  let misses = 0;
+  for (let i = 0; i < count; i += 4) {
+    if (applyForm(fit.form, fit.origin + (gridSteps[i] as number) * fit.step, 0) !== values[i]) misses++;
+  }
+  return misses;
+}
+
+/** Fills `gridMisses`, and lists in `exceptionRows` what no miss makes right; undefined when that is too much. */
+function withMisses(values: Float64Array, count: number, fit: Fit): Grid | undefined {
+  const { form, origin, step } = fit;
+  const power = powersOfTen[form] ?? 0;
+  let exceptions = 0;
+  for (let i = 0; i < count; i++) {
+    const value = values[i] as number;
+    const x = origin + (gridSteps[i] as number) * step;
+    const miss =
+      form <= exponentMax
+        ? value * power + rounder - rounder - (x * power + rounder - rounder)
+        : placeOf(value) - placeOf(x);
+    gridMisses[i] = miss;
+    if (Object.is(applyForm(form, x, miss), value)) continue;
+    gridMisses[i] = 0;
+    exceptionRows[exceptions++] = i;
+  }
+  return exceptions * 16 > count ? undefined : { ...fit, exceptions };
+}
+
+/** Steps of each row from a middle one. */
+function countSteps(values: Float64Array, count: number, step: number): void {
+  const anchor = values[count >>> 1] as number;
+  for (let i = 0; i < count; i++) gridSteps[i] = Math.round(((values[i] as number) - anchor) / step);
+}
+
+/** Least squares slope of the values over `gridSteps`. */
+function fitSlope(values: Float64Array, count: number): number {
+  let meanK = 0;
+  let meanValue = 0;
+  for (let i = 0; i < count; i++) {
+    meanK += gridSteps[i] as number;
+    meanValue += values[i] as number;
+  }
+  meanK /= count;
+  meanValue /= count;
+  let products = 0;
+  let squares = 0;
+  for (let i = 0; i < count; i++) {
+    const off = (gridSteps[i] as number) - meanK;
+    products += off * ((values[i] as number) - meanValue);
+    squares += off * off;
+  }
+  return products / squares;
+}
+
+/**
+ * The middle of the origins from which every row rounds to its value. Rows far from the median are off the grid and have
+ * no say.
+ */
+function fitOrigin(values: Float64Array, count: number, form: number, step: number): number {
+  const taken = Math.min(count, originRows);
+  let halfMax = 0;
+  for (let i = 0; i < taken; i++) {
+    const row = Math.floor((i * count) / taken);
+    const value = values[row] as number;
+    sampled[i] = value - (gridSteps[row] as number) * step;
+    halfMax = Math.max(halfMax, halfWidth(form, value));
+  }
+  const sorted = sampled.subarray(0, taken).sort();
+  const median = sorted[taken >>> 1] as number;
+  let lowest = -Infinity;
+  let highest = Infinity;
+  for (let i = 0; i < count; i++) {
+    const value = values[i] as number;
+    const half = halfWidth(form, value);
+    const at = (form === forms.shortestSingle ? Math.fround(value) : value) - (gridSteps[i] as number) * step;
+    if (Math.abs(at - median) > half + halfMax) continue;
+    lowest = Math.max(lowest, at - half);
+    highest = Math.min(highest, at + half);
+  }
+  return (lowest + highest) / 2;
+}
+
+const originRows = 63;
+/** Half the distance of neighbouring float32 of each exponent. */
+const halfUlps = Float64Array.from({ length: 256 }, (_, exponent) => 2 ** (Math.max(exponent, 1) - 151));
+
+/** How far form(x) may lie from x. */
+function halfWidth(form: number, value: number): number {
+  if (form <= exponentMax) return 0.5 / (powersOfTen[form] as number);
+  singles[0] = value;
+  return halfUlps[((singleBits[0] as number) >>> 23) & 0xff] as number;
+}

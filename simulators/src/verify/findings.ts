@@ -1,0 +1,55 @@
+/** What a verdict is made of: counts of everything, examples of the first few. */
+
+export const findingKinds = [
+  /** Acked, but not at the hub. */
+  'lost',
+  /** At the hub more than once. */
+  'duplicated',
+  /** At the hub with another value than was sent. */
+  'wrong',
+  /** At the hub, but never sent. */
+  'unexpected',
+  /** A roll-up bucket that does not say what its readings say. */
+  'bucket',
+] as const;
+export type FindingKind = (typeof findingKinds)[number];
+
+export interface Finding {
+  readonly kind: FindingKind;
+  readonly device: string;
+  readonly metric: string;
+  readonly timeMs: number;
+  /** Width of the bucket, for `bucket`. */
+  readonly everyMs?: number;
+  readonly field?: string;
+  readonly expected?: number | null;
+  readonly got?: number | null;
+}
+
+const examplesMax = 20;
+
+export class Findings {
+  readonly counts: Record<FindingKind, number> = { lost: 0, duplicated: 0, wrong: 0, unexpected: 0, bucket: 0 };
+  readonly #examples: Finding[] = [];
+
+  add(finding: Finding): void {
+    if (this.counts[finding.kind]++ < examplesMax) this.#examples.push(finding);
+  }
+
+  merge(other: Findings): void {
+    for (const kind of findingKinds) {
+      const room = examplesMax - this.counts[kind];
+      this.#examples.push(...other.examples.filter((finding) => finding.kind === kind).slice(0, Math.max(0, room)));
+      this.counts[kind] += other.counts[kind];
+    }
+  }
+
+  /** At most 20 of each kind, in the order in which they were found. */
+  get examples(): readonly Finding[] {
+    return this.#examples;
+  }
+
+  get isClean(): boolean {
+    return findingKinds.every((kind) => this.counts[kind] === 0);
+  }
+}

@@ -1,0 +1,250 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FoglineError } from '@fogline/shared/errors';
+import { ManualClock } from '@fogline/shared/testing/manual-clock';
+import { afterAll, expect, it } from 'vitest';
+import { type Bucket, bucketsOf } from './compare.ts';
+import type { HubReader, HubSeries } from './hub-reader.ts';
+import { readTruth, type TruthSeries } from './truth.ts';
+import { levelsMs, type VerifyOptions, verify } from './verify.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'fogline-verify-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const startMs = Date.UTC(2026, 0, 1, 12);
+
+function truthOf(text: string): TruthSeries[] {
+  const path = join(folder, 'truth.ndjson');
+  writeFileSync(path, text);
+  return readTruth([path]);
+}
+
+/** Two devices, a reading a second for five minutes; the last one of each is not acked. */
+const sent = ['d1', 'd2'].flatMap((device, index) =>
+  Array.from({ length: 300 }, (_, second) => ({
+    device,
+    timeMs: startMs + second * 1_000,
+    value: (2_100 + index * 50 + second) / 100,
+  })),
+);
+const truthText = [
+  '{"truth":1,"startedMs":0}',
+  ...sent.map(({ device, timeMs, value }) => `{"s":"${device}","t":${timeMs},"v":{"temperature":${value}},"q":1}`),
+  ...sent
+    .filter(({ timeMs }) => timeMs < startMs + 299_000)
+    .map(({ device, timeMs }) => `{"a":["${device}",${timeMs}]}`),
+  '',
+].join('\n');
+const truth = truthOf(truthText);
+
+/** What a hub would answer; tests spoil it. */
+interface Stored {
+  readonly series: HubSeries;
+  readings: { timeMs: number; value: number; isBad?: boolean }[];
+  buckets: Map<number, Bucket[]>;
+}
+
+function store(): Stored[] {
+  return ['d1', 'd2'].map((device, index) => {
+    const readings = sent.filter((reading) => reading.device === device);
+    const columns = {
+      time: Float64Array.from(readings, (r) => r.timeMs),
+      value: Float64Array.from(readings, (r) => r.value),
+    };
+    return {
+      series: {
+        id: index + 1,
+        agent: 'gw',
+        stream: 'live',
+        device,
+        metric: 'temperature',
+        kind: 'reading',
+        sampling: 'all',
+        type: 'number',
+      },
+      readings: readings.map(({ timeMs, value }) => ({ timeMs, value })),
+      buckets: new Map(levelsMs.map((everyMs) => [everyMs, [...bucketsOf(columns, everyMs)]])),
+    };
+  });
+}
+
+function readerOf(stored: readonly Stored[]): HubReader {
+  const of = (series: HubSeries): Stored => stored.find((entry) => entry.series.id === series.id)!;
+  const columns = (readings: Stored['readings']) => ({
+    time: Float64Array.from(readings, (r) => r.timeMs),
+    value: Float64Array.from(readings, (r) => r.value),
+  });
+  return {
+    listSeries: async () => stored.map(({ series }) => series),
+    readings: async (series) => {
+      const { readings } = of(series);
+      return { all: columns(readings), good: columns(readings.filter(({ isBad }) => isBad !== true)) };
+    },
+    buckets: async (series, everyMs) => of(series).buckets.get(everyMs) ?? [],
+  };
+}
+
+function run(stored: readonly Stored[], options: Partial<VerifyOptions> = {}) {
+  return verify({
+    truth,
+    hub: readerOf(stored),
+    metricMap: new Map(),
+    waitMs: 0,
+    clock: new ManualClock(),
+    ...options,
+  });
+}
+
+it('finds a faithful hub clean, whether or not it has what was not acked', async () => {
+  const verdict = await run(store());
+  expect(verdict).toMatchObject({ series: 2, sent: 600, acked: 598, atHub: 600, buckets: 2 * (30 + 5 + 1 + 1) });
+  expect(verdict.findings.isClean).toBe(true);
+  const without = store();
+  for (const entry of without) {
+    entry.readings.pop();
+    const columns = {
+      time: Float64Array.from(entry.readings, (r) => r.timeMs),
+      value: Float64Array.from(entry.readings, (r) => r.value),
+    };
+    entry.buckets = new Map(levelsMs.map((everyMs) => [everyMs, [...bucketsOf(columns, everyMs)]]));
+  }
+  expect((await run(without)).findings.isClean).toBe(true);
+});
+
+type Canary = [name: string, plant: (stored: Stored) => void, counts: object];
+
+it.each<Canary>([
+  ['a lost reading', ({ readings }) => void readings.splice(7, 1), { lost: 1, bucket: 4 }],
+  ['a reading twice', ({ readings }) => void readings.splice(7, 0, readings[7]!), { duplicated: 1, bucket: 4 }],
+  [
+    'a reading that was not acked, twice',
+    ({ readings }) => void readings.push(readings.at(-1)!),
+    { duplicated: 1, bucket: 4 },
+  ],
+  [
+    'a wrong value',
+    ({ readings }) => void (readings[7] = { ...readings[7]!, value: 0 }),
+    { wrong: 1, lost: 0, bucket: 4 },
+  ],
+  [
+    'a reading nobody sent',
+    ({ readings }) => void readings.splice(0, 0, { timeMs: startMs - 1, value: 1 }),
+    { unexpected: 1 },
+  ],
+  [
+    'a whole series gone',
+    ({ readings, buckets }) => {
+      readings.splice(0);
+      buckets.clear();
+    },
+    { lost: 299, bucket: 0 },
+  ],
+  [
+    'a bucket too many after the last',
+    ({ buckets }) => void buckets.get(60_000)!.push({ ...buckets.get(60_000)![0]!, startMs: startMs + 600_000 }),
+    { bucket: 1 },
+  ],
+  [
+    'a bucket too many',
+    ({ buckets }) => void buckets.get(10_000)!.unshift({ ...buckets.get(10_000)![0]!, startMs: 0 }),
+    { bucket: 1 },
+  ],
+  ['a bucket missing', ({ buckets }) => void buckets.get(60_000)!.splice(1, 1), { bucket: 1, lost: 0 }],
+  [
+    'a bad reading inside a bucket',
+    ({ readings }) => void (readings[7] = { ...readings[7]!, isBad: true }),
+    { bucket: 4, lost: 0 },
+  ],
+])('catches %s', async (_name, plant, counts) => {
+  const stored = store();
+  plant(stored[1]!);
+  const verdict = await run(stored);
+  expect(verdict.findings.isClean).toBe(false);
+  expect(verdict.findings.counts).toMatchObject(counts);
+  expect(verdict.findings.examples[0]?.device).toBe('d2');
+});
+
+it.each(
+  levelsMs.flatMap((everyMs) => (['count', 'sum', 'min', 'max', 'mean'] as const).map((field) => ({ everyMs, field }))),
+)('catches a $field that is off by one bit in a bucket of $everyMs ms', async ({ everyMs, field }) => {
+  const stored = store();
+  const bucket = stored[0]!.buckets.get(everyMs)!;
+  const right = bucket.at(-1)![field];
+  const off = right * (1 + 2 ** -52);
+  bucket.push({ ...bucket.pop()!, [field]: off });
+  const { findings } = await run(stored);
+  expect(findings.counts).toEqual({ lost: 0, duplicated: 0, wrong: 0, unexpected: 0, bucket: 1 });
+  expect(findings.examples).toEqual([
+    expect.objectContaining({ kind: 'bucket', everyMs, field, expected: right, got: off }),
+  ]);
+});
+
+it('counts a series that the hub does not know as lost, and finds it under the name that the agent gave it', async () => {
+  const stored = store().map((entry) => ({ ...entry, series: { ...entry.series, metric: 'temp' } }));
+  expect((await run(stored)).findings.counts.lost).toBe(598);
+  expect((await run(stored, { metricMap: new Map([['temperature', 'temp']]) })).findings.isClean).toBe(true);
+});
+
+it('refuses to guess between two agents with the same device', async () => {
+  const stored = [
+    ...store(),
+    ...store().map((entry) => ({ ...entry, series: { ...entry.series, id: entry.series.id + 2, agent: 'gw2' } })),
+  ];
+  await expect(run(stored)).rejects.toThrow(/gw\/live, gw2\/live.*--agent/);
+  expect((await run(stored, { agent: 'gw2' })).findings.isClean).toBe(true);
+});
+
+it('holds a stream of windows against the acked truth, leaving undecided what was not acked', async () => {
+  const stored = store().map((entry) => ({ ...entry, series: { ...entry.series, kind: 'window', stream: 'stats' } }));
+  const clean = await run(stored, { stream: 'stats' });
+  expect(clean.findings.isClean).toBe(true);
+  expect(clean.undecidedBuckets).toBe(8);
+  stored[0]!.buckets.get(10_000)![3] = { ...stored[0]!.buckets.get(10_000)![3]!, count: 9 };
+  expect((await run(stored, { stream: 'stats' })).findings.counts.bucket).toBe(1);
+});
+
+it('waits for what is missing, over a hub that is being restarted, until it is there or time is up', async () => {
+  const clock = new ManualClock();
+  const stored = store();
+  const late = stored[1]!.readings.splice(100);
+  const reader = readerOf(stored);
+  let asked = 0;
+  const hub: HubReader = {
+    ...reader,
+    readings: async (series, range) => {
+      asked++;
+      if (asked === 2) throw new FoglineError('unavailable', 'restarting');
+      if (asked === 4) stored[1]!.readings.push(...late);
+      return reader.readings(series, range);
+    },
+  };
+  const verdict = run(stored, { hub, clock, waitMs: 10_000 });
+  await expect(settledWhile(verdict, () => clock.advance(500))).resolves.toMatchObject({ atHub: 600 });
+  expect(asked).toBe(4);
+  stored[1]!.readings.splice(100);
+  const given = run(stored, { hub, clock, waitMs: 2_000 });
+  expect((await settledWhile(given, () => clock.advance(500))).findings.counts.lost).toBe(199);
+});
+
+/** Lets time pass whenever nothing else can happen. */
+async function settledWhile<T>(promise: Promise<T>, step: () => void): Promise<T> {
+  let isSettled = false;
+  const mark = (): void => {
+    isSettled = true;
+  };
+  promise.then(mark, mark);
+  while (!isSettled) {
+    await new Promise((resolve) => void setImmediate(resolve));
+    step();
+  }
+  return promise;
+}
+
+it('reads a truth that was torn by a kill and continued, and counts what was sent twice once', () => {
+  const torn = `${truthText}{"s":"d1","t":1\n${truthText}{"a":["d1"`;
+  expect(truthOf(torn)).toEqual(truth);
+  expect(() => truthOf(`${truthText}{"s":"d1","t":1\n{"a":["d1",1]}\n`)).toThrow(
+    /line \d+: this is no line of a truth file/,
+  );
+});

@@ -1,0 +1,104 @@
+/**
+ * A hub and an agent as real processes on loopback, with a link between them that can be made bad. Ports, data folders and the token
+ * stay the same over any number of kills and restarts of either.
+ */
+import { writeFileSync } from 'node:fs';
+import { systemClock } from '@fogline/shared/clock';
+import { type Link, openLink } from '../../src/faults/link.ts';
+import { getJson } from '../../src/verify/hub-http.ts';
+import { freePort, loopback } from './ports.ts';
+import type { Service } from './service.ts';
+import type { Stage } from './stage.ts';
+
+export interface SystemOptions {
+  /** YAML: the value of `sources.climate.parse`. */
+  readonly parse: string;
+  /** YAML: the value of `pipelines`; sources are called `climate`. */
+  readonly pipelines: string;
+  /** YAML: further keys of `buffer`, such as `limit: { size: 64MiB }`. */
+  readonly buffer?: Readonly<Record<string, string>>;
+}
+
+export interface System {
+  readonly hub: Service;
+  readonly agent: Service;
+  /** Between agent and hub. */
+  readonly link: Link;
+  /** `http://127.0.0.1:PORT`. */
+  readonly hubUrl: string;
+  readonly hubFolder: string;
+  readonly hubMqttPort: number;
+  /** Where sensors publish to `sensors/{device}/climate`. */
+  readonly mqttPort: number;
+  readonly agentUrl: string;
+  readonly agentFolder: string;
+  readonly agentConfig: string;
+}
+
+export const agentId = 'edge';
+
+/** Starts both and waits until both are ready. */
+export async function openSystem(stage: Stage, options: SystemOptions): Promise<System> {
+  const [hubHttp, hubMqtt, mqttPort, agentHttp, linkPort] = await Promise.all([
+    freePort(),
+    freePort(),
+    freePort(),
+    freePort(),
+    freePort(),
+  ]);
+  const hubFolder = stage.path('hub');
+  const enrolled = await stage.run('hub', ['agent', 'add', agentId, '--data', hubFolder]);
+  if (enrolled.code !== 0) throw new Error(`the agent could not be enrolled: ${enrolled.error}`);
+  writeFileSync(stage.path('agent.token'), enrolled.out, { mode: 0o600 });
+  const hub = stage.program(
+    'hub',
+    'hub',
+    ['run', '--data', hubFolder, '--http', `${loopback}:${hubHttp}`, '--mqtt', `${loopback}:${hubMqtt}`],
+    'ready ',
+  );
+  const link = await openLink({
+    listen: { host: loopback, port: linkPort },
+    to: { host: loopback, port: hubMqtt },
+    clock: systemClock,
+  });
+  stage.onClose(() => link.close());
+  const agentConfig = stage.path('agent.yaml');
+  writeFileSync(agentConfig, configText(options, { mqttPort, agentHttp, linkPort }));
+  const agent = stage.program('agent', 'agent', ['run', '--config', agentConfig], 'ready ');
+  await Promise.all([hub.start(), agent.start()]);
+  return {
+    hub,
+    agent,
+    link,
+    hubUrl: `http://${loopback}:${hubHttp}`,
+    hubFolder,
+    hubMqttPort: hubMqtt,
+    mqttPort,
+    agentUrl: `http://${loopback}:${agentHttp}`,
+    agentFolder: stage.path('agent'),
+    agentConfig,
+  };
+}
+
+function configText(
+  { parse, pipelines, buffer = {} }: SystemOptions,
+  ports: { readonly mqttPort: number; readonly agentHttp: number; readonly linkPort: number },
+): string {
+  const rest = Object.entries(buffer).map(([key, value]) => `, ${key}: ${value}`);
+  return `version: 1
+agent: { id: ${agentId} }
+sources:
+  climate:
+    mqtt: { listen: ${loopback}:${ports.mqttPort}, topics: ["sensors/{device}/climate"] }
+    parse: ${parse}
+pipelines: ${pipelines}
+buffer: { path: ./agent, commit: prompt${rest.join('')} }
+uplinks: { hub: { mqtt: { url: "mqtt://${loopback}:${ports.linkPort}" }, token: { file: ./agent.token } } }
+local: { http: ${loopback}:${ports.agentHttp} }
+`;
+}
+
+/** What the agent says about itself. Throws `unavailable` while it is away. */
+export async function agentStatus({ agentUrl }: System): Promise<{ readonly queuedItems: readonly number[] }> {
+  return (await getJson(new URL('/status', agentUrl), undefined)) as { readonly queuedItems: readonly number[] };
+}
