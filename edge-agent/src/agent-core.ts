@@ -8,7 +8,7 @@
  */
 import type { Clock, Timer } from '@fogline/shared/clock';
 import type { Logger } from '@fogline/shared/log';
-import { type Lane, laneCount, protocolLimits } from '@fogline/shared/protocol/messages';
+import { type Lane, laneCount, protocolLimits } from '@fogline/shared/protocol/limits';
 import type { Random } from '@fogline/shared/random';
 import type { Database } from '@fogline/shared/sqlite';
 import type { CoreConfig } from './core-config.ts';

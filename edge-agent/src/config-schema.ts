@@ -1,6 +1,6 @@
 /** What a user may write in an agent's configuration: types, defaults and descriptions from one source. */
 import { duration, fileReference, listenAddress, name, secret, size } from '@fogline/shared/config/fields';
-import { lanes } from '@fogline/shared/protocol/messages';
+import { lanes } from '@fogline/shared/protocol/limits';
 import { agentIdPattern } from '@fogline/shared/protocol/topics';
 import { valueTypes } from '@fogline/shared/reading';
 import { z } from 'zod';

@@ -5,7 +5,7 @@
 import { type ConfigContext, type Loaded, type LoadOptions, loadConfig } from '@fogline/shared/config';
 import { isLoopback } from '@fogline/shared/config/fields';
 import { configJsonSchema, type JsonSchema } from '@fogline/shared/config/json-schema';
-import { type Lane, lanes } from '@fogline/shared/protocol/messages';
+import { type Lane, lanes } from '@fogline/shared/protocol/limits';
 import { didYouMean } from '@fogline/shared/suggest';
 import { type AgentDocument, agentSchema, percentilePattern } from './config-schema.ts';
 import { type ListenerConfig, resolveSources, type SourceConfig } from './config-sources.ts';

@@ -1,5 +1,5 @@
 /** What the core needs to know, resolved: units in names, no optional fields, plain data that can be stored and compared. */
-import type { Lane, LaneName } from '@fogline/shared/protocol/messages';
+import type { Lane, LaneName } from '@fogline/shared/protocol/limits';
 
 export interface DeadbandConfig {
   /** Metric → smallest change that is sent, in the metric's unit; of other metrics every change is sent. */

@@ -1,5 +1,5 @@
 /** `GET /api/v1/agents` and `ledger`: who there is, and whether everything they produced is accounted for. */
-import { lanes } from '@fogline/shared/protocol/messages';
+import { lanes } from '@fogline/shared/protocol/limits';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
 import { isoOf, parseRange, type TimeRange } from '../query/time.ts';

@@ -1,6 +1,6 @@
 /** What ingest needs from the process around it, what it tells the rest of the hub, and its limits. */
 import type { Clock } from '@fogline/shared/clock';
-import type { Lane } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
 import type { DownKind } from '@fogline/shared/protocol/topics';
 import type { ReadingColumns, WindowColumns } from '@fogline/shared/reading';
 

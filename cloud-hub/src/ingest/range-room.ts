@@ -1,4 +1,4 @@
-import type { Lane } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
 import type { EpochState } from '../store/epoch-table.ts';
 
 /** Whether a new range may be added: it extends what is held, or the list of ranges is short enough. */

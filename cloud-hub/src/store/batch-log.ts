@@ -2,7 +2,7 @@
  * The log: every applied batch as received. Ids ascend in the order of application and are never reused while the tail may
  * refer to them. The indexes by range and by event hour are written by the fold; until then the tail is searched in memory.
  */
-import type { Lane } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import type { StateTable } from './state.ts';
 

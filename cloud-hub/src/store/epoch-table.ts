@@ -2,7 +2,7 @@
  * Epochs, their lineage, and per (epoch, lane) what the hub durably holds. Ranges that grew by batches reach their rows at the next
  * fold, because the log tells them; ranges that grew by anything else are saved by the transaction that did it.
  */
-import type { Lane } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
 import { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { Database, Statement } from '@fogline/shared/sqlite';
 

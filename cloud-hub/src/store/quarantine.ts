@@ -3,7 +3,7 @@
  * are bounded: beyond `quarantineLimits` the oldest leave, except batches that wait for series definitions, which are owed.
  */
 import { createHash } from 'node:crypto';
-import type { Lane } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
 import type { Database, Statement } from '@fogline/shared/sqlite';
 
 export const quarantineReasons = [

@@ -1,5 +1,5 @@
 /** Rows as SQL gives them → what the store answers. */
-import type { Lane } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
 import type { Sampling, ValueType } from '@fogline/shared/reading';
 import type { EventKind } from './events.ts';
 import type { AgentInfo, HubEvent, LedgerLine, SeriesInfo } from './read.ts';

@@ -1,5 +1,6 @@
 /** The statements of the agent's database, prepared once, and the rows they return. */
-import type { Lane, VoidReason } from '@fogline/shared/protocol/messages';
+import type { VoidReason } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
 import type { Database } from '@fogline/shared/sqlite';
 import type { LedgerEntry } from './agent-store.ts';
 import type { RejectedSample } from './rejected-log.ts';

@@ -3,8 +3,10 @@
  * together in `transaction`, and what returned from it is on disk.
  */
 import { FoglineError } from '@fogline/shared/errors';
-import type { Lane, PartKind, VoidReason, VoidStat } from '@fogline/shared/protocol/messages';
-import { laneCount, partKinds } from '@fogline/shared/protocol/messages';
+import type { PartKind, VoidReason, VoidStat } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
+import { partKinds } from '@fogline/shared/protocol/messages';
+import { laneCount } from '@fogline/shared/protocol/limits';
 import type { Database } from '@fogline/shared/sqlite';
 import type { OperatorState } from '../pipeline/pipeline.ts';
 import { type RawBatch, type RawRow, type RawVoid, statementsOf } from './agent-sql.ts';

@@ -5,7 +5,8 @@
  */
 import { crc32 } from 'node:zlib';
 import { FoglineError } from '@fogline/shared/errors';
-import type { Lane, PartKind } from '@fogline/shared/protocol/messages';
+import type { PartKind } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
 import { partKinds } from '@fogline/shared/protocol/messages';
 import { Packr } from 'msgpackr';
 

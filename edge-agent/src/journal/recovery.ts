@@ -6,7 +6,7 @@
  * Every start opens a new epoch whose parent is the last one. A changed configuration ends what the changed operators held open.
  */
 import { decodeReadings } from '@fogline/shared/codec/readings';
-import { laneCount } from '@fogline/shared/protocol/messages';
+import { laneCount } from '@fogline/shared/protocol/limits';
 import type { Random } from '@fogline/shared/random';
 import type { PipelineConfig } from '../core-config.ts';
 import type { Outbox } from '../outbox/outbox.ts';

@@ -4,7 +4,7 @@
  */
 import { FoglineError } from '@fogline/shared/errors';
 import { fieldsOf, packEnvelope } from '@fogline/shared/protocol/envelope';
-import { packDefinition, unpackDefinition } from '@fogline/shared/protocol/messages';
+import { packDefinition, unpackDefinition } from '@fogline/shared/protocol/definition';
 import type { SeriesDefinition } from '@fogline/shared/reading';
 import type { SeriesRegistry } from '../pipeline/operator.ts';
 

@@ -1,7 +1,7 @@
 /** What the agent tells a scraper. Components keep numbers; they are read when asked. */
 import type { ListenerConfig } from '../config-sources.ts';
 import { Metrics } from '@fogline/shared/metrics';
-import { lanes } from '@fogline/shared/protocol/messages';
+import { lanes } from '@fogline/shared/protocol/limits';
 import type { AgentCore } from '../agent-core.ts';
 import type { MqttListener, SourceCounters } from '../sources/mqtt-listen.ts';
 

@@ -4,7 +4,7 @@
  */
 import { defineCommand } from '@fogline/shared/cli';
 import { FoglineError } from '@fogline/shared/errors';
-import { laneCount, lanes } from '@fogline/shared/protocol/messages';
+import { laneCount, lanes } from '@fogline/shared/protocol/limits';
 import { type Database, openDatabase } from '@fogline/shared/sqlite';
 import { formatSize, parseDurationMs } from '@fogline/shared/units';
 import { systemClock } from '@fogline/shared/clock';

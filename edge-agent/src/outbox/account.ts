@@ -2,7 +2,7 @@
  * What is counted between checkpoints: the ledger of outbox items by lane and event hour (P4), and counters of what never
  * became an item. In the log until the checkpoint puts it into tables, so a replay counts it again.
  */
-import type { Lane } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
 import type { CommitRecord } from '../journal/commit-record.ts';
 import type { AgentStore } from '../journal/agent-store.ts';
 

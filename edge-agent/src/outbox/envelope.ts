@@ -1,7 +1,8 @@
 /** Assembling the bytes of a batch from its immutable blocks, the same every time. */
 import { crc32 } from 'node:zlib';
 import { FoglineError } from '@fogline/shared/errors';
-import { type BatchPart, encodeBatch, type Lane, type PartKind } from '@fogline/shared/protocol/messages';
+import { type BatchPart, encodeBatch, type PartKind } from '@fogline/shared/protocol/messages';
+import { type Lane } from '@fogline/shared/protocol/limits';
 import type { AgentStore, BlockPlace } from '../journal/agent-store.ts';
 import { blockOf, type CommitRecord } from '../journal/commit-record.ts';
 

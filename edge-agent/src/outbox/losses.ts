@@ -2,7 +2,8 @@
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings } from '@fogline/shared/codec/readings';
-import { type PartKind, protocolLimits, type VoidStat } from '@fogline/shared/protocol/messages';
+import { type PartKind, type VoidStat } from '@fogline/shared/protocol/messages';
+import { protocolLimits } from '@fogline/shared/protocol/limits';
 
 const msPerHour = 3_600_000;
 

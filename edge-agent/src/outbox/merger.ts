@@ -5,8 +5,10 @@
  */
 import { mergeWindows } from '@fogline/shared/aggregate/window-columns';
 import { mergeReadings } from '@fogline/shared/codec/readings';
-import type { Lane, PartKind } from '@fogline/shared/protocol/messages';
-import { laneCount, partKinds } from '@fogline/shared/protocol/messages';
+import type { PartKind } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
+import { partKinds } from '@fogline/shared/protocol/messages';
+import { laneCount } from '@fogline/shared/protocol/limits';
 import type { AgentStore, StoredRow } from '../journal/agent-store.ts';
 import { BlockReader } from './envelope.ts';
 

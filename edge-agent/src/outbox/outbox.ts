@@ -8,7 +8,8 @@
  * Fresh rows are the tail (tail.ts), sealed inside commits. Older rows are in tables and sealed by `sealBacklog`.
  */
 import { FoglineError } from '@fogline/shared/errors';
-import { type BatchPart, type Lane, laneCount } from '@fogline/shared/protocol/messages';
+import { type BatchPart } from '@fogline/shared/protocol/messages';
+import { type Lane, laneCount } from '@fogline/shared/protocol/limits';
 import type { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { AgentStore, EpochRow, StoredBatch, StoredRow } from '../journal/agent-store.ts';
 import { blockOf, type CommitRecord, type CommitSeal } from '../journal/commit-record.ts';

@@ -4,7 +4,8 @@
  * void in the same transaction (P4). A lane with policy `keep` is never touched; when only such lanes remain there is no
  * room, and the caller withholds acks.
  */
-import { type Lane, laneCount, lanes, type VoidReason } from '@fogline/shared/protocol/messages';
+import { type VoidReason } from '@fogline/shared/protocol/messages';
+import { type Lane, laneCount, lanes } from '@fogline/shared/protocol/limits';
 import type { BufferConfig } from '../core-config.ts';
 import type { AgentStore, StoredRow } from '../journal/agent-store.ts';
 import { BlockReader } from './envelope.ts';

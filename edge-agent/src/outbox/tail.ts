@@ -3,7 +3,8 @@
  * same tail again. A checkpoint moves it into tables.
  */
 import { invariant } from '@fogline/shared/errors';
-import type { Lane, PartKind } from '@fogline/shared/protocol/messages';
+import type { PartKind } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
 import { blockOf, type CommitRecord } from '../journal/commit-record.ts';
 
 export interface TailRow {

@@ -2,7 +2,7 @@
  * All branches of an agent: from the columns of one commit to the items of each stream. Deterministic (operator.ts), so the
  * last saved state plus a replay of the journal gives the state again; outputs of a replay are thrown away by the caller.
  */
-import type { Lane } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
 import type { ReadingColumns } from '@fogline/shared/reading';
 import type { PipelineConfig } from '../core-config.ts';
 import { Deadband } from './deadband.ts';

@@ -8,22 +8,8 @@
 import { Backoff } from '@fogline/shared/backoff';
 import type { Clock, Timer } from '@fogline/shared/clock';
 import type { Logger } from '@fogline/shared/log';
-import {
-  decodeFlow,
-  decodeWelcome,
-  encodeHello,
-  encodeReported,
-  encodeSeries,
-  encodeStatus,
-  encodeVoid,
-  type EpochAnswer,
-  type Flow,
-  type Lane,
-  laneCount,
-  type LedgerRow,
-  protocolLimits,
-  type Welcome,
-} from '@fogline/shared/protocol/messages';
+import { decodeFlow, decodeWelcome, encodeHello, encodeReported, encodeSeries, encodeStatus, encodeVoid, type EpochAnswer, type Flow, type LedgerRow, type Welcome } from '@fogline/shared/protocol/messages';
+import { type Lane, laneCount, protocolLimits } from '@fogline/shared/protocol/limits';
 import { isDownKind, parseTopic, topicOf, type UpKind } from '@fogline/shared/protocol/topics';
 import type { Random } from '@fogline/shared/random';
 import type { UplinkConfig } from '../core-config.ts';

@@ -3,34 +3,11 @@
  * the origin agent, so it can be relayed unchanged. Decoders accept the exact shape only and throw `message_version` or
  * `message_invalid`. Epochs are 8 random bytes, written as 16 hex digits in memory.
  */
-import { type SeriesDefinition, samplings, valueTypes } from '../reading.ts';
+import type { SeriesDefinition } from '../reading.ts';
 import { SeqRanges } from '../seq-ranges.ts';
+import { packDefinition, unpackDefinition } from './definition.ts';
 import { type Fields, fieldsOf, type Packable, packEnvelope } from './envelope.ts';
-
-/** Lanes are priority classes; a lower number is sent first. */
-export const lanes = ['alarm', 'high', 'normal', 'low'] as const;
-export type LaneName = (typeof lanes)[number];
-export type Lane = 0 | 1 | 2 | 3;
-export const laneCount = lanes.length;
-
-export const protocolLimits = {
-  seqMax: Number.MAX_SAFE_INTEGER,
-  epochsPerPageMax: 64,
-  pagesMax: 4096,
-  rangesPerLaneMax: 256,
-  seriesPerMessageMax: 1000,
-  seriesIdMax: 0x7fff_ffff,
-  nameCharactersMax: 256,
-  tagsMax: 16,
-  partsPerBatchMax: 4096,
-  /** Items in one batch; also the most a hub decodes at once. */
-  itemsPerBatchMax: 262_144,
-  voidStatsMax: 1000,
-  voidHoursMax: 1000,
-  ledgerRowsPerMessageMax: 500,
-  countersMax: 100,
-  timeMax: 8_640_000_000_000_000,
-} as const;
+import { type Lane, laneCount, protocolLimits } from './limits.ts';
 
 export interface EpochOffer {
   readonly epoch: string;
@@ -293,39 +270,6 @@ export function decodeSeries(payload: Uint8Array): SeriesMessage {
   };
   fields.end();
   return message;
-}
-
-/** A definition as an array; the agent stores the same form. */
-export function packDefinition(definition: SeriesDefinition): Packable {
-  return [
-    definition.stream,
-    definition.device,
-    definition.metric,
-    definition.unit,
-    definition.kind === 'reading' ? 0 : 1,
-    valueTypes.indexOf(definition.type),
-    samplings.indexOf(definition.sampling),
-    definition.tags.flat(),
-    definition.widthMs,
-    definition.holdMs,
-  ];
-}
-
-export function unpackDefinition(fields: Fields): SeriesDefinition {
-  const stream = fields.text('stream', nameCharactersMax);
-  const device = fields.text('device', nameCharactersMax);
-  const metric = fields.text('metric', nameCharactersMax);
-  const unit = fields.text('unit', nameCharactersMax);
-  const kind = fields.integer('kind', 0, 1) === 0 ? 'reading' : 'window';
-  const type = valueTypes[fields.integer('type', 0, valueTypes.length - 1)] ?? 'number';
-  const sampling = samplings[fields.integer('sampling', 0, samplings.length - 1)] ?? 'all';
-  const tags = fields.list('tags', protocolLimits.tagsMax, (tag): [string, string] => [
-    tag.text('key', nameCharactersMax),
-    tag.text('value', nameCharactersMax),
-  ]);
-  const widthMs = fields.integer('width', 0, timeMax);
-  const holdMs = fields.integer('hold', 0, timeMax);
-  return { stream, device, metric, unit, kind, type, sampling, tags, widthMs, holdMs };
 }
 
 export function encodeBatch(message: BatchMessage): Uint8Array {

@@ -11,7 +11,7 @@ import { levels } from '@fogline/cloud-hub/store/levels';
 import type { StoreRead } from '@fogline/cloud-hub/store/read';
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeReadings } from '@fogline/shared/codec/readings';
-import { lanes } from '@fogline/shared/protocol/messages';
+import { lanes } from '@fogline/shared/protocol/limits';
 import type { ReadingColumns } from '@fogline/shared/reading';
 import type { SimAgent, World } from './world.ts';
 
