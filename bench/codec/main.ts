@@ -7,8 +7,9 @@
  * interleaved round by round, median of the rounds; msgpackr packs the same four columns as plain arrays. A file of many
  * columns is a fleet: one series each, one batch per row (live), and a day of them merged.
  */
-import { basename } from 'node:path';
+
 import { cpus, loadavg } from 'node:os';
+import { basename } from 'node:path';
 import { encodeReadings, mergeReadings } from '@fogline/shared/codec/readings';
 import { type Block, blockOf, type Peer, peers } from './peers.ts';
 import { type FleetFile, readFleet, readSeries } from './series-file.ts';
@@ -77,10 +78,12 @@ function seriesFigures(path: string) {
     encodeDensePerS: of('dense', 'encode'),
     decodeDensePerS: of('dense', 'decode'),
     peers: Object.fromEntries(
-      peers.slice(2).map(({ name }) => [
-        name,
-        { bitsPerValue: bits[name], encodePerS: of(name, 'encode'), decodePerS: of(name, 'decode') },
-      ]),
+      peers
+        .slice(2)
+        .map(({ name }) => [
+          name,
+          { bitsPerValue: bits[name], encodePerS: of(name, 'encode'), decodePerS: of(name, 'decode') },
+        ]),
     ),
     ratios: {
       fastEncodeToMsgpackr: ratio('fast', 'encode', 'msgpackr'),
@@ -113,7 +116,10 @@ function bitsPerTimestamp(values: Float64Array, times: Float64Array, steady: Flo
 function timePeers(all: readonly Block[]): Record<string, { encode: Speed; decode: Speed }> {
   const full = all.filter((block) => block.columns.count === blockRows);
   const from = full.length > 0 ? full : all;
-  const blocks = Array.from({ length: blocksTimed }, (_, i) => from[Math.floor((i * from.length) / blocksTimed)] as Block);
+  const blocks = Array.from(
+    { length: blocksTimed },
+    (_, i) => from[Math.floor((i * from.length) / blocksTimed)] as Block,
+  );
   const readings = blocks.reduce((sum, block) => sum + block.columns.count, 0);
   const samples = peers.map(() => ({ encode: [] as number[], decode: [] as number[] }));
   for (let round = -warmups; round < rounds; round++) {

@@ -32,7 +32,14 @@ export interface Peer<Encoded> {
 
 export function blockOf(value: Float64Array, time: Float64Array): Block {
   const count = value.length;
-  const columns = { count, series: new Uint32Array(count).fill(1), time, value, flags: new Uint8Array(count), strings: [] };
+  const columns = {
+    count,
+    series: new Uint32Array(count).fill(1),
+    time,
+    value,
+    flags: new Uint8Array(count),
+    strings: [],
+  };
   const { series, flags } = columns;
   return { columns, plain: { series: [...series], time: [...time], value: [...value], flags: [...flags] } };
 }

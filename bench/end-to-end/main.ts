@@ -7,18 +7,22 @@ import { parseOptions } from '@fogline/shared/cli-options';
 import { Figures, percentile } from '../kit/figures.ts';
 import { lossAtHub, untilApplied } from '../kit/hub-count.ts';
 import { connectLoad, type Load } from '../kit/load.ts';
+import { type Probed, probe } from '../kit/probe.ts';
 import { differenceOf } from '../kit/process-stats.ts';
 import { printProfile } from '../kit/profile.ts';
 import { pause } from '../kit/running.ts';
 import { type AgentProcess, freePort, Site } from '../kit/site.ts';
-import { type Probed, probe } from './probe.ts';
 
 const options = {
   seconds: { type: 'integer', default: 10, help: 'of load in each run' },
   runs: { type: 'integer', default: 3, help: 'of each scenario' },
   scenario: { type: 'text', help: 'only these, with commas: single-50, single-1000, gateway, paced-1000' },
   window: { type: 'integer', help: 'unacked messages a connection, instead of that of the scenario' },
-  profile: { type: 'text', placeholder: 'DIR', help: 'write CPU profiles of agent and hub, and print the heaviest functions' },
+  profile: {
+    type: 'text',
+    placeholder: 'DIR',
+    help: 'write CPU profiles of agent and hub, and print the heaviest functions',
+  },
 } as const;
 
 interface Scenario extends Load {
@@ -50,7 +54,8 @@ export async function run(args: string[]): Promise<void> {
   for (let round = 0; round < values.runs; round++) {
     for (const name of names) {
       const scenario = scenarios[name];
-      if (scenario === undefined) throw new Error(`no scenario is called ${name}: ${Object.keys(scenarios).join(', ')}`);
+      if (scenario === undefined)
+        throw new Error(`no scenario is called ${name}: ${Object.keys(scenarios).join(', ')}`);
       const window = values.window ?? scenario.window;
       const title = values.window === undefined ? scenario.title : `${scenario.title} (window ${window})`;
       const load = { ...scenario, title, window, seconds: values.seconds };
@@ -77,7 +82,13 @@ async function measure({ title, ...load }: Scenario, figures: Figures, profile: 
   }
 }
 
-async function measureOn(site: Site, agent: AgentProcess, title: string, load: Load, figures: Figures): Promise<Measured> {
+async function measureOn(
+  site: Site,
+  agent: AgentProcess,
+  title: string,
+  load: Load,
+  figures: Figures,
+): Promise<Measured> {
   const edge = agent.running;
   const publishing = await connectLoad(agent.mqttPort, load);
   const before = { edge: edge.usage, hub: site.hub.usage, link: await site.linkBytes() };
@@ -120,7 +131,7 @@ async function measureOn(site: Site, agent: AgentProcess, title: string, load: L
   return {
     notes: {
       data: result.source,
-      message: `QoS 1, ${result.payloadBytes} B of JSON in a frame of ${result.frameBytes} B`,
+      message: `QoS 1, ${result.payloadBytes} B of JSON in a frame of ${result.frameBytes} B, source times with 1 to 4 ms of jitter`,
       durable: 'edge and hub: COMMIT with synchronous=FULL (fsync of the WAL) before each PUBACK; profile prompt',
     },
   };

@@ -39,7 +39,9 @@ export class Figures {
     for (const [scenario, group] of Map.groupBy(rows, (row) => row.scenario)) {
       console.log(`\n${bench}, ${scenario}`);
       for (const { figure, unit, median, min, max, n } of group) {
-        console.log(`  ${figure.padEnd(42)} ${String(median).padStart(12)} ${unit.padEnd(16)} ${min} … ${max} (n=${n})`);
+        console.log(
+          `  ${figure.padEnd(42)} ${String(median).padStart(12)} ${unit.padEnd(16)} ${min} … ${max} (n=${n})`,
+        );
       }
     }
   }

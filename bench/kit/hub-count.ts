@@ -7,7 +7,9 @@ export interface Held {
 }
 
 interface DataAnswer {
-  readonly series: readonly { readonly columns: { readonly count: readonly number[]; readonly sum: readonly number[] } }[];
+  readonly series: readonly {
+    readonly columns: { readonly count: readonly number[]; readonly sum: readonly number[] };
+  }[];
   readonly next: string | null;
 }
 
@@ -18,7 +20,14 @@ export async function heldAtHub(httpUrl: string): Promise<Held> {
   let cursor: string | null = null;
   do {
     const url = new URL('/api/v1/data', httpUrl);
-    const asked = { match: 'temperature', from: 'now-1d', to: 'now+1d', every: '1d', agg: 'count,sum', limit: '100000' };
+    const asked = {
+      match: 'temperature',
+      from: 'now-1d',
+      to: 'now+1d',
+      every: '1d',
+      agg: 'count,sum',
+      limit: '100000',
+    };
     for (const [name, text] of Object.entries(asked)) url.searchParams.set(name, text);
     if (cursor !== null) url.searchParams.set('cursor', cursor);
     const response = await fetch(url);

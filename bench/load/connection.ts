@@ -8,6 +8,9 @@ import { connectFrame, FrameRing } from './frames.ts';
 const packetIdMax = 65_535;
 const connackBytes = 4;
 const pubackBytes = 4;
+/** Between two readings of a device, at the least; clocks of real sensors are no more regular than that. */
+const stepMsMin = 1;
+const stepMsMax = 4;
 
 export interface ConnectionOptions {
   readonly host: string;
@@ -36,13 +39,15 @@ export class Connection {
   readonly #socket: Socket;
   readonly #name: string;
   #timeMs = 0;
+  #jitter: number;
   #row: number;
   #isReady = false;
-  #partial: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+  #partial: Buffer = Buffer.alloc(0);
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#row = options.firstRow;
+    this.#jitter = options.firstRow;
     this.#name = options.devices[0] ?? '';
     this.ring = new FrameRing(options.devices, options.window);
     this.sentAt = new Float64Array(options.window);
@@ -93,7 +98,9 @@ export class Connection {
     const { columns } = this.#options;
     const device = this.sent % columns.length;
     if (device === 0) {
-      this.#timeMs = Math.max(this.#timeMs + 1, wallMs);
+      this.#jitter = (Math.imul(this.#jitter, 1_664_525) + 1_013_904_223) | 0;
+      const stepMs = stepMsMin + ((this.#jitter >>> 16) % (stepMsMax - stepMsMin + 1));
+      this.#timeMs = Math.max(this.#timeMs + stepMs, wallMs);
       this.#row++;
     }
     const column = columns[device] as Int32Array;
@@ -103,7 +110,7 @@ export class Connection {
   }
 
   #receive(chunk: Buffer): void {
-    let bytes: Buffer<ArrayBufferLike> = this.#partial.length === 0 ? chunk : Buffer.concat([this.#partial, chunk]);
+    let bytes: Buffer = this.#partial.length === 0 ? chunk : Buffer.concat([this.#partial, chunk]);
     if (!this.#isReady) {
       if (bytes.length < connackBytes) {
         this.#partial = bytes;

@@ -7,7 +7,7 @@ import { FoglineError } from './errors.ts';
 const captureName = /^[a-z][a-z0-9_]*$/;
 const topicBytesMax = 65_535;
 /** What the broker's matcher can hold. */
-export const topicLevelsMax = 100;
+const topicLevelsMax = 100;
 
 export interface TopicPattern {
   readonly pattern: string;

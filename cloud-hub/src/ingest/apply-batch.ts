@@ -3,8 +3,8 @@
  * check has passed.
  */
 import { hasCode, messageOf } from '@fogline/shared/errors';
-import { type BatchMessage, decodeBatch } from '@fogline/shared/protocol/messages';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
+import { type BatchMessage, decodeBatch } from '@fogline/shared/protocol/messages';
 import type { AgentState } from '../store/agent-table.ts';
 import { type BatchContent, decodeContent, findUnknownSeries, hoursBySeries } from '../store/batch-content.ts';
 import type { EpochState } from '../store/epoch-table.ts';

@@ -1,7 +1,13 @@
 /** `hello`: registers epochs, reports what their lineage says, and owes one welcome per page. `status`: online or not. */
 import { envelopeBytesMax } from '@fogline/shared/protocol/envelope';
-import { type EpochAnswer, type EpochOffer, encodeWelcome, type Hello, type Status } from '@fogline/shared/protocol/messages';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
+import {
+  type EpochAnswer,
+  type EpochOffer,
+  encodeWelcome,
+  type Hello,
+  type Status,
+} from '@fogline/shared/protocol/messages';
 import { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { AgentState } from '../store/agent-table.ts';
 import type { EpochState } from '../store/epoch-table.ts';

@@ -1,6 +1,13 @@
 /** One message: envelope shape, origin, then its handler. What does not decode is quarantined before anything is touched. */
 import { hasCode, messageOf } from '@fogline/shared/errors';
-import { decodeBatch, decodeHello, decodeReported, decodeSeries, decodeStatus, decodeVoid } from '@fogline/shared/protocol/messages';
+import {
+  decodeBatch,
+  decodeHello,
+  decodeReported,
+  decodeSeries,
+  decodeStatus,
+  decodeVoid,
+} from '@fogline/shared/protocol/messages';
 import type { UpKind } from '@fogline/shared/protocol/topics';
 import type { AgentState } from '../store/agent-table.ts';
 import { applyBatch } from './apply-batch.ts';

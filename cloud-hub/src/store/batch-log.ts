@@ -71,7 +71,7 @@ export class BatchLog {
     this.#insertHour = db.prepare('INSERT INTO batch_hours (agent, hour, batch) VALUES (?, ?, ?)');
     this.#hours = db.prepare(
       `SELECT hour, batch FROM batch_hours
-       WHERE agent = ?1 AND (hour > ?2 OR (hour = ?2 AND batch > ?3)) AND hour <= ?4 ORDER BY hour, batch LIMIT ?5`,
+       WHERE agent = ?1 AND (hour, batch) > (?2, ?3) AND hour <= ?4 ORDER BY hour, batch LIMIT ?5`,
     );
   }
 

@@ -3,8 +3,9 @@
  * reported. `delivered` is derived from the log and reaches its rows at the next fold; the other columns are written by the
  * transaction of their message.
  */
-import { type LedgerRow as ReportedRow, type VoidReason, voidReasons } from '@fogline/shared/protocol/messages';
+
 import { type Lane } from '@fogline/shared/protocol/limits';
+import { type LedgerRow as ReportedRow, type VoidReason, voidReasons } from '@fogline/shared/protocol/messages';
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import type { Hours } from './batch-content.ts';
 

@@ -4,8 +4,9 @@
  * page and hold no statement open, so they may be consumed across turns of the event loop while ingest goes on; each page
  * is consistent in itself.
  */
-import type { VoidReason } from '@fogline/shared/protocol/messages';
+
 import type { Lane } from '@fogline/shared/protocol/limits';
+import type { VoidReason } from '@fogline/shared/protocol/messages';
 import type { ReadingColumns, Sampling, ValueType, WindowColumns } from '@fogline/shared/reading';
 import type { EventKind } from './events.ts';
 import type { RollupLevelMs } from './levels.ts';

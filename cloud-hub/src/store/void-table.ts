@@ -2,8 +2,9 @@
  * Declared losses. A void keeps the exact pieces of its range that are really void: what arrives after all is cut out of it, with its
  * share of the account and of the per-series gaps. Items per hour always add up to the pieces.
  */
-import type { VoidMessage, VoidReason } from '@fogline/shared/protocol/messages';
+
 import type { Lane } from '@fogline/shared/protocol/limits';
+import type { VoidMessage, VoidReason } from '@fogline/shared/protocol/messages';
 import { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { Database, Statement, Value } from '@fogline/shared/sqlite';
 import type { Hours } from './batch-content.ts';

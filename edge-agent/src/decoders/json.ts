@@ -11,9 +11,9 @@ import type { ReadingsBuilder } from './readings-builder.ts';
 import type { RejectionReason, Rejections } from './rejections.ts';
 import { parseSourceTime, type TimeUnit, timeUnits, year2000Ms } from './source-time.ts';
 
-export const maxSkewMsDefault = 600_000;
-export const payloadBytesMaxDefault = 64 * 1_024;
-export const textBytesMaxDefault = 256;
+const maxSkewMsDefault = 600_000;
+const payloadBytesMaxDefault = 64 * 1_024;
+const textBytesMaxDefault = 256;
 
 export interface JsonMetric {
   readonly name: string;

@@ -5,8 +5,8 @@
 import type { ValueType } from '@fogline/shared/reading';
 import type { SourceSeriesDefinition } from './batch-port.ts';
 
-export const seriesMaxDefault = 100_000;
-export const nameBytesMax = 128;
+const seriesMaxDefault = 100_000;
+const nameBytesMax = 128;
 
 export type Tags = readonly (readonly [key: string, value: string])[];
 

@@ -10,7 +10,7 @@ import type { IngestPort, RejectionListener, Token } from './batch-port.ts';
 import { SeriesRegistry, type Tags } from './series-registry.ts';
 
 export const batchRowsMax = 4_096;
-export const batchTokensMax = 4_096;
+const batchTokensMax = 4_096;
 /** Of payloads decoded into one batch. */
 export const batchBytesMax = 256 * 1_024;
 /** Bindings kept by topic; beyond it all are derived anew, which costs time and loses nothing. */

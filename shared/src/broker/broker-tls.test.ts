@@ -7,9 +7,12 @@ import { describe, expect, it } from 'vitest';
 import { openWorld } from './testing/broker-world.ts';
 import { connectFrame, WireClient } from './testing/wire-client.ts';
 
+/** Of the system, not of a package. */
+const openssl = 'openssl';
+
 function hasOpenssl(): boolean {
   try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
+    execFileSync(openssl, ['version'], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
@@ -22,7 +25,7 @@ function selfSigned(): { key: Buffer; cert: Buffer } {
     const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
     const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-days', '2'];
     const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-    execFileSync('openssl', ['req', '-x509', ...curve, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
+    execFileSync(openssl, ['req', '-x509', ...curve, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
     return { key: readFileSync(key), cert: readFileSync(cert) };
   } finally {
     rmSync(folder, { recursive: true });

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openWorld, type World } from './testing/broker-world.ts';
 
 const python = '/usr/bin/python3';
-const hasMosquitto = spawnSync('mosquitto_pub', ['--help']).error === undefined;
+const mosquittoPub = 'mosquitto_pub';
+const hasMosquitto = spawnSync(mosquittoPub, ['--help']).error === undefined;
 const hasPaho = spawnSync(python, ['-c', 'import paho.mqtt.client']).status === 0;
 
 let world: World;
@@ -46,7 +47,7 @@ function run(command: string, parameters: readonly string[], input = ''): Promis
 
 describe.skipIf(!hasMosquitto)('mosquitto_pub and mosquitto_sub (Debian package mosquitto-clients)', () => {
   const publish = (parameters: readonly string[], input = ''): Promise<Finished> =>
-    run('mosquitto_pub', ['-p', `${world.broker.port}`, '-t', 'm/1', ...parameters], input);
+    run(mosquittoPub, ['-p', `${world.broker.port}`, '-t', 'm/1', ...parameters], input);
 
   it.each(['0', '1', '2'])('a line per message at QoS %s: each arrives, in order', async (qos) => {
     const lines = Array.from({ length: 500 }, (_, index) => `line ${index}`);

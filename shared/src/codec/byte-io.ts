@@ -113,6 +113,11 @@ export class ByteReader {
     return this.bytes[this.at++] as number;
   }
 
+  /** The next byte, or −1 at the end; it stays. */
+  peek(): number {
+    return this.at < this.end ? (this.bytes[this.at] as number) : -1;
+  }
+
   /** 0 … 2^53; every larger value is refused. */
   varint(): number {
     const first = this.u8();

@@ -69,21 +69,43 @@ function surveyRows(columns: ReadingColumns): Survey {
     series.length >= count && time.length >= count && value.length >= count && flags.length >= count,
     'readings: columns hold count rows',
   );
-  let timeMin = count === 0 ? 0 : Infinity;
-  let timeMax = count === 0 ? 0 : -Infinity;
-  let timesAreWhole = true;
-  for (let row = 0; row < count; row++) {
-    const own = time[row] as number;
-    timeMin = Math.min(timeMin, own);
-    timeMax = Math.max(timeMax, own);
-    if (Math.floor(own) !== own) timesAreWhole = false;
-  }
+  surveyTimes(time, count);
+  const { timeMin, timeMax } = times;
   let flagsUnion = 0;
   for (let row = 0; row < count; row++) flagsUnion |= flags[row] as number;
-  invariant(timesAreWhole && timeMin >= -integerMax && timeMax <= integerMax, 'readings: times are integers within 2^53');
+  invariant(times.areWhole && timeMin >= -integerMax && timeMax <= integerMax, 'readings: times are integers within 2^53');
   invariant((flagsUnion & ~(flagQualityMask | flagText)) === 0, 'readings: flags are known');
   const seriesCount = count === 0 ? 0 : isOneSeries(series, count) ? 1 : countSeries(series, count);
   return { ...surveySeries(series, count, seriesCount), timeMin, timeMax, flagsUnion };
+}
+
+const times = { timeMin: 0, timeMax: 0, areWhole: true };
+
+/** Fills `times`. Regular times, the common case, are known by their ends. */
+function surveyTimes(time: Float64Array, count: number): void {
+  const first = count === 0 ? 0 : (time[0] as number);
+  const step = count < 2 ? 0 : (time[1] as number) - first;
+  let row = 2;
+  let before = first + step;
+  while (row < count) {
+    const own = time[row] as number;
+    if (own - before !== step) break;
+    before = own;
+    row++;
+  }
+  // Multiples of the step are exact while they stay below 2^53.
+  let timeMin = Math.min(first, before);
+  let timeMax = Math.max(first, before);
+  let areWhole = Number.isSafeInteger(first) && Number.isSafeInteger(step);
+  for (; row < count; row++) {
+    const own = time[row] as number;
+    timeMin = Math.min(timeMin, own);
+    timeMax = Math.max(timeMax, own);
+    if (Math.floor(own) !== own) areWhole = false;
+  }
+  times.timeMin = timeMin;
+  times.timeMax = timeMax;
+  times.areWhole = areWhole;
 }
 
 /** All ids are the same when the column equals itself moved by one: a comparison of memory, far faster than a loop. */

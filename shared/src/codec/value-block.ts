@@ -35,7 +35,7 @@ import {
 } from './decimal.ts';
 import { collectDistinct, compareDoubles, distinctIndices, distinctMax, distinctValues, looksRepetitive } from './dictionary.ts';
 import { applyForm, findGrid, type Grid, gridMisses, gridSteps, isForm } from './grid.ts';
-import { decodeIntegers, encodeIntegers, encodeIntegersWithin } from './integer-column.ts';
+import { decodeIntegers, decodeScaled, encodeIntegers, encodeIntegersWithin } from './integer-column.ts';
 import { decodeSplit, encodeSplit } from './split.ts';
 import { decodeXor, encodeXor } from './xor.ts';
 
@@ -294,14 +294,18 @@ function decodeDecimals(
   const min = from.svarint();
   const range = from.bounded(integerMax, 'range');
   const exceptions = head & exceptionsBit ? readExceptions(from, count) : 0;
-  if (range === 0) values.fill(0, 0, count);
-  else if (head & bySeriesBit) decodeBySeries(from, values, count, series);
-  else decodeIntegers(from, values, count);
   const power = powersOfTen[exponent] as number;
-  if ((head & 7) === kinds.single) {
-    for (let i = 0; i < count; i++) values[i] = finite(Math.fround(((values[i] as number) + min) / power));
+  const isSingle = (head & 7) === kinds.single;
+  if (range > 0 && !isSingle && (head & bySeriesBit) === 0) {
+    decodeScaled(from, values, count, min, range, power);
   } else {
-    for (let i = 0; i < count; i++) values[i] = ((values[i] as number) + min) / power;
+    if (range === 0) values.fill(0, 0, count);
+    else if (head & bySeriesBit) decodeBySeries(from, values, count, series);
+    else decodeIntegers(from, values, count);
+    for (let i = 0; i < count; i++) {
+      const quotient = ((values[i] as number) + min) / power;
+      values[i] = isSingle ? finite(Math.fround(quotient)) : quotient;
+    }
   }
   for (let i = 0; i < exceptions; i++) values[exceptionRows[i] as number] = exceptionValues[i] as number;
 }

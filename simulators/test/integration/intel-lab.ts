@@ -16,7 +16,7 @@ import { getJson } from '../../src/verify/hub-http.ts';
 import { openHubReader } from '../../src/verify/hub-reader.ts';
 import { loopback } from '../support/ports.ts';
 import type { Stage } from '../support/stage.ts';
-import type { System } from '../support/system.ts';
+import type { System, SystemOptions } from '../support/system.ts';
 
 const python = '/usr/bin/python3';
 const csv = fileURLToPath(
@@ -24,27 +24,34 @@ const csv = fileURLToPath(
 );
 const script = fileURLToPath(new URL('intel_lab_buckets.py', import.meta.url));
 export const motes = 52;
-export const levelsMs = [10_000, 60_000, 900_000, 86_400_000] as const;
+const levelsMs: readonly number[] = [10_000, 60_000, 900_000, 86_400_000];
 /** Neither a minute nor a day begins here, so that no level is aligned by chance. */
-const startMs = Date.parse('2026-03-01T07:00:13.250Z');
+const startMs = Date.parse('2026-03-01T17:00:13.250Z');
 
 /** Why the test cannot run here; undefined = it can. */
 export const missing = [csv, python].find((path) => !existsSync(path));
 
-/** The windows of a stream enter the levels that their width divides. */
-export const streams = [
-  { stream: 'exact', levels: levelsMs },
-  { stream: 'ten', levels: levelsMs },
-  { stream: 'minute', levels: levelsMs.filter((level) => level >= 60_000) },
-] as const;
+export interface Stream {
+  readonly stream: string;
+  /** YAML of its pipeline, beyond where it comes from. */
+  readonly operator: string;
+  /** Levels that its contributions enter: those that their width divides. */
+  readonly levels: readonly number[];
+}
 
-export const labSystem = {
-  parse: '{ json: { temperature: { unit: "°C" } }, time: { field: ts, unit: ms } }',
-  pipelines: `
-  exact: { from: climate }
-  ten: { from: climate, window: { every: 10s }, send: { priority: high } }
-  minute: { from: climate, window: { every: 1m }, send: { priority: high } }`,
-};
+export const exact: Stream = { stream: 'exact', operator: '', levels: levelsMs };
+export const tenSeconds: Stream = { stream: 'ten', operator: ', window: { every: 10s }', levels: levelsMs };
+/** The last windows of a series close when it was idle for a minute. */
+export const minutes: Stream = { stream: 'minute', operator: ', window: { every: 1m }', levels: levelsMs.slice(1) };
+
+export function labSystem(streams: readonly Stream[]): SystemOptions {
+  const pipeline = ({ stream, operator }: Stream): string =>
+    `\n  ${stream}: { from: climate${operator}, send: { priority: ${operator === '' ? 'normal' : 'high'} } }`;
+  return {
+    parse: '{ json: { temperature: { unit: "°C" } }, time: { field: ts, unit: ms } }',
+    pipelines: streams.map(pipeline).join(''),
+  };
+}
 
 export function openReplay(stage: Stage, system: System, rows: number): Sender {
   const source = openCsvSource({
@@ -129,8 +136,12 @@ function shuffled<Item>(items: readonly Item[], random: SeededRandom): Item[] {
     .map(({ item }) => item);
 }
 
-/** Waits until the day buckets of all streams together count every reading. */
-export async function allArrived(stage: Stage, system: System, readings: number, withinMs: number): Promise<void> {
+/** Waits until the day buckets of each stream together count every reading. */
+export async function allArrived(
+  stage: Stage,
+  system: System,
+  { streams, readings, withinMs }: { readonly streams: readonly Stream[]; readings: number; withinMs: number },
+): Promise<void> {
   for (const { stream } of streams) {
     await stage.until(`${readings} readings of stream ${stream} at the hub`, withinMs, async () => {
       return (await countAtHub(system, stream)) >= readings;
@@ -207,7 +218,11 @@ export interface Comparison {
 }
 
 /** Every bucket of every stream, both ways: nothing else, nothing missing, every number equal to the bit. */
-export async function compareAtHub(system: System, expected: readonly Expected[]): Promise<Comparison> {
+export async function compareAtHub(
+  system: System,
+  streams: readonly Stream[],
+  expected: readonly Expected[],
+): Promise<Comparison> {
   const found: string[] = [];
   let compared = 0;
   for (const { stream, levels } of streams) {

@@ -17,6 +17,8 @@ export interface SystemOptions {
   readonly pipelines: string;
   /** YAML: further keys of `buffer`, such as `limit: { size: 64MiB }`. */
   readonly buffer?: Readonly<Record<string, string>>;
+  /** Puts something between the link and the hub; gets the hub's port, returns the one that the link is to lead to. */
+  readonly beforeHub?: (hubPort: number) => Promise<number>;
 }
 
 export interface System {
@@ -58,7 +60,7 @@ export async function openSystem(stage: Stage, options: SystemOptions): Promise<
   );
   const link = await openLink({
     listen: { host: loopback, port: linkPort },
-    to: { host: loopback, port: hubMqtt },
+    to: { host: loopback, port: (await options.beforeHub?.(hubMqtt)) ?? hubMqtt },
     clock: systemClock,
   });
   stage.onClose(() => link.close());

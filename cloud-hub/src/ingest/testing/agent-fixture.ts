@@ -2,8 +2,22 @@
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { encodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { encodeReadings } from '@fogline/shared/codec/readings';
-import { type BatchPart, decodeWelcome, type EpochOffer, encodeBatch, encodeHello, encodeReported, encodeSeries, encodeStatus, encodeVoid, type LedgerRow, type VoidReason, type VoidStat, type Welcome } from '@fogline/shared/protocol/messages';
 import { type Lane } from '@fogline/shared/protocol/limits';
+import {
+  type BatchPart,
+  decodeWelcome,
+  type EpochOffer,
+  encodeBatch,
+  encodeHello,
+  encodeReported,
+  encodeSeries,
+  encodeStatus,
+  encodeVoid,
+  type LedgerRow,
+  type VoidReason,
+  type VoidStat,
+  type Welcome,
+} from '@fogline/shared/protocol/messages';
 import type { DownKind, UpKind } from '@fogline/shared/protocol/topics';
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import type { Database, StorageFaults } from '@fogline/shared/sqlite';

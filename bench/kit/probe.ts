@@ -4,8 +4,8 @@
  */
 import { Agent, get } from 'node:http';
 import { performance } from 'node:perf_hooks';
-import { pause } from '../kit/running.ts';
 import { Connection } from '../load/connection.ts';
+import { pause } from './running.ts';
 
 const pollPauseMs = 2;
 const idleMsMax = 50;
