@@ -230,6 +230,30 @@ it('a fold happens by itself when the tail exceeds a limit or grows old, and not
   expect(folds({}, 30_000)).toBe(1);
 });
 
+it('a fold goes along with the groups that follow, in slices; nothing is missing or double meanwhile, nor after a restart', () => {
+  const hub = new Hub({ limits: { tailItemsMax: 6, foldItemsMin: 1 } });
+  const calm = new Hub();
+  const [agent, other] = [hub, calm].map((one) => {
+    const sender = new Agent(one);
+    sender.hello();
+    sender.define(0, ...['a', 'b', 'c', 'd', 'e'].map((metric) => reading(metric)));
+    return sender;
+  });
+  const rolledSeries = () => hub.db.prepare<{ n: number }>('SELECT count(DISTINCT series) AS n FROM rollups').get()?.n;
+  const rows = [0, 1, 2, 3, 4].map((series) => ({ series, time: t0, value: series }));
+  const progress: (number | undefined)[] = [];
+  for (const [i, seq] of [1, 6, 11, 12, 13].entries()) {
+    const sent = i < 2 ? rows : [{ series: i, time: t0 + i, value: i }];
+    agent?.send(seq, ...sent);
+    other?.send(seq, ...sent);
+    progress.push(rolledSeries());
+    expect(visible(hub)).toEqual(visible(calm));
+    hub.restart();
+    expect(visible(hub)).toEqual(visible(calm));
+  }
+  expect(progress).toEqual([0, 0, 1, 2, 3]);
+});
+
 it('the driver commits once for all that arrives in one turn, copies what it is given, and stops at the first failure', () => {
   const hub = new Hub();
   const agent = ready(hub);

@@ -47,8 +47,10 @@ const item = fc.record({
 
 const scenario = fc.record({
   batches: fc.array(fc.array(item, { minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 8 }),
-  /** What happens, in order: deliver batch n (modulo), fold, restart, or commit what is queued. */
-  steps: fc.array(fc.oneof(fc.nat({ max: 63 }), fc.constantFrom('fold', 'restart', 'commit')), { maxLength: 24 }),
+  /** What happens, in order: deliver batch n (modulo), commit what is queued (and crash around the first COMMIT), restart, or fold. */
+  steps: fc.array(fc.oneof(fc.nat({ max: 63 }), fc.constantFrom('fold', 'restart', 'commit', 'before', 'after')), {
+    maxLength: 24,
+  }),
 });
 
 type Scenario = typeof scenario extends fc.Arbitrary<infer T> ? T : never;
@@ -82,6 +84,54 @@ function shown(hub: Hub): Map<string, string> {
   return rows;
 }
 
+const bits = (value: number): string => (Object.is(value, -0) ? '-0' : String(value));
+const textOf = ({ series, time, value, quality }: Item): string => {
+  const width = widths[series] ?? 0;
+  return width === 0
+    ? `${series + 1} ${time} ${bits(value)} ${quality}`
+    : `${series + 1} ${Math.floor(time / width) * width} w`;
+};
+
+/** All raw items, as sorted texts; asserts that hours ascend. */
+function rawOf(hub: Hub): string[] {
+  const found: string[] = [];
+  let lastHour = Number.NEGATIVE_INFINITY;
+  for (const chunk of hub.core.read.raw({
+    agent: 'gw1',
+    fromMs: t0 - 1e12,
+    toMs: t0 + 1e12,
+    series: new Set([1, 2, 3, 4, 5, 6]),
+  })) {
+    expect(chunk.hourMs).toBeGreaterThanOrEqual(lastHour);
+    lastHour = chunk.hourMs;
+    const { readings, windows } = chunk;
+    for (let i = 0; i < readings.count; i++) {
+      found.push(`${readings.series[i]} ${readings.time[i]} ${bits(readings.value[i] ?? 0)} ${readings.flags[i]}`);
+    }
+    for (let i = 0; i < windows.count; i++) found.push(`${windows.series[i]} ${windows.start[i]} w`);
+  }
+  return found.sort();
+}
+
+/** Of readings only. */
+function latestOf(hub: Hub): string[] {
+  return hub.core.read
+    .latest([1, 2, 3])
+    .map((latest) =>
+      latest.kind === 'number' ? `${latest.series} ${latest.timeMs} ${bits(latest.value)}` : latest.kind,
+    );
+}
+
+function naiveLatest(items: readonly Item[]): string[] {
+  return [0, 1, 2].flatMap((series) => {
+    const own = items.filter((candidate) => candidate.series === series);
+    const time = Math.max(...own.map((candidate) => candidate.time));
+    const values = own.filter((candidate) => candidate.time === time).map((candidate) => candidate.value);
+    const greatest = values.reduce((a, b) => (b > a || (b === a && Object.is(a, -0)) ? b : a), values[0] ?? 0);
+    return own.length === 0 ? [] : [`${series + 1} ${time} ${bits(greatest)}`];
+  });
+}
+
 /** A window item is one reading in the window around it. */
 function payloadOf(agent: Agent, first: number, items: readonly Item[]): Uint8Array {
   const rows: Row[] = items.filter(({ series }) => widths[series] === 0);
@@ -99,7 +149,13 @@ function payloadOf(agent: Agent, first: number, items: readonly Item[]): Uint8Ar
 }
 
 function check({ batches, steps }: Scenario): void {
-  const hub = new Hub({ limits: { tailItemsMax: 12, foldItemsMin: 2, groupMessagesMax: 2 } });
+  let armed: string | undefined;
+  const strike = (at: string) => () => {
+    if (armed === at) throw new Error('crash');
+  };
+  const faults = { beforeCommit: strike('before'), afterCommit: strike('after') };
+  // Small limits, so that folds begin by themselves and are under way when something happens.
+  const hub = new Hub({ faults, limits: { tailItemsMax: 12, foldItemsMin: 2, groupMessagesMax: 2 } });
   const agent = new Agent(hub);
   agent.hello();
   agent.define(0, ...definitions);
@@ -115,7 +171,15 @@ function check({ batches, steps }: Scenario): void {
     if (typeof step === 'number') deliver(step);
     else if (step === 'fold') hub.core.fold();
     else if (step === 'commit') hub.commitAll();
-    else hub.restart();
+    else if (step === 'restart') hub.restart();
+    else {
+      armed = step;
+      deliver(0);
+      expect(() => hub.commitAll()).toThrow('crash');
+      armed = undefined;
+      // Both a new process and one that goes on must be right.
+      if (batches.length % 2 === 0) hub.restart();
+    }
   }
   // What was lost with a restart is sent again, as the agent does after its next hello.
   for (const index of payloads.keys()) deliver(index);
@@ -123,8 +187,12 @@ function check({ batches, steps }: Scenario): void {
   expect(hub.core.read.quarantineCounts()).toEqual([]);
   const expected = naive(batches);
   expect(shown(hub)).toEqual(expected);
+  expect(rawOf(hub)).toEqual(batches.flat().map(textOf).sort());
+  expect(latestOf(hub)).toEqual(naiveLatest(batches.flat()));
   hub.core.fold();
   expect(shown(hub)).toEqual(expected);
+  expect(rawOf(hub)).toEqual(batches.flat().map(textOf).sort());
+  expect(latestOf(hub)).toEqual(naiveLatest(batches.flat()));
   expect(hub.core.read.ledger().reduce((sum, line) => sum + line.delivered, 0)).toBe(next - 1);
   hub.db.close();
 }

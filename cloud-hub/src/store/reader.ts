@@ -179,11 +179,12 @@ export class StoreReader implements StoreRead {
 
   ledger(agent?: string): LedgerLine[] {
     const store = this.#fresh();
-    const sql =
-      'SELECT l.*, a.name AS agent_name FROM ledger l JOIN agents a ON a.id = l.agent WHERE ?1 IS NULL OR a.name = ?1';
-    const lines = new Map<string, LedgerLine>();
-    for (const row of this.#all<LedgerSql>(sql, agent ?? null))
-      lines.set(`${row.agent}/${row.lane}/${row.hour}`, ledgerFrom(row));
+    const all = 'SELECT l.*, a.name AS agent_name FROM ledger l JOIN agents a ON a.id = l.agent';
+    const rows =
+      agent === undefined
+        ? this.#all<LedgerSql>(all)
+        : this.#all<LedgerSql>(`${all} WHERE l.agent = ?`, store.agents.find(agent)?.id ?? -1);
+    const lines = new Map(rows.map((row) => [`${row.agent}/${row.lane}/${row.hour}`, ledgerFrom(row)]));
     for (const { agent: id, lane, hour, items } of store.ledger.tail) {
       const name = store.agents.byId(id)?.name ?? '';
       if (agent !== undefined && name !== agent) continue;

@@ -122,6 +122,10 @@ describe('after it', () => {
     for (const gate of [one, two]) gate.feed(Buffer.concat([publish, publish, publish]));
     expect(run(one).last).toEqual({ kind: 'wait', for: 'bytes' });
     expect(run(two)).toMatchObject({ passed: Buffer.alloc(0), last: { for: 'settle' } });
+    const unheld = openGate({}, budget);
+    unheld.feed(publishFrame('t', 'QoS 0'));
+    expect(run(unheld)).toMatchObject({ passed: publishFrame('t', 'QoS 0'), last: { for: 'bytes' } });
+    unheld.close();
     one.settle(lengthOf(publish));
     expect(run(two)).toMatchObject({ passed: publish, last: { for: 'settle' } });
     one.close();

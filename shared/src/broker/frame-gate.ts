@@ -181,9 +181,9 @@ export class FrameGate {
 
   /** Checks the PUBLISH at hand and books it; undefined = it may pass. */
   #admit(nowMs: number): GateStep | undefined {
-    if (this.#isOverBudget()) return waitSettle;
     const { buffer, bodyStart, start, end } = this.#cutter;
     const qos = ((buffer[start] as number) >> 1) & 3;
+    if (this.#isOverBudget(qos)) return waitSettle;
     const idBytes = qos === 0 ? 0 : 2;
     const remaining = end - bodyStart;
     if (remaining < 2 + idBytes) return { kind: 'refuse', reason: 'malformed_publish' };
@@ -199,12 +199,14 @@ export class FrameGate {
     return undefined;
   }
 
-  /** Stops at the limit, goes on at half of it: sockets are not switched per message. */
-  #isOverBudget(): boolean {
+  /**
+   * Stops at the connection's limit, goes on at half of it: sockets are not switched per message. QoS 0 is not held for an ack, so
+   * it does not wait for other connections' acks either: the consumer drops it when it is overloaded.
+   */
+  #isOverBudget(qos: number): boolean {
     const own = this.#isDraining ? this.#limits.pendingBytesMax / 2 : this.#limits.pendingBytesMax;
-    const isOver = this.#pendingBytes >= own || this.#budget.bytes >= this.#budget.bytesMax;
-    this.#isDraining = isOver;
-    return isOver;
+    this.#isDraining = this.#pendingBytes >= own;
+    return this.#isDraining || (qos !== 0 && this.#budget.bytes >= this.#budget.bytesMax);
   }
 
   #takeMessage(nowMs: number): number {

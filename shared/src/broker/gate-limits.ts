@@ -11,7 +11,7 @@ export interface GateLimits {
   readonly connectTimeoutMs: number;
   /** Inbound PUBLISH frames of one connection not yet acked and delivered; beyond it the socket is paused. */
   readonly pendingBytesMax: number;
-  /** The same over all connections of the listener; beyond it each socket that goes on sending is paused. */
+  /** The same over all connections of the listener; beyond it each socket that sends QoS 1 or 2 is paused. */
   readonly pendingBytesTotalMax: number;
   /** Sustained PUBLISH rate of one connection; beyond it the socket is paused, nothing is dropped. 0 = no limit. */
   readonly messagesPerSecondMax: number;

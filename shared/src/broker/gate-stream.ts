@@ -33,7 +33,7 @@ const waking = new WeakSet<PendingBudget>();
 
 /** Lets waiting connections go on while there is room for what they hold, one after the other. */
 function wakeWaiting(budget: PendingBudget): void {
-  if (waking.has(budget)) return;
+  if (budget.waiting.size === 0 || waking.has(budget)) return;
   waking.add(budget);
   for (const stream of budget.waiting) {
     if (budget.bytes >= budget.bytesMax) break;
@@ -192,8 +192,7 @@ export class GateStream extends Duplex {
   /** Gathers what the broker writes; it leaves once per turn. False asks the broker to wait for 'drain'. */
   override write(piece: Uint8Array | string, ..._rest: unknown[]): boolean {
     if (this.destroyed || this.#isSocketGone) return true;
-    const bytes =
-      typeof piece === 'string' ? Buffer.from(piece) : Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    const bytes = Buffer.isBuffer(piece) ? piece : Buffer.from(piece);
     this.#gate.outbound.write(bytes);
     this.#flushSoon();
     const waiting = this.#gate.outbound.bytes + this.#options.socket.writableLength;

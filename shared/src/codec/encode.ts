@@ -96,7 +96,8 @@ function surveyTimes(time: Float64Array, count: number): void {
   // Multiples of the step are exact while they stay below 2^53.
   let timeMin = Math.min(first, before);
   let timeMax = Math.max(first, before);
-  let areWhole = Number.isSafeInteger(first) && Number.isSafeInteger(step);
+  let areWhole = true;
+  if (!Number.isSafeInteger(first) || !Number.isSafeInteger(step)) row = 0;
   for (; row < count; row++) {
     const own = time[row] as number;
     timeMin = Math.min(timeMin, own);

@@ -91,7 +91,6 @@ export function findGrid(values: Float64Array, count: number, places: number): G
     if (step > 0) return fitGrid(values, count, places, step);
   }
   const form = places < 0 ? forms.single : forms.shortestSingle;
-  if (places >= 0 && places < 4) return undefined;
   let magnitude = 0;
   for (let i = 0; i < count; i += 16) {
     const value = values[i] as number;
@@ -147,11 +146,11 @@ function fitGrid(values: Float64Array, count: number, form: number, firstStep: n
     gridSteps[i] = k;
   }
   let step = fitSlope(values, count);
-  for (let round = 0; round < 2; round++) {
-    if (!(step > firstStep / 2 && step < firstStep * 2)) return undefined;
-    countSteps(values, count, step);
-    step = fitSlope(values, count);
-  }
+  if (!(step > firstStep / 2 && step < firstStep * 2)) return undefined;
+  countSteps(values, count, step);
+  step = fitSlope(values, count);
+  if (!(step > firstStep / 2 && step < firstStep * 2)) return undefined;
+  countSteps(values, count, step);
   let lowest = Infinity;
   let highest = -Infinity;
   for (let i = 0; i < count; i++) {
@@ -159,7 +158,7 @@ function fitGrid(values: Float64Array, count: number, form: number, firstStep: n
     highest = Math.max(highest, gridSteps[i] as number);
   }
   const top = highest - lowest;
-  if (!(top <= topMax && step > 0)) return undefined;
+  if (top > topMax) return undefined;
   for (let i = 0; i < count; i++) gridSteps[i] = (gridSteps[i] as number) - lowest;
   const fitted = { form, origin: fitOrigin(values, count, form, step), step, top };
   const round = 1 / Math.round(1 / step);
@@ -208,19 +207,20 @@ function countSteps(values: Float64Array, count: number, step: number): void {
   for (let i = 0; i < count; i++) gridSteps[i] = Math.round(((values[i] as number) - anchor) / step);
 }
 
-/** Least squares slope of the values over `gridSteps`. */
+/** Least squares slope of the values over `gridSteps`, from every second row. */
 function fitSlope(values: Float64Array, count: number): number {
   let meanK = 0;
   let meanValue = 0;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count; i += 2) {
     meanK += gridSteps[i] as number;
     meanValue += values[i] as number;
   }
-  meanK /= count;
-  meanValue /= count;
+  const rows = (count + 1) >>> 1;
+  meanK /= rows;
+  meanValue /= rows;
   let products = 0;
   let squares = 0;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count; i += 2) {
     const off = (gridSteps[i] as number) - meanK;
     products += off * ((values[i] as number) - meanValue);
     squares += off * off;
@@ -245,7 +245,7 @@ function fitOrigin(values: Float64Array, count: number, form: number, step: numb
   const median = sorted[taken >>> 1] as number;
   let lowest = -Infinity;
   let highest = Infinity;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count; i += 2) {
     const value = values[i] as number;
     const half = halfWidth(form, value);
     const at = (form === forms.shortestSingle ? Math.fround(value) : value) - (gridSteps[i] as number) * step;

@@ -13,7 +13,7 @@
  *            3 entropy: a stream of tans.ts
  *            4 raw: float64 per row, with predictor none and no base
  */
-import { bitLength, blockRowsMax, packBits, packInts, unpackBits, widthMax } from './bit-pack.ts';
+import { bitLength, blockRowsMax, packBits, packInts, unpackBits, unpackInts, widthMax } from './bit-pack.ts';
 import { planBuckets, planBucketsWide } from './buckets.ts';
 import { type ByteReader, type ByteWriter, corrupt, integerMax, keepSmaller, signedMax } from './byte-io.ts';
 import { centerOf, choosePredictor, planWidth, stepsAreBalanced, widthCounts, type WidthPlan } from './integer-plan.ts';

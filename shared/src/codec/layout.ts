@@ -26,6 +26,10 @@ export function planBlocks(
   classes: Uint32Array | undefined,
   blockRows: number,
 ): BlockPlan {
+  const only = counts[order[0] ?? 0] ?? 0;
+  if (order.length === 1 && only <= blockRows) {
+    return { blocks: 1, position: [0], skip: [0], series: [1], rows: [only] };
+  }
   const plan = { blocks: 0, position: [] as number[], skip: [] as number[], series: [] as number[], rows: [] as number[] };
   const add = (position: number, skip: number, series: number, rows: number) => {
     plan.blocks++;

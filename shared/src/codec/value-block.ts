@@ -1,9 +1,9 @@
 /**
  * A block of up to 4,096 float64 values, bit for bit, as the smallest of several kinds. Layout, for count ≥ 1:
  *
- *   byte  bits 0-2 kind, bit 3 exceptions, bit 4 by series
- *   kind  0 decimal     v = d / 10^e; byte e, svarint min d, varint max d − min d, [exceptions], and where max > min the
- *                       integers d − min d
+ *   byte  bits 0-2 kind, bit 3 exceptions, bit 4 by series, bit 5 ticks
+ *   kind  0 decimal     v = d / 10^e; byte e, svarint min d, varint max d − min d, [varint tick ≥ 2], [exceptions], and
+ *                       where max > min the integers (d − min d) / tick
  *         1 single      v = fround(d / 10^e); the same
  *         2 dictionary  varint entries, a value block of them (not a dictionary), integer column of indices
  *         3 split       [bounds], split.ts
@@ -42,6 +42,7 @@ import { decodeXor, encodeXor } from './xor.ts';
 const kinds = { decimal: 0, single: 1, dictionary: 2, split: 3, xor: 4, raw: 5, constant: 6, grid: 7 } as const;
 const exceptionsBit = 0x08;
 const bySeriesBit = 0x10;
+const ticksBit = 0x20;
 const boundedRowsMin = 64;
 
 export interface ValueBounds {
@@ -64,17 +65,21 @@ export function encodeValues(
   const exceptions = encodeDecimals(out, values, count, series, dense, false) ?? encodeSingles(out, values, count, series, dense);
   const isDecimal = exceptions !== undefined && exceptions * 16 <= count;
   if (!isDecimal) encodeDoubles(out, values, count, dense, from);
+  const bits = (out.at - from) * 8;
   // Indices of a dictionary that is worth one take nine bits, or what entropy coding makes of them.
-  if ((out.at - from) * 8 > count * (dense ? 6 : 9) + 64 && looksRepetitive(values, count)) {
+  if (bits > count * (dense ? 6 : 9) + 64 && looksRepetitive(values, count)) {
     keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
   }
-  if (!dense || (out.at - from) * 8 <= count * 3) return;
-  const grid = findGrid(values, count, isDecimal ? chosenExponent : -1);
+  // A grid is coarser than the rounding that hides it: fewer digits or bits hide none.
+  const places = isDecimal ? decimalPlaces : -1;
+  if (!dense || bits <= count * 8 || (places >= 0 && places < gridPlacesMin)) return;
+  const grid = findGrid(values, count, places);
   if (grid !== undefined) keepSmaller(out, from, () => encodeGrid(out, values, count, series, grid));
 }
 
+const gridPlacesMin = 4;
 /** Decimal places of the last block that was tried as decimals of doubles; −1 when it had none. */
-let chosenExponent = -1;
+let decimalPlaces = -1;
 
 function encodeGrid(out: ByteWriter, values: Float64Array, count: number, series: BlockSeries, grid: Grid): void {
   const headAt = out.at;
@@ -106,7 +111,7 @@ function encodeDecimals(
   single: boolean,
 ): number | undefined {
   let exponent = chooseExponent(values, count, single);
-  chosenExponent = single ? -1 : exponent;
+  decimalPlaces = single ? -1 : exponent;
   if (exponent < 0) return undefined;
   let fit = scaleDecimals(values, count, exponent, single, scaled);
   if (fit.exceptions * 64 > count) {
@@ -118,7 +123,7 @@ function encodeDecimals(
     }
   }
   if (fit.exceptions * 4 > count) return undefined;
-  if (!single) chosenExponent = exponent;
+  if (!single) decimalPlaces = exponent;
   writeDecimals(out, values, count, series, dense, single, exponent, fit);
   return fit.exceptions;
 }
@@ -140,9 +145,29 @@ function writeDecimals(
   out.u8(exponent);
   out.svarint(min);
   out.varint(max - min);
+  const tick = dense && max > min ? commonTick(count, min, max) : 1;
+  if (tick > 1) {
+    out.bytes[headAt] = head | ticksBit;
+    out.varint(tick);
+  }
   if (exceptions > 0) writeExceptions(out, values, exceptions);
   if (max === min) return;
-  writeIntegers(out, headAt, scaled, count, min, max, series, dense);
+  if (tick === 1) {
+    writeIntegers(out, headAt, scaled, count, min, max, series, dense);
+    return;
+  }
+  for (let i = 0; i < count; i++) scaled[i] = ((scaled[i] as number) - min) / tick;
+  writeIntegers(out, headAt, scaled, count, 0, (max - min) / tick, series, dense);
+}
+
+/** Greatest common divisor of all `scaled` − min. */
+function commonTick(count: number, min: number, max: number): number {
+  let tick = max - min;
+  for (let i = 0; i < count && tick > 1; i++) {
+    let rest = (scaled[i] as number) - min;
+    while (rest > 0) [tick, rest] = [rest, tick % rest];
+  }
+  return tick;
 }
 
 /** Appends x − min, by series where that is smaller, which it notes in the head of the block. */
@@ -288,23 +313,24 @@ function decodeDecimals(
   series: BlockSeries,
   head: number,
 ): void {
-  if (head & ~(7 | exceptionsBit | bySeriesBit)) corrupt('unknown value block');
+  if (head & ~(7 | exceptionsBit | bySeriesBit | ticksBit)) corrupt('unknown value block');
   const exponent = from.u8();
   if (exponent > exponentMax) corrupt('exponent out of range');
   const min = from.svarint();
   const range = from.bounded(integerMax, 'range');
+  const tick = head & ticksBit ? from.varint() : 1;
   const exceptions = head & exceptionsBit ? readExceptions(from, count) : 0;
   const power = powersOfTen[exponent] as number;
   const isSingle = (head & 7) === kinds.single;
-  if (range > 0 && !isSingle && (head & bySeriesBit) === 0) {
+  if (range > 0 && tick === 1 && !isSingle && (head & bySeriesBit) === 0) {
     decodeScaled(from, values, count, min, range, power);
   } else {
     if (range === 0) values.fill(0, 0, count);
     else if (head & bySeriesBit) decodeBySeries(from, values, count, series);
     else decodeIntegers(from, values, count);
     for (let i = 0; i < count; i++) {
-      const quotient = ((values[i] as number) + min) / power;
-      values[i] = isSingle ? finite(Math.fround(quotient)) : quotient;
+      const quotient = ((values[i] as number) * tick + min) / power;
+      values[i] = finite(isSingle ? Math.fround(quotient) : quotient);
     }
   }
   for (let i = 0; i < exceptions; i++) values[exceptionRows[i] as number] = exceptionValues[i] as number;
@@ -383,6 +409,7 @@ function readDecimalBounds(from: ByteReader, count: number, head: number): Value
   const power = powersOfTen[exponent] as number;
   const scaledMin = from.svarint();
   const scaledMax = scaledMin + from.bounded(integerMax, 'range');
+  if (head & ticksBit) from.varint();
   const isSingle = (head & 7) === kinds.single;
   const min = isSingle ? Math.fround(scaledMin / power) : scaledMin / power;
   const max = isSingle ? Math.fround(scaledMax / power) : scaledMax / power;
