@@ -10,6 +10,7 @@ import { didYouMean } from '@fogline/shared/suggest';
 import { type AgentDocument, agentSchema, percentilePattern } from './config-schema.ts';
 import { type ListenerConfig, resolveSources, type SourceConfig } from './config-sources.ts';
 import type { BufferConfig, DeadbandConfig, PipelineConfig, UplinkConfig, WindowConfig } from './core-config.ts';
+import { isPassThrough } from './pipeline/pass-through.ts';
 
 export interface AgentConfig {
   readonly agent: string;
@@ -101,6 +102,11 @@ function resolvePipelines(raw: AgentDocument, context: ConfigContext): PipelineC
     };
   });
   for (const source of Object.keys(raw.sources)) {
+    const [first, second] = pipelines.filter((pipeline) => pipeline.from === source && isPassThrough(pipeline));
+    if (first !== undefined && second !== undefined) {
+      const why = `passes on every reading of "${source}", and so does "${first.name}": give it an operator, or remove it`;
+      context.error(['pipelines', second.name], why);
+    }
     if (pipelines.some((pipeline) => pipeline.from === source)) continue;
     context.warn(['sources', source], 'no pipeline takes from this source: its readings never leave the agent');
   }

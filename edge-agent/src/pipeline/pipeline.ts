@@ -7,6 +7,7 @@ import type { ReadingColumns } from '@fogline/shared/reading';
 import type { PipelineConfig } from '../core-config.ts';
 import { Deadband } from './deadband.ts';
 import type { Items, Operator, SeriesRegistry } from './operator.ts';
+import { isPassThrough } from './pass-through.ts';
 import { TumblingWindow } from './tumbling-window.ts';
 
 /** Items of one stream. `isInput`: they are the source's own columns, unchanged, and need not be stored again. */
@@ -30,21 +31,18 @@ export class Pipeline {
     this.#branches = configs.map((config) => ({ config, operators: operatorsOf(config, registry) }));
   }
 
-  /** The stream under which a source's own columns are known: its first pass-through branch, or the source's name. */
+  /** The stream under which a source's own columns are known: its pass-through branch, or the source's name. */
   static inputStream(source: string, configs: readonly PipelineConfig[]): string {
     return configs.find((config) => config.from === source && isPassThrough(config))?.name ?? source;
   }
 
   process(source: string, columns: ReadingColumns, now: number): StreamItems[] {
     const out: StreamItems[] = [];
-    let isInputTaken = false;
     for (const { config, operators } of this.#branches) {
       if (config.from !== source) continue;
       let items: Items = { kind: 'readings', columns };
       for (const { operator } of operators) if (items.kind === 'readings') items = operator.process(items.columns, now);
-      const isInput: boolean = operators.length === 0 && !isInputTaken;
-      isInputTaken = isInputTaken || isInput;
-      if (items.columns.count > 0 && (operators.length > 0 || isInput)) out.push({ ...items, lane: config.lane, isInput });
+      if (items.columns.count > 0) out.push({ ...items, lane: config.lane, isInput: operators.length === 0 });
     }
     return out;
   }
@@ -106,10 +104,6 @@ export class Pipeline {
     }
     return out;
   }
-}
-
-function isPassThrough(config: PipelineConfig): boolean {
-  return config.deadband === undefined && config.window === undefined;
 }
 
 function operatorsOf(config: PipelineConfig, registry: SeriesRegistry): { key: string; operator: Operator }[] {

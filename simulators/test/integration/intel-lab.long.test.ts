@@ -1,4 +1,5 @@
 /** The whole Intel Lab, 748,800 readings of five days, through real processes under fire. Prints what it took. */
+import { stdout } from 'node:process';
 import { describe, expect, it } from 'vitest';
 import { withSeed } from '../support/seed.ts';
 import { openStage } from '../support/stage.ts';
@@ -38,7 +39,7 @@ describe.skipIf(missing !== undefined)(`Intel Lab readings${missing === undefine
       const { buckets, differences } = await compareAtHub(system, streams, await expectedBuckets(stage, rows));
       const { resent } = sender.stats();
       const figures = { seed, readings, ...blows, resent, ackedS, arrivedS, comparedS: seconds(), buckets };
-      process.stdout.write(`${JSON.stringify({ test: 'intel-lab', ...figures, differing: differences.length })}\n`);
+      stdout.write(`${JSON.stringify({ test: 'intel-lab', ...figures, differing: differences.length })}\n`);
       expect(differences).toEqual([]);
       expect(buckets).toBeGreaterThan(readings * 2);
     }));

@@ -128,11 +128,11 @@ export class Service {
     await life.exited;
   }
 
-  /** Asks it to stop in good order. Throws when it does not within 15 s, or not with exit code 0. */
-  async stop(): Promise<void> {
+  /** Asks it to stop in good order. Throws when it does not within 15 s, or with another exit code than 0 and `alsoGood`. */
+  async stop(alsoGood = 0): Promise<void> {
     this.#isEndAsked = true;
     this.#life?.process.kill('SIGTERM');
-    await this.ended(stopMs);
+    await this.ended(stopMs, alsoGood);
   }
 
   /** Ends its standard input, which tells a program that reads it that no more will come. */
@@ -140,15 +140,15 @@ export class Service {
     this.#life?.process.stdin?.end();
   }
 
-  /** Waits for the end. Throws when it does not come in time, or not with exit code 0. */
-  async ended(withinMs: number): Promise<void> {
+  /** Waits for the end. Throws when it does not come in time, or with another exit code than 0 and `alsoGood`. */
+  async ended(withinMs: number, alsoGood = 0): Promise<void> {
     const life = this.#life;
     if (life === undefined) return;
     const limit = new AbortController();
     const forced = sleep(withinMs, 'forced', { signal: limit.signal }).catch(() => 'in time');
     const how = await Promise.race([life.exited, forced]);
     limit.abort();
-    if (how === 'exit code 0') return;
+    if (how === 'exit code 0' || how === `exit code ${alsoGood}`) return;
     this.#isEndAsked = true;
     life.process.kill('SIGKILL');
     await life.exited;

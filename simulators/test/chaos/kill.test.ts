@@ -1,0 +1,49 @@
+/** A dozen kills under load, and the proof that the verdict is not blind; a hundred and more are kill.long.test.ts. */
+import { appendFileSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { withSeed } from '../support/seed.ts';
+import { openStage } from '../support/stage.ts';
+import { openSystem } from '../support/system.ts';
+import { verify } from '../support/verdict.ts';
+import { missing, startLoad, storm, stormSystem } from './kill-storm.ts';
+
+const thisFile = 'simulators/test/chaos/kill.test.ts';
+const kills = 12;
+
+describe.skipIf(missing !== undefined)(`kill -9 under load${missing === undefined ? '' : `: no ${missing}`}`, () => {
+  it(
+    'loses no acked reading and doubles none; a planted loss and a planted double are noticed',
+    { timeout: 240_000 },
+    () =>
+      withSeed(thisFile, 1, async ({ seed, random }) => {
+        const stage = openStage('kill');
+        const system = await openSystem(stage, stormSystem);
+        const load = startLoad(stage, system, seed);
+        const figures = await storm(stage, system, { kills, gapMsMax: 1_500, random });
+        expect(figures.agentKills + figures.hubKills).toBe(kills);
+        await load.finish();
+        const { hubUrl, hubFolder } = system;
+        for (const stream of ['live', 'stats']) {
+          const { findings, summary } = await verify(stage, { truth: load.truth, hubUrl, stream, waitMs: 90_000 });
+          expect(findings).toEqual([]);
+          expect(summary).toMatchObject({ isClean: true, lost: 0, duplicated: 0 });
+          expect(summary.acked).toBeGreaterThan(1_000);
+        }
+        expect((await stage.run('hub', ['quarantine', '--data', hubFolder])).out).toBe('');
+
+        // Had one acked reading not arrived, or one been counted that nobody sent, the same verdict must say so.
+        const paho = load.truth.find((path) => path.endsWith('paho-2.truth')) ?? '';
+        const [tampered, isAcked] = [stage.path('tampered.truth'), /^\{"s":"paho-2","t":(\d+),.*$/m];
+        copyFileSync(paho, tampered);
+        appendFileSync(tampered, '{"s":"paho-2","t":1,"v":{"temperature":1},"q":2}\n{"a":["paho-2",1]}\n');
+        const lost = await verify(stage, { truth: [tampered], hubUrl, stream: 'live', waitMs: 0 });
+        expect(lost.exitCode).toBe(1);
+        expect(lost.summary).toMatchObject({ lost: 1, duplicated: 0, wrong: 0, unexpected: 0 });
+        const text = readFileSync(paho, 'utf8');
+        writeFileSync(tampered, text.replace(`${isAcked.exec(text)?.[0]}\n`, ''));
+        const unexpected = await verify(stage, { truth: [tampered], hubUrl, stream: 'live', waitMs: 0 });
+        expect(unexpected.exitCode).toBe(1);
+        expect(unexpected.summary).toMatchObject({ lost: 0, duplicated: 0, wrong: 0, unexpected: 2 });
+      }),
+  );
+});
