@@ -380,3 +380,10 @@ it('describes itself as JSON Schema with the keys of the file', () => {
     default: '1GiB',
   });
 });
+
+it('refuses a second pipeline that passes on the same source unchanged', () => {
+  const twice = `${fiveLines}pipelines: { live: { from: climate, send: { priority: normal } }, again: { from: climate, send: { priority: low } } }\n`;
+  expect(problemOf(twice)).toContain(
+    'pipelines.again: passes on every reading of "climate", and so does "live": give it an operator, or remove it',
+  );
+});

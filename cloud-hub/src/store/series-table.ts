@@ -124,9 +124,9 @@ export class SeriesTable {
     }
     for (const i of fresh) {
       const definition = definitions[i];
-      if (definition !== undefined) this.#add(epoch, first + i, definition, identities[i] ?? '');
+      if (definition !== undefined) this.#add(epoch, table, first + i, definition, identities[i] ?? '');
     }
-    if (fresh.length > 0) this.#refresh(epoch);
+    if (fresh.length > 0) this.#extended(epoch, table, fresh.length);
     return { kind: 'defined', added: fresh.length };
   }
 
@@ -140,7 +140,7 @@ export class SeriesTable {
     this.#counts.clear();
   }
 
-  #add(epoch: EpochState, local: number, definition: SeriesDefinition, identity: string): void {
+  #add(epoch: EpochState, table: LocalSeries, local: number, definition: SeriesDefinition, identity: string): void {
     const { widthMs, holdMs } = definition;
     const known = this.#findIdentity.get(epoch.agent, identity);
     let series = known?.id;
@@ -166,12 +166,14 @@ export class SeriesTable {
       this.#touchSeries.run(widthMs, holdMs, JSON.stringify([...widths].sort((a, b) => a - b)), series);
     }
     this.#insertDefinition.run(epoch.id, local, series, widthMs, holdMs);
+    put(table, { local, series, width: widthMs, hold: holdMs, kind: definition.kind });
   }
 
-  /** Tables are made again when asked for; descendants inherit, so theirs too. */
-  #refresh(epoch: EpochState): void {
+  /** The table at hand grew in place, so that defining n series costs n; descendants inherit, so theirs are made again when asked for. */
+  #extended(epoch: EpochState, table: LocalSeries, added: number): void {
+    this.#cachedEntries += added;
+    extendKnown(table);
     if (this.#epochs.childrenOf(epoch.agent, epoch.epoch).length > 0) this.#clear();
-    else this.#cache.delete(epoch.id);
   }
 
   #countOf(agent: number): number {
@@ -207,14 +209,20 @@ function inherit(parent: LocalSeries, base: number, own: readonly DefinitionRow[
     isWindow: parent.isWindow.slice(0, base),
     known: 0,
   };
-  for (const row of own) {
-    table.ids[row.local] = row.series;
-    table.widthMs[row.local] = row.width;
-    table.holdMs[row.local] = row.hold;
-    table.isWindow[row.local] = row.kind === 'window';
-  }
-  while ((table.ids[table.known] ?? 0) !== 0) table.known++;
+  for (const row of own) put(table, row);
+  extendKnown(table);
   return table;
+}
+
+function put(table: LocalSeries, { local, series, width, hold, kind }: DefinitionRow): void {
+  table.ids[local] = series;
+  table.widthMs[local] = width;
+  table.holdMs[local] = hold;
+  table.isWindow[local] = kind === 'window';
+}
+
+function extendKnown(table: LocalSeries): void {
+  while ((table.ids[table.known] ?? 0) !== 0) table.known++;
 }
 
 function identityOf(definition: SeriesDefinition): string {
