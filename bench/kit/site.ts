@@ -41,6 +41,7 @@ export class Site {
   constructor(profile?: string) {
     this.#profile = profile;
     warnAboutMemoryDisk(this.folder);
+    process.once('exit', () => rmSync(this.folder, { recursive: true, force: true }));
   }
 
   get httpUrl(): string {
@@ -101,7 +102,7 @@ export class Site {
     for (const agent of this.#agents.values()) await agent.stop();
     await this.stopHub();
     await this.#link?.stop();
-    rmSync(this.folder, { recursive: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   #nodeOptions(who: string): string[] {

@@ -106,6 +106,14 @@ it('data beats a part of a wider void, and only once', () => {
   expect(gaps(hub)).toEqual([]);
 });
 
+it('a gap of which everything arrived is gone, though its void is not', () => {
+  const { hub, agent } = ready();
+  agent.void(1, 3, { hours: [[h0, 3]], stats: [stat(0, h0, 2), stat(1, h0, 1)] });
+  agent.send(1, row(0, t0), row(0, t0 + 1));
+  expect(gaps(hub)).toEqual([[2, t0, 1]]);
+  expect(hub.core.read.voids()).toMatchObject([{ items: 1 }]);
+});
+
 it('data beats several voids and free numbers at once', () => {
   const { hub, agent } = ready();
   agent.void(1, 2, { hours: [[h0, 2]] });

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../clock.ts';
+import { invariant } from '../errors.ts';
 import { FrameGate, type GateStep, type PendingBudget, type Refusal } from './frame-gate.ts';
 import type { GateLimits } from './gate-limits.ts';
 
@@ -44,6 +45,8 @@ function wakeWaiting(budget: PendingBudget): void {
 }
 
 const pingresp = Buffer.from([0xd0, 0]);
+/** More than there can be packets in the broker for one connection. */
+const readableTurnsMax = 1_000_000;
 const highWaterBytes = 64 * 1_024;
 
 export class GateStream extends Duplex {
@@ -176,7 +179,9 @@ export class GateStream extends Duplex {
   #deliver(bytes: Buffer): void {
     this.#inbox.push(bytes);
     try {
-      while (this.#inbox.length > 0 && !this.destroyed && this.emit('readable'));
+      for (let turn = 0; this.#inbox.length > 0 && !this.destroyed && this.emit('readable'); turn++) {
+        invariant(turn < readableTurnsMax, 'the broker does not read');
+      }
     } catch (error) {
       this.#close('parser_failed', error instanceof Error ? error : new Error(String(error)));
     }
