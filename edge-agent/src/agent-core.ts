@@ -188,7 +188,8 @@ export class AgentCore implements IngestPort {
     outputs.push(...outputsOf(this.#pipeline.tick(now)));
     this.#write(now, taken, outputs);
     for (const { source, tokens } of this.#intake.takeTokens()) this.#ports.release(source, tokens);
-    if (this.#sinceCheckpoint.commits >= checkpointCommitsMax || this.#sinceCheckpoint.bytes >= checkpointBytesMax) this.checkpoint();
+    if (this.#sinceCheckpoint.commits >= checkpointCommitsMax || this.#sinceCheckpoint.bytes >= checkpointBytesMax)
+      this.checkpoint();
   }
 
   /** Brings the tables up to date with the log. */
@@ -198,7 +199,12 @@ export class AgentCore implements IngestPort {
   }
 
   /** Appends one commit. With a checkpoint in the same transaction for what must not be replayed. */
-  #write(now: number, taken: readonly Taken[], pending: readonly PendingOutput[], checkpoint?: 'with checkpoint'): void {
+  #write(
+    now: number,
+    taken: readonly Taken[],
+    pending: readonly PendingOutput[],
+    checkpoint?: 'with checkpoint',
+  ): void {
     const started = this.#ports.clock.monotonic();
     const last = [...this.#epoch.last];
     const outputs = pending.map(({ count, ...output }) => {
@@ -210,7 +216,11 @@ export class AgentCore implements IngestPort {
     const draft = { epochId: this.#epoch.id, now, inputs, outputs, counted: [] };
     const planned = this.#planSeals(draft);
     if (inputs.length === 0 && outputs.length === 0 && planned.length === 0 && checkpoint === undefined) return;
-    const record: CommitRecord = { ...draft, seals: planned.map(({ seal }) => seal), counted: this.#intake.takeCounted() };
+    const record: CommitRecord = {
+      ...draft,
+      seals: planned.map(({ seal }) => seal),
+      counted: this.#intake.takeCounted(),
+    };
     const body = encodeCommit(record);
     const id = this.#lastCommit + 1;
     const batches = this.#store.transaction(() => {
@@ -301,7 +311,11 @@ export class AgentCore implements IngestPort {
     if (hasRoom === this.#isOverloaded) {
       this.#isOverloaded = !hasRoom;
       this.#ports.setOverloaded(this.#isOverloaded);
-      if (this.#isOverloaded) this.#ports.log.error({}, 'the buffer is full of rows that must be kept: acks are withheld until there is room');
+      if (this.#isOverloaded)
+        this.#ports.log.error(
+          {},
+          'the buffer is full of rows that must be kept: acks are withheld until there is room',
+        );
     }
     return hasRoom;
   }

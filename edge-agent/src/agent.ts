@@ -48,7 +48,14 @@ export async function openAgent(config: AgentConfig, ports: AgentPorts): Promise
     await rooms.close();
     throw error;
   }
-  return { mqttAddresses: rooms.listeners.map(({ listener: { address, port } }) => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`)), httpUrl: rooms.http?.url, failed, close: () => rooms.close() };
+  return {
+    mqttAddresses: rooms.listeners.map(({ listener: { address, port } }) =>
+      address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
+    ),
+    httpUrl: rooms.http?.url,
+    failed,
+    close: () => rooms.close(),
+  };
 }
 
 /** What is open, so that closing works from any point of opening. */
@@ -103,7 +110,10 @@ class Rooms {
     const { clock, random, log, software } = this.#ports;
     const scheme = uplink.isTls ? 'mqtts' : 'mqtt';
     const host = uplink.host.includes(':') ? `[${uplink.host}]` : uplink.host;
-    const wire = createMqttWire({ url: `${scheme}://${host}:${uplink.port}`, ...(uplink.ca === undefined ? {} : { ca: uplink.ca }) });
+    const wire = createMqttWire({
+      url: `${scheme}://${host}:${uplink.port}`,
+      ...(uplink.ca === undefined ? {} : { ca: uplink.ca }),
+    });
     return new AgentCore(
       { agent, software, sources: sources.map(({ name }) => name), pipelines, buffer, uplink },
       {

@@ -5,7 +5,7 @@
  * one that reads it, with a small young generation, which keeps the resident set flat under load. It costs one more start
  * of Node. Where the cache or execve is not to be had, the program runs in this image.
  */
-import { enableCompileCache, flushCompileCache, constants } from 'node:module';
+import { constants, enableCompileCache, flushCompileCache } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,8 +20,10 @@ const youngGeneration = '--max-semi-space-size=4';
  */
 export async function launch(entry: URL): Promise<void> {
   const args = process.argv.slice(2);
-  const isLean = args[0] === 'run' && !args.includes('--help') && process.env[marker] === undefined && process.execve !== undefined;
-  const cache = process.env.NODE_COMPILE_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'fogline');
+  const isLean =
+    args[0] === 'run' && !args.includes('--help') && process.env[marker] === undefined && process.execve !== undefined;
+  const cache =
+    process.env.NODE_COMPILE_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'fogline');
   const isCached = isLean && isEnabled(enableCompileCache(cache).status);
   const { run } = (await import(entry.href)) as { run: () => Promise<never> };
   if (isCached) {

@@ -28,7 +28,8 @@ describe('SeqRanges', () => {
 
         const gaps = held.missing(first, last);
         const missing: number[] = [];
-        for (let i = 0; i < gaps.length; i += 2) for (let seq = gaps[i] ?? 0; seq <= (gaps[i + 1] ?? -1); seq++) missing.push(seq);
+        for (let i = 0; i < gaps.length; i += 2)
+          for (let seq = gaps[i] ?? 0; seq <= (gaps[i + 1] ?? -1); seq++) missing.push(seq);
         expect(missing).toEqual(inside.filter((seq) => !set.has(seq)));
 
         const copy = SeqRanges.from(held.watermark, held.beyond);

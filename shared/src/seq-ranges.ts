@@ -27,7 +27,10 @@ export class SeqRanges {
       const first = flat[i] ?? 0;
       const last = flat[i + 1] ?? -1;
       if (first <= previous + 1 || last < first) {
-        throw new FoglineError('message_invalid', `ranges must ascend with gaps between them, found [${first}, ${last}] after ${previous}`);
+        throw new FoglineError(
+          'message_invalid',
+          `ranges must ascend with gaps between them, found [${first}, ${last}] after ${previous}`,
+        );
       }
       previous = last;
     }
@@ -70,7 +73,10 @@ export class SeqRanges {
 
   /** Adds a range, merging with what it touches. Adding what is held already changes nothing. */
   add(first: number, last: number): void {
-    invariant(Number.isSafeInteger(first) && Number.isSafeInteger(last) && first >= 1 && last >= first, `range [${first}, ${last}]`);
+    invariant(
+      Number.isSafeInteger(first) && Number.isSafeInteger(last) && first >= 1 && last >= first,
+      `range [${first}, ${last}]`,
+    );
     const at = this.#indexOf(first - 1);
     let newFirst = first;
     let newLast = last;

@@ -54,7 +54,10 @@ export function openDatabase(file: string | Uint8Array, options: DatabaseOptions
   const path = typeof file === 'string' ? file : ':memory:';
   let raw: Sqlite.Database;
   try {
-    raw = new Sqlite(typeof file === 'string' ? file : Buffer.from(file), { readonly: options.readOnly ?? false, timeout: 5000 });
+    raw = new Sqlite(typeof file === 'string' ? file : Buffer.from(file), {
+      readonly: options.readOnly ?? false,
+      timeout: 5000,
+    });
   } catch (error) {
     throw new FoglineError('storage_open', `cannot open ${path}: ${messageOf(error)}`, { cause: error });
   }
@@ -73,9 +76,11 @@ function prepareFile(raw: Sqlite.Database, path: string, options: DatabaseOption
   if (options.readOnly !== true) {
     raw.pragma('journal_mode = WAL');
     raw.pragma('synchronous = FULL');
-    if (number('synchronous') !== 2) throw new FoglineError('storage_open', `${path}: synchronous=FULL was not accepted`);
+    if (number('synchronous') !== 2)
+      throw new FoglineError('storage_open', `${path}: synchronous=FULL was not accepted`);
     const mode = String(raw.pragma('journal_mode', { simple: true }));
-    if (mode !== 'wal' && path !== ':memory:') throw new FoglineError('storage_open', `${path}: journal mode is ${mode}, WAL is needed`);
+    if (mode !== 'wal' && path !== ':memory:')
+      throw new FoglineError('storage_open', `${path}: journal mode is ${mode}, WAL is needed`);
   }
   raw.pragma(`cache_size = -${options.cacheKib ?? 4096}`);
   raw.pragma('temp_store = MEMORY');
@@ -89,9 +94,13 @@ function prepareFile(raw: Sqlite.Database, path: string, options: DatabaseOption
     })();
     return;
   }
-  if (application !== options.applicationId) throw new FoglineError('storage_open', `${path} belongs to another application`);
+  if (application !== options.applicationId)
+    throw new FoglineError('storage_open', `${path} belongs to another application`);
   if (version !== options.schemaVersion) {
-    throw new FoglineError('storage_open', `${path} has schema version ${version}, this build needs ${options.schemaVersion}`);
+    throw new FoglineError(
+      'storage_open',
+      `${path} has schema version ${version}, this build needs ${options.schemaVersion}`,
+    );
   }
 }
 
@@ -111,7 +120,8 @@ class SqliteDatabase implements Database {
     const statement = this.#raw.prepare<unknown[], Row>(sql);
     // Numbered parameters are named to better-sqlite3: by an object with their numbers as keys.
     const isNumbered = /\?\d/.test(sql);
-    const bound = (values: Value[]): unknown[] => (isNumbered ? [Object.fromEntries(values.map((value, index) => [index + 1, value]))] : values);
+    const bound = (values: Value[]): unknown[] =>
+      isNumbered ? [Object.fromEntries(values.map((value, index) => [index + 1, value]))] : values;
     return {
       get: (...values) => statement.get(...bound(values)),
       all: (...values) => statement.all(...bound(values)),
@@ -129,7 +139,9 @@ class SqliteDatabase implements Database {
 
   transaction<T>(work: () => T): T {
     if (this.#failure !== undefined) {
-      throw new FoglineError('storage_io', `${this.path} failed earlier and must be reopened`, { cause: this.#failure });
+      throw new FoglineError('storage_io', `${this.path} failed earlier and must be reopened`, {
+        cause: this.#failure,
+      });
     }
     let result: T;
     this.#raw.exec('BEGIN IMMEDIATE');
@@ -173,7 +185,8 @@ class SqliteDatabase implements Database {
   }
 
   #poisonOn(error: unknown): void {
-    if (error instanceof Sqlite.SqliteError && /^SQLITE_(IOERR|FULL|CORRUPT|NOTADB)/.test(error.code)) this.#failure = error;
+    if (error instanceof Sqlite.SqliteError && /^SQLITE_(IOERR|FULL|CORRUPT|NOTADB)/.test(error.code))
+      this.#failure = error;
   }
 }
 

@@ -1,6 +1,7 @@
 /** The statements of the agent's database, prepared once, and the rows they return. */
-import type { VoidReason } from '@fogline/shared/protocol/messages';
+
 import type { Lane } from '@fogline/shared/protocol/limits';
+import type { VoidReason } from '@fogline/shared/protocol/messages';
 import type { Database } from '@fogline/shared/sqlite';
 import type { LedgerEntry } from './agent-store.ts';
 import type { RejectedSample } from './rejected-log.ts';
@@ -22,8 +23,26 @@ export interface RawRow {
 }
 
 export type RawBatch = { id: number; epoch: number; lane: Lane; first: number; last: number; crc: number };
-export type RawEpoch = { id: number; epoch: string; parent: string | null; parent_last: string; series_base: number; series_count: number; last: string };
-export type RawVoid = { id: number; epoch: number; lane: Lane; first: number; last: number; reason: VoidReason; stats: string; stats_omitted: number; hours: string };
+export type RawEpoch = {
+  id: number;
+  epoch: string;
+  parent: string | null;
+  parent_last: string;
+  series_base: number;
+  series_count: number;
+  last: string;
+};
+export type RawVoid = {
+  id: number;
+  epoch: number;
+  lane: Lane;
+  first: number;
+  last: number;
+  reason: VoidReason;
+  stats: string;
+  stats_omitted: number;
+  hours: string;
+};
 
 const rowColumns = 'id, epoch, lane, first, last, kind, commit_id, output, pack_id, bytes, at, hours, batch';
 const inRange = 'epoch = ? AND lane = ? AND first <= ? AND last >= ?';
@@ -34,19 +53,27 @@ export function statementsOf(db: Database) {
     appendCommit: db.prepare('INSERT INTO commits (id, body) VALUES (?, ?)'),
     readCommit: db.prepare<{ body: Uint8Array }>('SELECT body FROM commits WHERE id = ?'),
     lastCommit: db.prepare<{ id: number | null }>('SELECT max(id) AS id FROM commits'),
-    nextCommit: db.prepare<{ id: number; body: Uint8Array }>('SELECT id, body FROM commits WHERE id > ? ORDER BY id LIMIT 1'),
-    previousCommit: db.prepare<{ id: number; body: Uint8Array }>('SELECT id, body FROM commits WHERE id < ? ORDER BY id DESC LIMIT 1'),
+    nextCommit: db.prepare<{ id: number; body: Uint8Array }>(
+      'SELECT id, body FROM commits WHERE id > ? ORDER BY id LIMIT 1',
+    ),
+    previousCommit: db.prepare<{ id: number; body: Uint8Array }>(
+      'SELECT id, body FROM commits WHERE id < ? ORDER BY id DESC LIMIT 1',
+    ),
     readPack: db.prepare<{ body: Uint8Array }>('SELECT body FROM packs WHERE id = ?'),
     insertPack: db.prepare('INSERT INTO packs (body) VALUES (?)'),
     epochs: db.prepare<RawEpoch>('SELECT * FROM epochs ORDER BY id'),
-    insertEpoch: db.prepare('INSERT INTO epochs (epoch, parent, parent_last, series_base, series_count, last) VALUES (?, ?, ?, ?, ?, ?)'),
+    insertEpoch: db.prepare(
+      'INSERT INTO epochs (epoch, parent, parent_last, series_base, series_count, last) VALUES (?, ?, ?, ?, ?, ?)',
+    ),
     updateEpoch: db.prepare('UPDATE epochs SET series_count = ?, last = ? WHERE id = ?'),
     insertSeries: db.prepare('INSERT INTO series (id, definition) VALUES (?, ?)'),
     series: db.prepare<{ definition: Uint8Array }>('SELECT definition FROM series ORDER BY id'),
     insertRow: db.prepare(`INSERT INTO rows (${rowColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     deleteRow: db.prepare('DELETE FROM rows WHERE id = ?'),
     setBatchOfRow: db.prepare('UPDATE rows SET batch = ? WHERE id = ?'),
-    unsealedRows: db.prepare<RawRow>(`SELECT ${rowColumns} FROM rows WHERE lane = ? AND batch IS NULL AND id > ? ORDER BY id LIMIT ?`),
+    unsealedRows: db.prepare<RawRow>(
+      `SELECT ${rowColumns} FROM rows WHERE lane = ? AND batch IS NULL AND id > ? ORDER BY id LIMIT ?`,
+    ),
     rowsOfBatch: db.prepare<RawRow>(`SELECT ${rowColumns} FROM rows WHERE batch = ? ORDER BY first`),
     rowsInRange: db.prepare<RawRow>(`SELECT ${rowColumns} FROM rows WHERE ${inRange} ORDER BY first`),
     queuedRows: db.prepare<{ lane: Lane; first: number; last: number; hours: string }>(
@@ -56,8 +83,12 @@ export function statementsOf(db: Database) {
     insertBatch: db.prepare('INSERT INTO batches (epoch, lane, first, last, crc, acked) VALUES (?, ?, ?, ?, ?, ?)'),
     deleteBatch: db.prepare('DELETE FROM batches WHERE id = ?'),
     setBatchAcked: db.prepare('UPDATE batches SET acked = ? WHERE id = ?'),
-    markBatches: db.prepare('UPDATE batches SET acked = ? WHERE epoch = ? AND lane = ? AND first >= ? AND last <= ? AND acked <> ?'),
-    unackedBatches: db.prepare<RawBatch>('SELECT * FROM batches WHERE lane = ? AND acked = 0 AND id > ? ORDER BY id LIMIT ?'),
+    markBatches: db.prepare(
+      'UPDATE batches SET acked = ? WHERE epoch = ? AND lane = ? AND first >= ? AND last <= ? AND acked <> ?',
+    ),
+    unackedBatches: db.prepare<RawBatch>(
+      'SELECT * FROM batches WHERE lane = ? AND acked = 0 AND id > ? ORDER BY id LIMIT ?',
+    ),
     ackedBatches: db.prepare<RawBatch>('SELECT * FROM batches WHERE acked = 1 ORDER BY id LIMIT ?'),
     deleteCommits: db.prepare(
       `DELETE FROM commits WHERE id IN (SELECT id FROM commits c WHERE c.id < ?
@@ -67,7 +98,9 @@ export function statementsOf(db: Database) {
     insertVoid: db.prepare(
       'INSERT INTO voids (epoch, lane, first, last, reason, stats, stats_omitted, hours, sent, acked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0)',
     ),
-    openVoid: db.prepare<RawVoid>('SELECT * FROM voids WHERE epoch = ? AND lane = ? AND last = ? AND reason = ? AND sent = 0'),
+    openVoid: db.prepare<RawVoid>(
+      'SELECT * FROM voids WHERE epoch = ? AND lane = ? AND last = ? AND reason = ? AND sent = 0',
+    ),
     deleteVoid: db.prepare('DELETE FROM voids WHERE id = ?'),
     markVoidSent: db.prepare('UPDATE voids SET sent = 1 WHERE id = ?'),
     setVoidAcked: db.prepare('UPDATE voids SET acked = ? WHERE id = ?'),
@@ -82,7 +115,9 @@ export function statementsOf(db: Database) {
     markWholeLedger: db.prepare('UPDATE ledger SET version = version + 1'),
     dirtyLedger: db.prepare<LedgerEntry>(`SELECT ${ledgerColumns} FROM ledger WHERE version > 0 LIMIT ?`),
     wholeLedger: db.prepare<LedgerEntry>(`SELECT ${ledgerColumns} FROM ledger ORDER BY lane, hour`),
-    addToCounter: db.prepare('INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value'),
+    addToCounter: db.prepare(
+      'INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value',
+    ),
     counters: db.prepare<{ name: string; value: number }>('SELECT name, value FROM counters ORDER BY name'),
     insertRejected: db.prepare('INSERT INTO rejected (at, source, reason, topic, payload) VALUES (?, ?, ?, ?, ?)'),
     trimRejected: db.prepare(
@@ -90,9 +125,13 @@ export function statementsOf(db: Database) {
          SELECT id, row_number() OVER (PARTITION BY source, reason ORDER BY id DESC) AS age FROM rejected) WHERE age > ?)`,
     ),
     rejected: db.prepare<RejectedSample>('SELECT at, source, reason, topic, payload FROM rejected ORDER BY id'),
-    saveState: db.prepare('INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value'),
+    saveState: db.prepare(
+      'INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+    ),
     loadState: db.prepare<{ value: Uint8Array | string }>('SELECT value FROM state WHERE key = ?'),
     dropOperators: db.prepare(`DELETE FROM state WHERE key >= 'operator:' AND key < 'operator;'`),
-    operators: db.prepare<{ key: string; value: Uint8Array }>(`SELECT key, value FROM state WHERE key >= 'operator:' AND key < 'operator;'`),
+    operators: db.prepare<{ key: string; value: Uint8Array }>(
+      `SELECT key, value FROM state WHERE key >= 'operator:' AND key < 'operator;'`,
+    ),
   };
 }

@@ -3,10 +3,10 @@
  * together in `transaction`, and what returned from it is on disk.
  */
 import { FoglineError } from '@fogline/shared/errors';
-import type { PartKind, VoidReason, VoidStat } from '@fogline/shared/protocol/messages';
 import type { Lane } from '@fogline/shared/protocol/limits';
-import { partKinds } from '@fogline/shared/protocol/messages';
 import { laneCount } from '@fogline/shared/protocol/limits';
+import type { PartKind, VoidReason, VoidStat } from '@fogline/shared/protocol/messages';
+import { partKinds } from '@fogline/shared/protocol/messages';
 import type { Database } from '@fogline/shared/sqlite';
 import type { OperatorState } from '../pipeline/pipeline.ts';
 import { type RawBatch, type RawRow, type RawVoid, statementsOf } from './agent-sql.ts';
@@ -104,7 +104,11 @@ export class AgentStore {
 
   /** Commits from the newest back, one in memory at a time. */
   *commitsBackwards(): Generator<{ id: number; record: CommitRecord }> {
-    for (let next = this.#sql.previousCommit.get(Number.MAX_SAFE_INTEGER); next !== undefined; next = this.#sql.previousCommit.get(next.id)) {
+    for (
+      let next = this.#sql.previousCommit.get(Number.MAX_SAFE_INTEGER);
+      next !== undefined;
+      next = this.#sql.previousCommit.get(next.id)
+    ) {
       yield { id: next.id, record: decodeCommit(next.body, next.id) };
     }
   }
@@ -162,10 +166,25 @@ export class AgentStore {
   // Outbox rows and batches.
 
   insertRow(row: Omit<StoredRow, 'id'>, id: number | null = null): number {
-    const [commit, output, pack] = 'pack' in row.place ? [null, null, row.place.pack] : [row.place.commit, row.place.output, null];
+    const [commit, output, pack] =
+      'pack' in row.place ? [null, null, row.place.pack] : [row.place.commit, row.place.output, null];
     const kind = partKinds.indexOf(row.kind);
     const hours = JSON.stringify(row.hours);
-    return this.#sql.insertRow.run(id, row.epochId, row.lane, row.first, row.last, kind, commit, output, pack, row.bytes, row.at, hours, row.batch).lastInsertRowid;
+    return this.#sql.insertRow.run(
+      id,
+      row.epochId,
+      row.lane,
+      row.first,
+      row.last,
+      kind,
+      commit,
+      output,
+      pack,
+      row.bytes,
+      row.at,
+      hours,
+      row.batch,
+    ).lastInsertRowid;
   }
 
   deleteRow(id: number): void {
@@ -186,7 +205,8 @@ export class AgentStore {
   }
 
   *rowsInRange(range: StoredRange): Generator<StoredRow> {
-    for (const row of this.#sql.rowsInRange.iterate(range.epochId, range.lane, range.last, range.first)) yield rowOf(row);
+    for (const row of this.#sql.rowsInRange.iterate(range.epochId, range.lane, range.last, range.first))
+      yield rowOf(row);
   }
 
   /** Hours of every row whose delivery is not known. */
@@ -195,7 +215,8 @@ export class AgentStore {
   }
 
   insertBatch(range: StoredRange, crc: number, isAcked: boolean): number {
-    return this.#sql.insertBatch.run(range.epochId, range.lane, range.first, range.last, crc, isAcked ? 1 : 0).lastInsertRowid;
+    return this.#sql.insertBatch.run(range.epochId, range.lane, range.first, range.last, crc, isAcked ? 1 : 0)
+      .lastInsertRowid;
   }
 
   deleteBatch(id: number): void {
@@ -241,7 +262,16 @@ export class AgentStore {
 
   insertVoid(value: Omit<StoredVoid, 'id'>): number {
     const { epochId, lane, first, last, reason, stats, statsOmitted, hours } = value;
-    return this.#sql.insertVoid.run(epochId, lane, first, last, reason, JSON.stringify(stats), statsOmitted, JSON.stringify(hours)).lastInsertRowid;
+    return this.#sql.insertVoid.run(
+      epochId,
+      lane,
+      first,
+      last,
+      reason,
+      JSON.stringify(stats),
+      statsOmitted,
+      JSON.stringify(hours),
+    ).lastInsertRowid;
   }
 
   /** The unsent void of this reason that ends right before `first`, to grow it instead of adding another. */
@@ -341,7 +371,8 @@ export class AgentStore {
 }
 
 function rowOf(raw: RawRow): StoredRow {
-  const place: BlockPlace = raw.pack_id === null ? { commit: raw.commit_id ?? 0, output: raw.output ?? 0 } : { pack: raw.pack_id };
+  const place: BlockPlace =
+    raw.pack_id === null ? { commit: raw.commit_id ?? 0, output: raw.output ?? 0 } : { pack: raw.pack_id };
   return {
     id: raw.id,
     epochId: raw.epoch,

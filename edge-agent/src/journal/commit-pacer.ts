@@ -53,7 +53,10 @@ export class CommitPacer {
 
   #fill(): void {
     const now = this.#clock.monotonic();
-    this.#credit = Math.min(this.#burst, this.#credit + ((now - this.#filledAt) * this.#config.flashBytesPerDay) / msPerDay);
+    this.#credit = Math.min(
+      this.#burst,
+      this.#credit + ((now - this.#filledAt) * this.#config.flashBytesPerDay) / msPerDay,
+    );
     this.#filledAt = now;
   }
 }

@@ -13,7 +13,8 @@ const record: CommitRecord = {
   counted: [['repeat', 2]],
 };
 
-const plain = (value: CommitRecord): unknown => JSON.parse(JSON.stringify(value, (_key, v: unknown) => (v instanceof Uint8Array ? [...v] : v)));
+const plain = (value: CommitRecord): unknown =>
+  JSON.parse(JSON.stringify(value, (_key, v: unknown) => (v instanceof Uint8Array ? [...v] : v)));
 
 describe('a commit record', () => {
   it('comes back as it was written', () => {
@@ -38,6 +39,7 @@ describe('a commit record', () => {
 
   it('is refused when it was cut short', () => {
     const bytes = encodeCommit(record);
-    for (let length = 0; length < bytes.length; length++) expect(() => decodeCommit(bytes.subarray(0, length), 1)).toThrow(/checksum/);
+    for (let length = 0; length < bytes.length; length++)
+      expect(() => decodeCommit(bytes.subarray(0, length), 1)).toThrow(/checksum/);
   });
 });

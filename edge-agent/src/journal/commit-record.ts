@@ -5,8 +5,8 @@
  */
 import { crc32 } from 'node:zlib';
 import { FoglineError } from '@fogline/shared/errors';
-import type { PartKind } from '@fogline/shared/protocol/messages';
 import type { Lane } from '@fogline/shared/protocol/limits';
+import type { PartKind } from '@fogline/shared/protocol/messages';
 import { partKinds } from '@fogline/shared/protocol/messages';
 import { Packr } from 'msgpackr';
 
@@ -57,7 +57,15 @@ export function encodeCommit(record: CommitRecord): Uint8Array {
     record.epochId,
     record.now,
     record.inputs.map((input) => [input.source, input.hasSourceTime ? 1 : 0, input.bytes]),
-    record.outputs.map((output) => [output.lane, partKinds.indexOf(output.kind), output.first, output.last, output.hours, output.input, output.bytes]),
+    record.outputs.map((output) => [
+      output.lane,
+      partKinds.indexOf(output.kind),
+      output.first,
+      output.last,
+      output.hours,
+      output.input,
+      output.bytes,
+    ]),
     record.seals.map((seal) => [seal.lane, seal.first, seal.last, seal.crc]),
     record.counted,
   ]);
@@ -83,11 +91,16 @@ export function decodeCommit(bytes: Uint8Array, id: number): CommitRecord {
     throw new FoglineError('storage_corrupt', `commit ${id} does not match its checksum`, { details: { commit: id } });
   }
   const [version, epochId, now, inputs, outputs, seals, counted] = packr.unpack(body) as PackedRecord;
-  if (version !== recordVersion) throw new FoglineError('storage_open', `commit ${id} has version ${version}, this build needs ${recordVersion}`);
+  if (version !== recordVersion)
+    throw new FoglineError('storage_open', `commit ${id} has version ${version}, this build needs ${recordVersion}`);
   return {
     epochId,
     now,
-    inputs: inputs.map(([source, hasSourceTime, block]) => ({ source, hasSourceTime: hasSourceTime === 1, bytes: block })),
+    inputs: inputs.map(([source, hasSourceTime, block]) => ({
+      source,
+      hasSourceTime: hasSourceTime === 1,
+      bytes: block,
+    })),
     outputs: outputs.map(([lane, kind, first, last, hours, input, block]) => ({
       lane,
       kind: partKinds[kind] ?? 'readings',
@@ -105,6 +118,7 @@ export function decodeCommit(bytes: Uint8Array, id: number): CommitRecord {
 /** The block of an output. */
 export function blockOf(record: CommitRecord, output: CommitOutput): Uint8Array {
   const bytes = output.input >= 0 ? record.inputs[output.input]?.bytes : output.bytes;
-  if (bytes === undefined || bytes === null) throw new FoglineError('storage_corrupt', 'a commit names a block that it does not hold');
+  if (bytes === undefined || bytes === null)
+    throw new FoglineError('storage_corrupt', 'a commit names a block that it does not hold');
   return bytes;
 }

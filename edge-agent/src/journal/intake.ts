@@ -4,15 +4,15 @@
  */
 import { encodeReadings } from '@fogline/shared/codec/readings';
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
-import type { SeriesRegistry } from '../pipeline/operator.ts';
 import { ColumnBuilder } from '../pipeline/columns.ts';
+import type { SeriesRegistry } from '../pipeline/operator.ts';
 import type { SourceBatch, SourceSeriesDefinition, Token } from '../sources/batch-port.ts';
 import type { CommitInput } from './commit-record.ts';
 import type { RepeatFilter } from './repeat-filter.ts';
 
 /** A commit is due at once when a source has gathered this much. */
-export const rowsPerCommitMax = 32_768;
-export const bytesPerCommitMax = 1024 * 1024;
+const rowsPerCommitMax = 32_768;
+const bytesPerCommitMax = 1024 * 1024;
 
 export interface Taken {
   readonly source: string;
@@ -39,7 +39,14 @@ export class Intake {
   constructor(sources: readonly { name: string; stream: string }[], registry: SeriesRegistry, repeats: RepeatFilter) {
     this.#registry = registry;
     this.#repeats = repeats;
-    this.#sources = sources.map(({ name, stream }) => ({ name, stream, ids: [], columns: new ColumnBuilder(), hasSourceTime: true, tokens: [] }));
+    this.#sources = sources.map(({ name, stream }) => ({
+      name,
+      stream,
+      ids: [],
+      columns: new ColumnBuilder(),
+      hasSourceTime: true,
+      tokens: [],
+    }));
   }
 
   get hasCounted(): boolean {
@@ -61,13 +68,15 @@ export class Intake {
   add(batch: SourceBatch): void {
     const source = this.#sources.find(({ name }) => name === batch.source);
     if (source === undefined) throw new RangeError(`no source is called ${batch.source}`);
-    for (const definition of batch.newSeries) source.ids[definition.id] = this.#registry.idOf(inputDefinition(source.stream, definition));
+    for (const definition of batch.newSeries)
+      source.ids[definition.id] = this.#registry.idOf(inputDefinition(source.stream, definition));
     for (const token of batch.tokens) source.tokens.push(token);
     const { count, series, time, value, flags, strings } = batch.columns;
     let repeats = 0;
     for (let row = 0; row < count; row++) {
       const id = source.ids[series[row] ?? 0];
-      if (id === undefined) throw new RangeError(`source ${source.name} sent series ${series[row]} before its definition`);
+      if (id === undefined)
+        throw new RangeError(`source ${source.name} sent series ${series[row]} before its definition`);
       const t = time[row] ?? 0;
       const v = value[row] ?? 0;
       const f = flags[row] ?? 0;
@@ -90,7 +99,11 @@ export class Intake {
       if (source.columns.count === 0) continue;
       const columns = source.columns.take();
       const { name, hasSourceTime } = source;
-      taken.push({ source: name, columns, input: { source: name, hasSourceTime, bytes: encodeReadings(columns, 'fast') } });
+      taken.push({
+        source: name,
+        columns,
+        input: { source: name, hasSourceTime, bytes: encodeReadings(columns, 'fast') },
+      });
       source.hasSourceTime = true;
     }
     return taken;

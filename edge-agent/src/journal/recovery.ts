@@ -77,6 +77,7 @@ export function recallRepeats(store: AgentStore, filter: RepeatFilter): void {
     ids.push(id);
   }
   for (const id of ids.reverse()) {
-    for (const input of store.readCommit(id).inputs) if (input.hasSourceTime) rememberRepeats(filter, decodeReadings(input.bytes));
+    for (const input of store.readCommit(id).inputs)
+      if (input.hasSourceTime) rememberRepeats(filter, decodeReadings(input.bytes));
   }
 }

@@ -3,13 +3,13 @@
  * first uses it (`takeNew`), so ids seen in the log are always defined, and a replay finds the same ids.
  */
 import { FoglineError } from '@fogline/shared/errors';
-import { fieldsOf, packEnvelope } from '@fogline/shared/protocol/envelope';
 import { packDefinition, unpackDefinition } from '@fogline/shared/protocol/definition';
+import { fieldsOf, packEnvelope } from '@fogline/shared/protocol/envelope';
 import type { SeriesDefinition } from '@fogline/shared/reading';
 import type { SeriesRegistry } from '../pipeline/operator.ts';
 
 /** Definitions of one database; sources refuse new devices long before. */
-export const seriesCountMax = 1_000_000;
+const seriesCountMax = 1_000_000;
 
 export class DurableSeries implements SeriesRegistry {
   readonly #definitions: SeriesDefinition[] = [];
@@ -53,7 +53,8 @@ export class DurableSeries implements SeriesRegistry {
 
   #append(definition: SeriesDefinition): number {
     const id = this.#definitions.length;
-    if (id >= seriesCountMax) throw new FoglineError('limit_exceeded', `more than ${seriesCountMax} series in one agent`);
+    if (id >= seriesCountMax)
+      throw new FoglineError('limit_exceeded', `more than ${seriesCountMax} series in one agent`);
     this.#definitions.push(definition);
     this.#ids.set(keyOf(definition), id);
     return id;

@@ -1,8 +1,9 @@
 /** What the agent tells a scraper. Components keep numbers; they are read when asked. */
-import type { ListenerConfig } from '../config-sources.ts';
+
 import { Metrics } from '@fogline/shared/metrics';
 import { lanes } from '@fogline/shared/protocol/limits';
 import type { AgentCore } from '../agent-core.ts';
+import type { ListenerConfig } from '../config-sources.ts';
 import type { MqttListener, SourceCounters } from '../sources/mqtt-listen.ts';
 
 /** An open listener and the names of the sources it serves. */
@@ -14,28 +15,53 @@ export interface OpenListener {
 export function agentMetrics(core: AgentCore, listeners: readonly OpenListener[]): Metrics {
   const metrics = new Metrics();
   const bySource = (read: (counters: SourceCounters) => number) => (): Record<string, number> =>
-    Object.fromEntries(listeners.flatMap(({ listener, sources }) => sources.map((name) => [name, read(listener.sourceCounters(name))])));
-  metrics.readCounters('agent_readings_total', 'Readings decoded, by source.', 'source', bySource(({ readings }) => readings));
-  metrics.readGauges('agent_source_series', 'Series seen since the start, by source.', 'source', bySource(({ series }) => series));
+    Object.fromEntries(
+      listeners.flatMap(({ listener, sources }) => sources.map((name) => [name, read(listener.sourceCounters(name))])),
+    );
+  metrics.readCounters(
+    'agent_readings_total',
+    'Readings decoded, by source.',
+    'source',
+    bySource(({ readings }) => readings),
+  );
+  metrics.readGauges(
+    'agent_source_series',
+    'Series seen since the start, by source.',
+    'source',
+    bySource(({ series }) => series),
+  );
   metrics.readCounters('agent_rejected_total', 'What became no reading, by reason.', 'reason', () =>
     summed(listeners.flatMap(({ listener, sources }) => sources.map((name) => listener.sourceCounters(name).rejected))),
   );
-  metrics.readCounters('agent_broker_total', 'Refusals, drops and pauses of the local broker, by reason.', 'reason', () =>
-    summed(listeners.map(({ listener }) => listener.counters())),
+  metrics.readCounters(
+    'agent_broker_total',
+    'Refusals, drops and pauses of the local broker, by reason.',
+    'reason',
+    () => summed(listeners.map(({ listener }) => listener.counters())),
   );
   metrics.readGauges('agent_queued_items', 'Items whose delivery is not known, by lane.', 'lane', () => {
     const { queuedItems } = core.status();
     return Object.fromEntries(lanes.map((lane, index) => [lane, queuedItems[index] ?? 0]));
   });
-  metrics.readGauge('agent_connected', '1 while a session with the hub is ready.', () => (core.status().isConnected ? 1 : 0));
-  metrics.readGauge('agent_overloaded', '1 while acks are withheld because nothing more may be dropped.', () => (core.status().isOverloaded ? 1 : 0));
+  metrics.readGauge('agent_connected', '1 while a session with the hub is ready.', () =>
+    core.status().isConnected ? 1 : 0,
+  );
+  metrics.readGauge('agent_overloaded', '1 while acks are withheld because nothing more may be dropped.', () =>
+    core.status().isOverloaded ? 1 : 0,
+  );
   metrics.readGauge('agent_database_bytes', 'Database pages in use.', () => core.status().usedBytes);
-  metrics.readCounters('agent_counted_total', 'Counted before the outbox since the database was made, by name.', 'name', () => core.counters());
+  metrics.readCounters(
+    'agent_counted_total',
+    'Counted before the outbox since the database was made, by name.',
+    'name',
+    () => core.counters(),
+  );
   return metrics;
 }
 
 function summed(counters: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const sums: Record<string, number> = {};
-  for (const counter of counters) for (const [key, count] of Object.entries(counter)) sums[key] = (sums[key] ?? 0) + count;
+  for (const counter of counters)
+    for (const [key, count] of Object.entries(counter)) sums[key] = (sums[key] ?? 0) + count;
   return sums;
 }

@@ -3,11 +3,11 @@
  * `quarantine`. They open it read-only.
  */
 import { defineCommand } from '@fogline/shared/cli';
+import { systemClock } from '@fogline/shared/clock';
 import { FoglineError } from '@fogline/shared/errors';
 import { laneCount, lanes } from '@fogline/shared/protocol/limits';
 import { type Database, openDatabase } from '@fogline/shared/sqlite';
 import { formatSize, parseDurationMs } from '@fogline/shared/units';
-import { systemClock } from '@fogline/shared/clock';
 import { databaseFile } from '../agent.ts';
 import { loadAgentConfig } from '../config.ts';
 import { AgentStore } from '../journal/agent-store.ts';
@@ -21,7 +21,11 @@ const options = { config: configOption } as const;
 /** Of counters: `rejected.<source>.<reason>`. */
 const rejectedPrefix = 'rejected.';
 
-function withStore<T>(file: string, env: Readonly<Record<string, string | undefined>>, read: (store: AgentStore, agent: string, db: Database) => T): T {
+function withStore<T>(
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+  read: (store: AgentStore, agent: string, db: Database) => T,
+): T {
   const { value: config } = loadAgentConfig({ file }, env);
   const db = openDatabase(databaseFile(config.buffer.path), { ...agentDatabase, readOnly: true });
   try {
@@ -77,7 +81,8 @@ const outbox = defineCommand({
     withStore(config, io.env, (store, agent) => {
       const queued = new Map<string, number>();
       outboxOf(store, agent).eachQueued(({ lane, hours }) => {
-        for (let i = 0; i < hours.length; i += 2) queued.set(`${lane}:${hours[i]}`, (queued.get(`${lane}:${hours[i]}`) ?? 0) + (hours[i + 1] ?? 0));
+        for (let i = 0; i < hours.length; i += 2)
+          queued.set(`${lane}:${hours[i]}`, (queued.get(`${lane}:${hours[i]}`) ?? 0) + (hours[i + 1] ?? 0));
       });
       io.out(['lane', 'hour', 'produced', 'queued', 'evicted'].join('\t'));
       for (const { lane, hour, produced, evicted } of store.wholeLedger()) {
@@ -85,8 +90,14 @@ const outbox = defineCommand({
       }
       for (let lane = 0; lane < laneCount; lane++) {
         const epochs = store.epochs();
-        for (const { epochId, first, last, reason } of epochs.flatMap(({ id }) => store.voidsInRange({ epochId: id, lane: lane as 0, first: 1, last: Number.MAX_SAFE_INTEGER }))) {
-          io.out(['void', lanes[lane], epochs.find(({ id }) => id === epochId)?.epoch, `${first}..${last}`, reason].join('\t'));
+        for (const { epochId, first, last, reason } of epochs.flatMap(({ id }) =>
+          store.voidsInRange({ epochId: id, lane: lane as 0, first: 1, last: Number.MAX_SAFE_INTEGER }),
+        )) {
+          io.out(
+            ['void', lanes[lane], epochs.find(({ id }) => id === epochId)?.epoch, `${first}..${last}`, reason].join(
+              '\t',
+            ),
+          );
         }
       }
     });

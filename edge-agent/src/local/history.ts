@@ -23,7 +23,11 @@ export interface HistoryReading {
 const qualityNames = new Map<number, string>(Object.entries(quality).map(([name, value]) => [value, name]));
 
 /** In order of commits; within a commit by series. One commit in memory at a time. */
-export function* readHistory(store: AgentStore, series: DurableSeries, filter: HistoryFilter): Generator<HistoryReading> {
+export function* readHistory(
+  store: AgentStore,
+  series: DurableSeries,
+  filter: HistoryFilter,
+): Generator<HistoryReading> {
   for (const { record } of store.commitsAfter(0)) {
     for (const input of record.inputs) {
       const { count, series: ids, time, value, flags, strings } = decodeReadings(input.bytes);

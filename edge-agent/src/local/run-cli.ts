@@ -22,7 +22,12 @@ export const runCommand = defineCommand({
     const { value: config, warnings } = loadAgentConfig({ file: options.config }, io.env);
     for (const warning of warnings) log.warn({}, warning);
     await runUntilSignal(async () => {
-      const agent = await openAgent(config, { clock: systemClock, random: systemRandom, log, software: `fogline-agent ${version}` });
+      const agent = await openAgent(config, {
+        clock: systemClock,
+        random: systemRandom,
+        log,
+        software: `fogline-agent ${version}`,
+      });
       const http = agent.httpUrl === undefined ? '' : ` http=${agent.httpUrl}`;
       io.out(`ready mqtt=${agent.mqttAddresses.join(',')}${http}`);
       return {

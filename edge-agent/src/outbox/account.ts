@@ -3,8 +3,8 @@
  * became an item. In the log until the checkpoint puts it into tables, so a replay counts it again.
  */
 import type { Lane } from '@fogline/shared/protocol/limits';
-import type { CommitRecord } from '../journal/commit-record.ts';
 import type { AgentStore } from '../journal/agent-store.ts';
+import type { CommitRecord } from '../journal/commit-record.ts';
 
 export class Account {
   readonly #produced = new Map<string, { lane: Lane; hour: number; items: number }>();

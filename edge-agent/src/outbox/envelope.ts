@@ -1,8 +1,8 @@
 /** Assembling the bytes of a batch from its immutable blocks, the same every time. */
 import { crc32 } from 'node:zlib';
 import { FoglineError } from '@fogline/shared/errors';
-import { type BatchPart, encodeBatch, type PartKind } from '@fogline/shared/protocol/messages';
 import { type Lane } from '@fogline/shared/protocol/limits';
+import { type BatchPart, encodeBatch, type PartKind } from '@fogline/shared/protocol/messages';
 import type { AgentStore, BlockPlace } from '../journal/agent-store.ts';
 import { blockOf, type CommitRecord } from '../journal/commit-record.ts';
 
@@ -10,11 +10,6 @@ import { blockOf, type CommitRecord } from '../journal/commit-record.ts';
 export const batchBytesMax = 192 * 1024;
 /** A batch is cut at this many blocks. */
 export const batchPartsMax = 2048;
-
-export interface BlockRef {
-  readonly kind: PartKind;
-  readonly place: BlockPlace;
-}
 
 /** Reads blocks, remembering the last commit read: neighbours often lie in one. */
 export class BlockReader {
@@ -27,10 +22,12 @@ export class BlockReader {
 
   read(place: BlockPlace): Uint8Array {
     if ('pack' in place) return this.#store.readPack(place.pack);
-    if (this.#commit?.id !== place.commit) this.#commit = { id: place.commit, record: this.#store.readCommit(place.commit) };
+    if (this.#commit?.id !== place.commit)
+      this.#commit = { id: place.commit, record: this.#store.readCommit(place.commit) };
     const { record } = this.#commit;
     const output = record.outputs[place.output];
-    if (output === undefined) throw new FoglineError('storage_corrupt', `commit ${place.commit} has no output ${place.output}`);
+    if (output === undefined)
+      throw new FoglineError('storage_corrupt', `commit ${place.commit} has no output ${place.output}`);
     return blockOf(record, output);
   }
 }

@@ -2,8 +2,8 @@
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings } from '@fogline/shared/codec/readings';
-import { type PartKind, type VoidStat } from '@fogline/shared/protocol/messages';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
+import { type PartKind, type VoidStat } from '@fogline/shared/protocol/messages';
 
 const msPerHour = 3_600_000;
 
@@ -54,7 +54,14 @@ export class LossSummary {
   }
 
   report(): LossReport {
-    const stats = [...this.#stats.values()].map(({ series, hour, count, min, max, sum }) => ({ series, hour, count, min, max, mean: sum / count }));
+    const stats = [...this.#stats.values()].map(({ series, hour, count, min, max, sum }) => ({
+      series,
+      hour,
+      count,
+      min,
+      max,
+      mean: sum / count,
+    }));
     return { stats, statsOmitted: this.#omitted, hours: [...this.#hours].sort((a, b) => a[0] - b[0]) };
   }
 
@@ -73,7 +80,11 @@ export class LossSummary {
       running.min = Math.min(running.min, stat.min);
       running.max = Math.max(running.max, stat.max);
       running.sum += stat.sum;
-    } else if (this.#stats.size < protocolLimits.voidStatsMax && Number.isFinite(stat.sum) && Number.isFinite(stat.min)) {
+    } else if (
+      this.#stats.size < protocolLimits.voidStatsMax &&
+      Number.isFinite(stat.sum) &&
+      Number.isFinite(stat.min)
+    ) {
       this.#stats.set(key, { ...stat });
     } else {
       this.#omitted += stat.count;

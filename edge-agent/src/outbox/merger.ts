@@ -5,10 +5,10 @@
  */
 import { mergeWindows } from '@fogline/shared/aggregate/window-columns';
 import { mergeReadings } from '@fogline/shared/codec/readings';
-import type { PartKind } from '@fogline/shared/protocol/messages';
 import type { Lane } from '@fogline/shared/protocol/limits';
-import { partKinds } from '@fogline/shared/protocol/messages';
 import { laneCount } from '@fogline/shared/protocol/limits';
+import type { PartKind } from '@fogline/shared/protocol/messages';
+import { partKinds } from '@fogline/shared/protocol/messages';
 import type { AgentStore, StoredRow } from '../journal/agent-store.ts';
 import { BlockReader } from './envelope.ts';
 
@@ -54,7 +54,8 @@ export class Merger {
     for (const row of this.#store.unsealedRows(lane, afterId, rowsPerMergeMax)) {
       const previous = rows.at(-1);
       const count = row.last - row.first + 1;
-      const isNeighbour = previous === undefined || (row.epochId === previous.epochId && row.first === previous.last + 1);
+      const isNeighbour =
+        previous === undefined || (row.epochId === previous.epochId && row.first === previous.last + 1);
       const fits = items + count <= itemsPerMergeMax && bytes + row.bytes <= bytesPerMergeMax;
       if (row.bytes <= rowBytesToMergeMax && isNeighbour && fits) {
         rows.push(row);
@@ -69,7 +70,12 @@ export class Merger {
   #mergeRun(rows: readonly StoredRow[]): void {
     const head = rows[0];
     if (head === undefined) return;
-    const merged = partKinds.map((kind) => this.#mergeKind(kind, rows.filter((row) => row.kind === kind)));
+    const merged = partKinds.map((kind) =>
+      this.#mergeKind(
+        kind,
+        rows.filter((row) => row.kind === kind),
+      ),
+    );
     this.#store.transaction(() => {
       for (const row of rows) this.#store.deleteRow(row.id);
       let first = head.first;
@@ -81,14 +87,20 @@ export class Merger {
         const { epochId, lane, at } = head;
         const last = first + part.count - 1;
         const { kind, hours } = part;
-        this.#store.insertRow({ epochId, lane, first, last, kind, place: { pack }, bytes: part.bytes.byteLength, at, hours, batch: null }, ids.shift() ?? null);
+        this.#store.insertRow(
+          { epochId, lane, first, last, kind, place: { pack }, bytes: part.bytes.byteLength, at, hours, batch: null },
+          ids.shift() ?? null,
+        );
         first = last + 1;
       }
     });
     this.#store.deleteUnreferencedPacks();
   }
 
-  #mergeKind(kind: PartKind, rows: readonly StoredRow[]): { kind: PartKind; bytes: Uint8Array; count: number; hours: number[] } | undefined {
+  #mergeKind(
+    kind: PartKind,
+    rows: readonly StoredRow[],
+  ): { kind: PartKind; bytes: Uint8Array; count: number; hours: number[] } | undefined {
     if (rows.length === 0) return undefined;
     const blocks = rows.map((row) => this.#blocks.read(row.place));
     const bytes = kind === 'readings' ? mergeReadings(blocks, 'dense') : mergeWindows(blocks);
@@ -96,7 +108,8 @@ export class Merger {
     const hours = new Map<number, number>();
     for (const row of rows) {
       count += row.last - row.first + 1;
-      for (let i = 0; i < row.hours.length; i += 2) hours.set(row.hours[i] ?? -1, (hours.get(row.hours[i] ?? -1) ?? 0) + (row.hours[i + 1] ?? 0));
+      for (let i = 0; i < row.hours.length; i += 2)
+        hours.set(row.hours[i] ?? -1, (hours.get(row.hours[i] ?? -1) ?? 0) + (row.hours[i + 1] ?? 0));
     }
     return { kind, bytes, count, hours: [...hours].sort((a, b) => a[0] - b[0]).flat() };
   }

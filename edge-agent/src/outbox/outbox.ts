@@ -8,13 +8,13 @@
  * Fresh rows are the tail (tail.ts), sealed inside commits. Older rows are in tables and sealed by `sealBacklog`.
  */
 import { FoglineError } from '@fogline/shared/errors';
-import { type BatchPart } from '@fogline/shared/protocol/messages';
 import { type Lane, laneCount } from '@fogline/shared/protocol/limits';
+import { type BatchPart } from '@fogline/shared/protocol/messages';
 import type { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { AgentStore, EpochRow, StoredBatch, StoredRow } from '../journal/agent-store.ts';
 import { blockOf, type CommitRecord, type CommitSeal } from '../journal/commit-record.ts';
 import { Account } from './account.ts';
-import { assembleBatch, type BatchBytes, batchBytesMax, batchPartsMax, BlockReader } from './envelope.ts';
+import { assembleBatch, type BatchBytes, BlockReader, batchBytesMax, batchPartsMax } from './envelope.ts';
 import { type SealedBatch, Tail, type TailRow } from './tail.ts';
 
 /** Acks marked in memory before they are written; losing them only costs a question to the hub. */
@@ -84,7 +84,10 @@ export class Outbox {
       hours = [];
       bytes = 0;
     };
-    const offer = (row: { kind: BatchPart['kind']; first: number; last: number; hours: readonly number[] }, read: () => Uint8Array): void => {
+    const offer = (
+      row: { kind: BatchPart['kind']; first: number; last: number; hours: readonly number[] },
+      read: () => Uint8Array,
+    ): void => {
       if (planned.length >= batchesMax) return;
       const block = read();
       if (bytes + block.byteLength > batchBytesMax || parts.length >= batchPartsMax) cut();
@@ -95,8 +98,10 @@ export class Outbox {
       parts.push({ kind: row.kind, bytes: block });
       hours.push(row.hours);
     };
-    for (const row of this.tail.unsealed(lane)) offer(row, () => this.#blocks.read({ commit: row.commit, output: row.output }));
-    for (const output of record.outputs) if (output.lane === lane) offer(output, () => blockOf({ ...record, seals: [] }, output));
+    for (const row of this.tail.unsealed(lane))
+      offer(row, () => this.#blocks.read({ commit: row.commit, output: row.output }));
+    for (const output of record.outputs)
+      if (output.lane === lane) offer(output, () => blockOf({ ...record, seals: [] }, output));
     cut();
     return planned;
   }
@@ -106,7 +111,9 @@ export class Outbox {
     const rows = this.store.rowsOfBatch(batch.id);
     const { payload, crc } = this.#assemble(batch, rows);
     if (crc !== batch.crc) {
-      throw new FoglineError('storage_corrupt', `batch ${batch.id} is not the bytes that were sealed`, { details: { batch: batch.id } });
+      throw new FoglineError('storage_corrupt', `batch ${batch.id} is not the bytes that were sealed`, {
+        details: { batch: batch.id },
+      });
     }
     return { payload, hours: rows.map((row) => [...row.hours]) };
   }
@@ -194,7 +201,10 @@ export class Outbox {
     for (const row of this.tail.rows) if (row.batch?.isAcked !== true) visit(row);
   }
 
-  #assemble(range: { epochId: number; lane: Lane; first: number; last: number }, rows: readonly StoredRow[]): BatchBytes {
+  #assemble(
+    range: { epochId: number; lane: Lane; first: number; last: number },
+    rows: readonly StoredRow[],
+  ): BatchBytes {
     const parts = rows.map((row): BatchPart => ({ kind: row.kind, bytes: this.#blocks.read(row.place) }));
     const { lane, first, last } = range;
     return assembleBatch(this.#agent, { epoch: this.epochOf(range.epochId), lane, first, last }, parts);
@@ -202,7 +212,8 @@ export class Outbox {
 
   #flushRow(row: TailRow): void {
     const { batch } = row;
-    if (batch !== undefined && batch.id === undefined) batch.id = this.store.insertBatch(batch, batch.crc, batch.isAcked);
+    if (batch !== undefined && batch.id === undefined)
+      batch.id = this.store.insertBatch(batch, batch.crc, batch.isAcked);
     this.store.insertRow({
       epochId: row.epochId,
       lane: row.lane,
@@ -225,16 +236,22 @@ export class Outbox {
   #markHeld(range: { epochId: number; lane: Lane; first: number; last: number }, held: SeqRanges): void {
     this.store.markBatchesInRange(range, true);
     // A database that went back in time has rows unsealed that its former self delivered.
-    const delivered = [...this.store.rowsInRange(range)].filter((row) => row.batch === null && held.has(row.first, row.last));
+    const delivered = [...this.store.rowsInRange(range)].filter(
+      (row) => row.batch === null && held.has(row.first, row.last),
+    );
     for (const row of delivered) {
       this.store.setBatchOfRow(row.id, this.store.insertBatch(row, this.#assemble(row, [row]).crc, true));
     }
-    for (const lost of this.store.voidsInRange(range)) if (held.has(lost.first, lost.last)) this.store.setVoidAcked(lost.id, true);
+    for (const lost of this.store.voidsInRange(range))
+      if (held.has(lost.first, lost.last)) this.store.setVoidAcked(lost.id, true);
   }
 
   /** Voids cover what no row of the range holds; earlier voids go again. Returns the items newly declared. */
   #declareGone(gap: { epochId: number; lane: Lane; first: number; last: number }): number {
-    const covered: { first: number; last: number }[] = [...this.store.rowsInRange(gap)].map(({ first, last }) => ({ first, last }));
+    const covered: { first: number; last: number }[] = [...this.store.rowsInRange(gap)].map(({ first, last }) => ({
+      first,
+      last,
+    }));
     for (const known of this.store.voidsInRange(gap)) {
       covered.push(known);
       this.store.setVoidAcked(known.id, false);
@@ -244,7 +261,15 @@ export class Outbox {
     let gone = 0;
     const declare = (last: number): void => {
       if (last < next) return;
-      this.store.insertVoid({ ...gap, first: next, last, reason: 'gone', stats: [], statsOmitted: last - next + 1, hours: [] });
+      this.store.insertVoid({
+        ...gap,
+        first: next,
+        last,
+        reason: 'gone',
+        stats: [],
+        statsOmitted: last - next + 1,
+        hours: [],
+      });
       gone += last - next + 1;
     };
     for (const { first, last } of covered) {
@@ -262,7 +287,11 @@ function contiguous(rows: readonly StoredRow[]): StoredRow[] {
   let bytes = 0;
   for (const row of rows) {
     const previous = head.at(-1);
-    if (previous !== undefined && (row.epochId !== previous.epochId || row.first !== previous.last + 1 || bytes + row.bytes > batchBytesMax)) break;
+    if (
+      previous !== undefined &&
+      (row.epochId !== previous.epochId || row.first !== previous.last + 1 || bytes + row.bytes > batchBytesMax)
+    )
+      break;
     head.push(row);
     bytes += row.bytes;
   }

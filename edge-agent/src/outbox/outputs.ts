@@ -18,7 +18,9 @@ export function outputsOf(streams: readonly StreamItems[], input = -1): PendingO
     const { lane } = stream;
     if (stream.kind === 'readings') {
       const { count, time } = stream.columns;
-      const place = stream.isInput ? { input, bytes: null } : { input: -1, bytes: encodeReadings(stream.columns, 'fast') };
+      const place = stream.isInput
+        ? { input, bytes: null }
+        : { input: -1, bytes: encodeReadings(stream.columns, 'fast') };
       return [{ lane, kind: 'readings', count, hours: hoursOf(time, count), ...place }];
     }
     return cut(stream.columns).map((columns) => ({
@@ -36,7 +38,8 @@ function cut(columns: WindowColumns): WindowColumns[] {
   const out: WindowColumns[] = [];
   for (let from = 0; from < columns.count; ) {
     let to = from;
-    for (let bytes = 0; to < columns.count && (to === from || bytes < windowBytesPerBlockMax); to++) bytes += columns.partial[to]?.byteLength ?? 0;
+    for (let bytes = 0; to < columns.count && (to === from || bytes < windowBytesPerBlockMax); to++)
+      bytes += columns.partial[to]?.byteLength ?? 0;
     out.push({
       count: to - from,
       series: columns.series.slice(from, to),

@@ -4,8 +4,9 @@
  * void in the same transaction (P4). A lane with policy `keep` is never touched; when only such lanes remain there is no
  * room, and the caller withholds acks.
  */
-import { type VoidReason } from '@fogline/shared/protocol/messages';
+
 import { type Lane, laneCount, lanes } from '@fogline/shared/protocol/limits';
+import { type VoidReason } from '@fogline/shared/protocol/messages';
 import type { BufferConfig } from '../core-config.ts';
 import type { AgentStore, StoredRow } from '../journal/agent-store.ts';
 import { BlockReader } from './envelope.ts';
@@ -45,7 +46,10 @@ export class Room {
     const target = this.#config.sizeBytesMax * makeRoomToShare - neededBytes;
     while (this.#store.db.usedBytes() > target) {
       const isFreed = this.#store.transaction(
-        () => this.#dropHistory(commitEnd) || this.#dropAcked(Number.POSITIVE_INFINITY) || this.#evictLowest('evicted_size', Number.POSITIVE_INFINITY),
+        () =>
+          this.#dropHistory(commitEnd) ||
+          this.#dropAcked(Number.POSITIVE_INFINITY) ||
+          this.#evictLowest('evicted_size', Number.POSITIVE_INFINITY),
       );
       if (!isFreed) return !this.isFull(neededBytes);
     }
@@ -59,8 +63,13 @@ export class Room {
     if (oldest === undefined || oldest.now >= before) return;
     while (this.#store.transaction(() => this.#dropAcked(before) || this.#evictLowest('evicted_age', before)));
     this.#store.transaction(() => {
-      for (let next = this.#store.oldestCommit(); next !== undefined && next.now < before; next = this.#store.oldestCommit()) {
-        if (next.id >= commitEnd || this.#store.deleteUnreferencedCommits(Math.min(next.id + 1, commitEnd), 1) === 0) break;
+      for (
+        let next = this.#store.oldestCommit();
+        next !== undefined && next.now < before;
+        next = this.#store.oldestCommit()
+      ) {
+        if (next.id >= commitEnd || this.#store.deleteUnreferencedCommits(Math.min(next.id + 1, commitEnd), 1) === 0)
+          break;
       }
     });
   }
@@ -106,7 +115,12 @@ export class Room {
     }
     for (let from = 0; from < rows.length; ) {
       let to = from + 1;
-      while (to < rows.length && rows[to]?.epochId === rows[from]?.epochId && rows[to]?.first === (rows[to - 1]?.last ?? 0) + 1) to++;
+      while (
+        to < rows.length &&
+        rows[to]?.epochId === rows[from]?.epochId &&
+        rows[to]?.first === (rows[to - 1]?.last ?? 0) + 1
+      )
+        to++;
       this.#declare(rows.slice(from, to), reason, true);
       from = to;
     }
@@ -139,7 +153,8 @@ export class Room {
     }
     for (const row of rows) {
       summary.addBlock(row.kind, this.#blocks.read(row.place));
-      for (let i = 0; i < row.hours.length; i += 2) this.#store.addToLedger(lane, row.hours[i] ?? -1, 0, row.hours[i + 1] ?? 0);
+      for (let i = 0; i < row.hours.length; i += 2)
+        this.#store.addToLedger(lane, row.hours[i] ?? -1, 0, row.hours[i + 1] ?? 0);
       this.#store.deleteRow(row.id);
     }
     const id = this.#store.insertVoid({ epochId, lane, first, last, reason, ...summary.report() });

@@ -3,8 +3,8 @@
  * same tail again. A checkpoint moves it into tables.
  */
 import { invariant } from '@fogline/shared/errors';
-import type { PartKind } from '@fogline/shared/protocol/messages';
 import type { Lane } from '@fogline/shared/protocol/limits';
+import type { PartKind } from '@fogline/shared/protocol/messages';
 import { blockOf, type CommitRecord } from '../journal/commit-record.ts';
 
 export interface TailRow {
@@ -50,7 +50,19 @@ export class Tail {
   add(commit: number, record: CommitRecord): SealedBatch[] {
     record.outputs.forEach((output, index) => {
       const { lane, kind, first, last, hours } = output;
-      const row: TailRow = { epochId: record.epochId, lane, kind, first, last, commit, output: index, bytes: blockOf(record, output).byteLength, at: record.now, hours, batch: undefined };
+      const row: TailRow = {
+        epochId: record.epochId,
+        lane,
+        kind,
+        first,
+        last,
+        commit,
+        output: index,
+        bytes: blockOf(record, output).byteLength,
+        at: record.now,
+        hours,
+        batch: undefined,
+      };
       this.#rows.push(row);
       this.#unsealed[lane]?.push(row);
     });

@@ -83,7 +83,13 @@ export function canonical(columns: ReadingColumns): ReadingColumns {
   let isSorted = true;
   for (let i = 1; i < count && isSorted; i++) isSorted = (series[i - 1] ?? 0) <= (series[i] ?? 0);
   if (isSorted) {
-    return { ...columns, series: series.slice(0, count), time: time.slice(0, count), value: value.slice(0, count), flags: flags.slice(0, count) };
+    return {
+      ...columns,
+      series: series.slice(0, count),
+      time: time.slice(0, count),
+      value: value.slice(0, count),
+      flags: flags.slice(0, count),
+    };
   }
   // series · 2^20 + row is exact below 2^53 and sorts natively, stable by construction.
   const keys = new Float64Array(count);

@@ -8,7 +8,7 @@
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import { Packr } from 'msgpackr';
 import type { DeadbandConfig } from '../core-config.ts';
-import { canonical, ColumnBuilder, runEnd } from './columns.ts';
+import { ColumnBuilder, canonical, runEnd } from './columns.ts';
 import type { Items, Operator, SeriesRegistry } from './operator.ts';
 
 const stateVersion = 1;
@@ -63,7 +63,14 @@ export class Deadband implements Operator {
   #offer(last: Last, time: number, value: number, text: string, flags: number): void {
     const isLate = time <= last.time;
     const hasMoved = last.threshold > 0 ? Math.abs(value - last.value) >= last.threshold : value !== last.value;
-    if (!isLate && !hasMoved && text === last.text && flags === last.flags && time - last.time < this.#config.heartbeatMs) return;
+    if (
+      !isLate &&
+      !hasMoved &&
+      text === last.text &&
+      flags === last.flags &&
+      time - last.time < this.#config.heartbeatMs
+    )
+      return;
     if ((flags & flagText) === 0) this.#out.push(last.output, time, value, flags);
     else this.#out.pushText(last.output, time, text, flags);
     if (isLate) return;
@@ -77,9 +84,21 @@ export class Deadband implements Operator {
     let last = this.#last.get(input);
     if (last === undefined) {
       const source = this.#registry.definitionOf(input);
-      const definition: SeriesDefinition = { ...source, stream: this.#stream, sampling: 'held', holdMs: this.#config.heartbeatMs };
+      const definition: SeriesDefinition = {
+        ...source,
+        stream: this.#stream,
+        sampling: 'held',
+        holdMs: this.#config.heartbeatMs,
+      };
       const threshold = this.#config.thresholds[source.metric] ?? 0;
-      last = { output: this.#registry.idOf(definition), threshold, time: Number.NEGATIVE_INFINITY, value: 0, text: '', flags: -1 };
+      last = {
+        output: this.#registry.idOf(definition),
+        threshold,
+        time: Number.NEGATIVE_INFINITY,
+        value: 0,
+        text: '',
+        flags: -1,
+      };
       this.#last.set(input, last);
     }
     return last;
@@ -94,6 +113,7 @@ export class Deadband implements Operator {
   restore(state: Uint8Array): void {
     const [version, rows] = packr.unpack(state) as [number, [number, number, number, string, number][]];
     if (version !== stateVersion) throw new RangeError(`deadband state version ${version}, expected ${stateVersion}`);
-    for (const [input, time, value, text, flags] of rows) Object.assign(this.#lastOf(input), { time, value, text, flags });
+    for (const [input, time, value, text, flags] of rows)
+      Object.assign(this.#lastOf(input), { time, value, text, flags });
   }
 }

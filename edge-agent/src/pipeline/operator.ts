@@ -4,7 +4,9 @@
  */
 import type { ReadingColumns, SeriesDefinition, WindowColumns } from '@fogline/shared/reading';
 
-export type Items = { readonly kind: 'readings'; readonly columns: ReadingColumns } | { readonly kind: 'windows'; readonly columns: WindowColumns };
+export type Items =
+  | { readonly kind: 'readings'; readonly columns: ReadingColumns }
+  | { readonly kind: 'windows'; readonly columns: WindowColumns };
 
 /** Finds or makes durable series ids; ids of one definition never change. */
 export interface SeriesRegistry {

@@ -43,8 +43,18 @@ function columnsOf(rows: readonly Row[]): ReadingColumns {
   });
 }
 
-const stats: PipelineConfig = { name: 'stats', from: 'climate', window: { everyMs: 10_000, latenessMs: 2000, hasSketch: false }, lane: 1 };
-const calm: PipelineConfig = { name: 'calm', from: 'climate', deadband: { thresholds: { temperature: 0.5 }, heartbeatMs: 60_000 }, lane: 2 };
+const stats: PipelineConfig = {
+  name: 'stats',
+  from: 'climate',
+  window: { everyMs: 10_000, latenessMs: 2000, hasSketch: false },
+  lane: 1,
+};
+const calm: PipelineConfig = {
+  name: 'calm',
+  from: 'climate',
+  deadband: { thresholds: { temperature: 0.5 }, heartbeatMs: 60_000 },
+  lane: 2,
+};
 const live: PipelineConfig = { name: 'live', from: 'climate', lane: 2 };
 
 const row = fc.record({
@@ -53,7 +63,12 @@ const row = fc.record({
   value: fc.integer({ min: -500, max: 500 }).map((value) => value / 10),
 });
 /** Commits of readings, with processing time passing between them. */
-const commits = fc.array(fc.record({ rows: fc.array(row, { maxLength: 20 }), waitMs: fc.integer({ min: 0, max: 15_000 }) }), { maxLength: 12 });
+const commits = fc.array(
+  fc.record({ rows: fc.array(row, { maxLength: 20 }), waitMs: fc.integer({ min: 0, max: 15_000 }) }),
+  { maxLength: 12 },
+);
+
+const byKey = (a: readonly [string, unknown], b: readonly [string, unknown]): number => (a[0] < b[0] ? -1 : 1);
 
 /** Everything that windows emitted, merged per (device, start). */
 class Collected {
@@ -75,7 +90,9 @@ class Collected {
   }
 
   toHex(): Record<string, string> {
-    return Object.fromEntries([...this.partials].sort().map(([key, partial]) => [key, Buffer.from(partial.encode()).toString('hex')]));
+    return Object.fromEntries(
+      [...this.partials].sort(byKey).map(([key, partial]) => [key, Buffer.from(partial.encode()).toString('hex')]),
+    );
   }
 }
 
@@ -87,7 +104,9 @@ function naive(all: readonly Row[]): Record<string, string> {
     if (partial === undefined) out.set(key, (partial = Partial.empty()));
     partial.add(time, value);
   }
-  return Object.fromEntries([...out].sort().map(([key, partial]) => [key, Buffer.from(partial.encode()).toString('hex')]));
+  return Object.fromEntries(
+    [...out].sort(byKey).map(([key, partial]) => [key, Buffer.from(partial.encode()).toString('hex')]),
+  );
 }
 
 describe('tumbling windows', () => {
@@ -189,9 +208,13 @@ describe('deadband', () => {
   it('goes on after a restart as if there had been none', () => {
     fc.assert(
       fc.property(fc.array(row, { minLength: 1, maxLength: 40 }), fc.integer({ min: 0, max: 40 }), (rows, cut) => {
-        const times = (items: ReturnType<Pipeline['process']>): number[] => items.flatMap((item) => (item.kind === 'readings' ? [...item.columns.time] : []));
+        const times = (items: ReturnType<Pipeline['process']>): number[] =>
+          items.flatMap((item) => (item.kind === 'readings' ? [...item.columns.time] : []));
         const steady = new Pipeline([calm], registry(3));
-        const expected = [...times(steady.process('climate', columnsOf(rows.slice(0, cut)), 0)), ...times(steady.process('climate', columnsOf(rows.slice(cut)), 0))];
+        const expected = [
+          ...times(steady.process('climate', columnsOf(rows.slice(0, cut)), 0)),
+          ...times(steady.process('climate', columnsOf(rows.slice(cut)), 0)),
+        ];
         const series = registry(3);
         const before = new Pipeline([calm], series);
         const first = times(before.process('climate', columnsOf(rows.slice(0, cut)), 0));

@@ -110,10 +110,16 @@ function operatorsOf(config: PipelineConfig, registry: SeriesRegistry): { key: s
   const { name, from, deadband, window } = config;
   const operators: { key: string; operator: Operator }[] = [];
   if (deadband !== undefined) {
-    operators.push({ key: JSON.stringify([name, from, 'deadband', deadband]), operator: new Deadband(deadband, name, registry) });
+    operators.push({
+      key: JSON.stringify([name, from, 'deadband', deadband]),
+      operator: new Deadband(deadband, name, registry),
+    });
   }
   if (window !== undefined) {
-    operators.push({ key: JSON.stringify([name, from, deadband ?? null, 'window', window]), operator: new TumblingWindow(window, name, registry) });
+    operators.push({
+      key: JSON.stringify([name, from, deadband ?? null, 'window', window]),
+      operator: new TumblingWindow(window, name, registry),
+    });
   }
   return operators;
 }

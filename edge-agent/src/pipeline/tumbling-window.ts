@@ -8,7 +8,14 @@
  * `bad` readings and text enter no window.
  */
 import { Partial } from '@fogline/shared/aggregate/partial';
-import { flagQualityMask, flagText, quality, type ReadingColumns, type SeriesDefinition, type WindowColumns } from '@fogline/shared/reading';
+import {
+  flagQualityMask,
+  flagText,
+  quality,
+  type ReadingColumns,
+  type SeriesDefinition,
+  type WindowColumns,
+} from '@fogline/shared/reading';
 import { Packr } from 'msgpackr';
 import type { WindowConfig } from '../core-config.ts';
 import { runEnd } from './columns.ts';
@@ -106,7 +113,9 @@ export class TumblingWindow implements Operator {
     }
     state.seenAt = now;
     if (state.open.size > 0) this.#active.add(state);
-    if (deltas !== undefined) for (const [start, partial] of sorted(deltas)) emitted.push({ output: state.output, start, isDelta: true, partial });
+    if (deltas !== undefined)
+      for (const [start, partial] of sorted(deltas))
+        emitted.push({ output: state.output, start, isDelta: true, partial });
     this.#close(state, state.maxTime - latenessMs, emitted);
   }
 
@@ -119,7 +128,8 @@ export class TumblingWindow implements Operator {
       state.closedUntil = Math.max(state.closedUntil, start + everyMs);
       emitted.push({ output: state.output, start, isDelta: false, partial });
     }
-    if (Number.isFinite(watermark)) state.closedUntil = Math.max(state.closedUntil, Math.floor(watermark / everyMs) * everyMs);
+    if (Number.isFinite(watermark))
+      state.closedUntil = Math.max(state.closedUntil, Math.floor(watermark / everyMs) * everyMs);
     if (state.open.size === 0) this.#active.delete(state);
   }
 
@@ -127,9 +137,20 @@ export class TumblingWindow implements Operator {
     let state = this.#series.get(input);
     if (state === undefined) {
       const source = this.#registry.definitionOf(input);
-      const definition: SeriesDefinition = { ...source, stream: this.#stream, kind: 'window', widthMs: this.#config.everyMs };
+      const definition: SeriesDefinition = {
+        ...source,
+        stream: this.#stream,
+        kind: 'window',
+        widthMs: this.#config.everyMs,
+      };
       const output = this.#registry.idOf(definition);
-      state = { output, maxTime: Number.NEGATIVE_INFINITY, closedUntil: Number.NEGATIVE_INFINITY, seenAt: 0, open: new Map() };
+      state = {
+        output,
+        maxTime: Number.NEGATIVE_INFINITY,
+        closedUntil: Number.NEGATIVE_INFINITY,
+        seenAt: 0,
+        open: new Map(),
+      };
       this.#series.set(input, state);
     }
     return state;

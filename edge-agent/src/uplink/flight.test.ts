@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { Flight } from './flight.ts';
 
 const batch = (id: number) => ({ epochId: 1, lane: 2 as const, first: id, last: id, crc: 0, id, isAcked: false });
-const backlog = (id: number, sentAt: number) => ({ kind: 'batch', batch: batch(id), hours: [], isBacklog: true, sentAt }) as const;
-const fresh = (id: number, sentAt: number) => ({ kind: 'batch', batch: batch(id), hours: [], isBacklog: false, sentAt }) as const;
+const backlog = (id: number, sentAt: number) =>
+  ({ kind: 'batch', batch: batch(id), hours: [], isBacklog: true, sentAt }) as const;
+const fresh = (id: number, sentAt: number) =>
+  ({ kind: 'batch', batch: batch(id), hours: [], isBacklog: false, sentAt }) as const;
 
 describe('Flight', () => {
   it('never lets more batches fly than the window', () => {

@@ -2,9 +2,19 @@
 import type { SealedBatch } from '../outbox/tail.ts';
 
 export type Sent =
-  | { readonly kind: 'batch'; readonly batch: SealedBatch; readonly hours: readonly (readonly number[])[]; readonly isBacklog: boolean; readonly sentAt: number }
+  | {
+      readonly kind: 'batch';
+      readonly batch: SealedBatch;
+      readonly hours: readonly (readonly number[])[];
+      readonly isBacklog: boolean;
+      readonly sentAt: number;
+    }
   | { readonly kind: 'void'; readonly id: number; readonly sentAt: number }
-  | { readonly kind: 'report'; readonly lines: readonly { lane: 0 | 1 | 2 | 3; hour: number; version: number }[]; readonly sentAt: number }
+  | {
+      readonly kind: 'report';
+      readonly lines: readonly { lane: 0 | 1 | 2 | 3; hour: number; version: number }[];
+      readonly sentAt: number;
+    }
   | { readonly kind: 'control'; readonly sentAt: number };
 
 /** An ack of the backlog faster than this lets one more batch fly; slower than `slowAckMs` halves the pace. */

@@ -36,9 +36,14 @@ export function createMqttWire(options: MqttWireOptions): Wire {
       const client = current;
       if (client === undefined) return;
       const published = pending.get(client);
-      client.publish(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength), { qos: 1, retain: isRetained }, (error) => {
-        if (!error && current === client) published?.(reference);
-      });
+      client.publish(
+        topic,
+        Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+        { qos: 1, retain: isRetained },
+        (error) => {
+          if (!error && current === client) published?.(reference);
+        },
+      );
     },
     close,
   };
@@ -64,7 +69,13 @@ function clientOptions(options: MqttWireOptions, wire: WireOptions): IClientOpti
   };
 }
 
-function listen(client: MqttClient, options: WireOptions, events: WireEvents, isCurrent: () => boolean, close: () => void): void {
+function listen(
+  client: MqttClient,
+  options: WireOptions,
+  events: WireEvents,
+  isCurrent: () => boolean,
+  close: () => void,
+): void {
   let problem = 'the connection was closed';
   const fail = (reason: string): void => {
     if (!isCurrent()) return;

@@ -8,8 +8,20 @@
 import { Backoff } from '@fogline/shared/backoff';
 import type { Clock, Timer } from '@fogline/shared/clock';
 import type { Logger } from '@fogline/shared/log';
-import { decodeFlow, decodeWelcome, encodeHello, encodeReported, encodeSeries, encodeStatus, encodeVoid, type EpochAnswer, type Flow, type LedgerRow, type Welcome } from '@fogline/shared/protocol/messages';
 import { type Lane, laneCount, protocolLimits } from '@fogline/shared/protocol/limits';
+import {
+  decodeFlow,
+  decodeWelcome,
+  type EpochAnswer,
+  encodeHello,
+  encodeReported,
+  encodeSeries,
+  encodeStatus,
+  encodeVoid,
+  type Flow,
+  type LedgerRow,
+  type Welcome,
+} from '@fogline/shared/protocol/messages';
 import { isDownKind, parseTopic, topicOf, type UpKind } from '@fogline/shared/protocol/topics';
 import type { Random } from '@fogline/shared/random';
 import type { UplinkConfig } from '../core-config.ts';
@@ -49,7 +61,12 @@ export interface UplinkContext {
 
 type State =
   | { readonly name: 'stopped' | 'waiting' | 'opening' }
-  | { readonly name: 'greeting'; readonly session: number; readonly pages: number; readonly answers: Map<number, Welcome> }
+  | {
+      readonly name: 'greeting';
+      readonly session: number;
+      readonly pages: number;
+      readonly answers: Map<number, Welcome>;
+    }
   | { readonly name: 'ready'; readonly session: number; readonly since: number };
 
 export class Uplink {
@@ -107,10 +124,19 @@ export class Uplink {
   }
 
   /** Reports the account of these hours, and the counters; one report is under way at a time. */
-  report(atMs: number, rows: readonly (LedgerRow & { readonly version: number })[], counters: readonly (readonly [string, number])[]): void {
+  report(
+    atMs: number,
+    rows: readonly (LedgerRow & { readonly version: number })[],
+    counters: readonly (readonly [string, number])[],
+  ): void {
     if (!this.isReady || this.#flight.holdsReport()) return;
     const lines = rows.slice(0, protocolLimits.ledgerRowsPerMessageMax);
-    const payload = encodeReported({ agent: this.#context.agent, atMs, rows: lines, counters: counters.slice(0, protocolLimits.countersMax) });
+    const payload = encodeReported({
+      agent: this.#context.agent,
+      atMs,
+      rows: lines,
+      counters: counters.slice(0, protocolLimits.countersMax),
+    });
     this.#publish('reported', payload, { kind: 'report', lines, sentAt: this.#now() });
   }
 
@@ -194,18 +220,33 @@ export class Uplink {
     const epochs = [...outbox.epochs.values()].map((row) => (row.id === current.id ? current : row));
     const pages = Math.max(1, Math.ceil(epochs.length / protocolLimits.epochsPerPageMax));
     this.#state = { name: 'greeting', session, pages, answers: new Map() };
-    this.#timer = this.#ports.clock.after('uplink.greet', greetTimeoutMs, () => this.#abort('the hub did not answer hello'));
+    this.#timer = this.#ports.clock.after('uplink.greet', greetTimeoutMs, () =>
+      this.#abort('the hub did not answer hello'),
+    );
     const queued = outbox.queued();
     for (let page = 1; page <= pages; page++) {
-      const offers = epochs.slice((page - 1) * protocolLimits.epochsPerPageMax, page * protocolLimits.epochsPerPageMax).map((row) => ({
-        epoch: row.epoch,
-        parent: row.parent === null ? undefined : { epoch: row.parent, last: row.parentLast },
-        seriesBase: row.seriesBase,
-        seriesCount: row.seriesCount,
-        last: row.last,
-      }));
+      const offers = epochs
+        .slice((page - 1) * protocolLimits.epochsPerPageMax, page * protocolLimits.epochsPerPageMax)
+        .map((row) => ({
+          epoch: row.epoch,
+          parent: row.parent === null ? undefined : { epoch: row.parent, last: row.parentLast },
+          seriesBase: row.seriesBase,
+          seriesCount: row.seriesCount,
+          last: row.last,
+        }));
       const clockMs = this.#ports.clock.now();
-      const payload = encodeHello({ agent, session, page, pages, current: current.epoch, software, clockMs, isClockTrusted: true, queued, epochs: offers });
+      const payload = encodeHello({
+        agent,
+        session,
+        page,
+        pages,
+        current: current.epoch,
+        software,
+        clockMs,
+        isClockTrusted: true,
+        queued,
+        epochs: offers,
+      });
       this.#publish('hello', payload, { kind: 'control', sentAt: this.#now() });
     }
   }
@@ -277,8 +318,11 @@ export class Uplink {
       }
       if (rewound > 0 || gone > 0) outbox.store.markWholeLedgerDirty();
     });
-    if (rewound > 0 || gone > 0) this.#ports.log.warn({ batches: rewound, itemsGone: gone }, 'the hub holds less than it acked; sending again');
-    for (const row of outbox.epochs.values()) if (row.last.some((last) => last > 0) || row.id === current.id) this.#sendDefinitions(row.id === current.id ? current : row);
+    if (rewound > 0 || gone > 0)
+      this.#ports.log.warn({ batches: rewound, itemsGone: gone }, 'the hub holds less than it acked; sending again');
+    for (const row of outbox.epochs.values())
+      if (row.last.some((last) => last > 0) || row.id === current.id)
+        this.#sendDefinitions(row.id === current.id ? current : row);
   }
 
   #sendDefinitions(epoch: EpochRow): void {
@@ -286,7 +330,10 @@ export class Uplink {
     for (let first = this.#seriesSent.get(epoch.id) ?? 0; first < epoch.seriesCount; ) {
       const end = Math.min(first + seriesPerMessage, epoch.seriesCount);
       const definitions = series.slice(first, end);
-      this.#publish('series', encodeSeries({ agent, epoch: epoch.epoch, first, definitions }), { kind: 'control', sentAt: this.#now() });
+      this.#publish('series', encodeSeries({ agent, epoch: epoch.epoch, first, definitions }), {
+        kind: 'control',
+        sentAt: this.#now(),
+      });
       this.#seriesSent.set(epoch.id, end);
       first = end;
     }

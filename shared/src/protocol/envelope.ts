@@ -7,7 +7,7 @@ import { Packr, Unpackr } from 'msgpackr';
 import { FoglineError, messageOf } from '../errors.ts';
 import { plainProblem } from './plain.ts';
 
-export const protocolVersion = 1;
+const protocolVersion = 1;
 
 /** Largest envelope either side sends or accepts. */
 export const envelopeBytesMax = 1024 * 1024;
@@ -25,7 +25,10 @@ export function packEnvelope(agent: string, fields: readonly Packable[]): Uint8A
 /** Decodes an envelope and checks version and agent; the cursor stands at the first own field. */
 export function fieldsOf(payload: Uint8Array, name: string): { agent: string; fields: Fields } {
   if (payload.byteLength > envelopeBytesMax) {
-    throw new FoglineError('message_invalid', `${name}: ${payload.byteLength} bytes, at most ${envelopeBytesMax} are accepted`);
+    throw new FoglineError(
+      'message_invalid',
+      `${name}: ${payload.byteLength} bytes, at most ${envelopeBytesMax} are accepted`,
+    );
   }
   const problem = plainProblem(payload);
   if (problem !== undefined) throw new FoglineError('message_invalid', `${name}: ${problem}`);
@@ -38,7 +41,10 @@ export function fieldsOf(payload: Uint8Array, name: string): { agent: string; fi
   const fields = new Fields(value, name);
   const version = fields.integer('version', 0, Number.MAX_SAFE_INTEGER);
   if (version !== protocolVersion) {
-    throw new FoglineError('message_version', `${name}: version ${version}, this build speaks version ${protocolVersion}`);
+    throw new FoglineError(
+      'message_version',
+      `${name}: version ${version}, this build speaks version ${protocolVersion}`,
+    );
   }
   return { agent: fields.text('agent', 64), fields };
 }
@@ -144,7 +150,12 @@ export class Fields {
   }
 
   #wrong(name: string, expected: string, found: unknown): FoglineError {
-    const shown = typeof found === 'string' ? JSON.stringify(found.slice(0, 40)) : Array.isArray(found) ? 'an array' : String(found).slice(0, 40);
+    const shown =
+      typeof found === 'string'
+        ? JSON.stringify(found.slice(0, 40))
+        : Array.isArray(found)
+          ? 'an array'
+          : String(found).slice(0, 40);
     return new FoglineError('message_invalid', `${this.#path}.${name}: expected ${expected}, found ${shown}`);
   }
 }

@@ -22,7 +22,8 @@ describe('PROTOCOL.md', () => {
 describe('a decoder', () => {
   it.each(vectors)('of $kind refuses every truncation and every surplus byte', ({ kind, hex }) => {
     const bytes = Buffer.from(hex, 'hex');
-    for (let length = 0; length < bytes.length; length++) expect(() => codecs[kind]?.decode(bytes.subarray(0, length))).toThrow(/^\w+/);
+    for (let length = 0; length < bytes.length; length++)
+      expect(() => codecs[kind]?.decode(bytes.subarray(0, length))).toThrow(/^\w+/);
     expect(() => codecs[kind]?.decode(Buffer.concat([bytes, Buffer.of(0)]))).toThrow(/^\w+/);
   });
 

@@ -246,7 +246,8 @@ export function decodeWelcome(payload: Uint8Array): Welcome {
         const range = lane.nested('lane');
         const watermark = range.integer('watermark', 0, seqMax);
         const beyond: number[] = [];
-        while (!range.isAtEnd && beyond.length <= protocolLimits.rangesPerLaneMax * 2) beyond.push(range.integer('range', 1, seqMax));
+        while (!range.isAtEnd && beyond.length <= protocolLimits.rangesPerLaneMax * 2)
+          beyond.push(range.integer('range', 1, seqMax));
         range.end();
         return SeqRanges.from(watermark, beyond);
       }),
@@ -368,7 +369,11 @@ export function encodeStatus(message: Status): Uint8Array {
 
 export function decodeStatus(payload: Uint8Array): Status {
   const { agent, fields } = fieldsOf(payload, 'status');
-  const message: Status = { agent, epoch: fields.hex('epoch', epochBytes), isOnline: fields.integer('online', 0, 1) === 1 };
+  const message: Status = {
+    agent,
+    epoch: fields.hex('epoch', epochBytes),
+    isOnline: fields.integer('online', 0, 1) === 1,
+  };
   fields.end();
   return message;
 }

@@ -6,9 +6,8 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { SeededRandom } from '@fogline/shared/random';
+import { fleetParse, startFleet } from '../support/fleet.ts';
 import { hasMosquitto, MosquittoDevice } from '../support/mosquitto.ts';
-import { loopback } from '../support/ports.ts';
-import type { Service } from '../support/service.ts';
 import type { Stage } from '../support/stage.ts';
 import type { System } from '../support/system.ts';
 
@@ -20,8 +19,7 @@ export const missing = !existsSync(python) ? python : hasMosquitto ? undefined :
 
 /** Window stream and exact stream, so that operator state has to survive as well. */
 export const stormSystem = {
-  parse:
-    '{ json: { temperature: { field: temp, unit: "°C" }, humidity: { field: hum, unit: "%" } }, time: { field: ts, unit: ms } }',
+  parse: fleetParse,
   pipelines: `
   live: { from: climate }
   stats: { from: climate, window: { every: 10s, compute: [mean, p95] }, send: { priority: high } }`,
@@ -39,7 +37,7 @@ export function startLoad(stage: Stage, system: System, seed: number): Load {
     truths.push(stage.path(`${name}.truth`));
     return truths.at(-1) ?? '';
   };
-  const fleet = startFleet(stage, system, seed, truthOf('fleet'));
+  const fleet = startFleet(stage, system, { devices: 40, seed, truth: truthOf('fleet') });
   const pahos = [1, 2].map((qos) => {
     const device = `paho-${qos}`;
     const args = [paho, system.mqttPort, qos, truthOf(device), device, 200, seed].map(String);
@@ -57,29 +55,12 @@ export function startLoad(stage: Stage, system: System, seed: number): Load {
     async finish() {
       for (const one of pahos) one.endInput();
       await Promise.all([
-        // It says with exit code 1 that the acks of its last messages did not come in its last second.
         fleet.stop(1),
         ...pahos.map((one) => one.ended(120_000)),
         ...mosquittos.map((one) => one.finish()),
       ]);
     },
   };
-}
-
-function startFleet(stage: Stage, { mqttPort }: System, seed: number, truth: string): Service {
-  const options = {
-    devices: 40,
-    interval: '100ms',
-    seed,
-    clients: 10,
-    qos: 1,
-    mqtt: `mqtt://${loopback}:${mqttPort}`,
-    truth,
-  };
-  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
-  const fleet = stage.program('sim', 'fleet', ['fleet', ...args]);
-  fleet.launch();
-  return fleet;
 }
 
 export interface Storm {

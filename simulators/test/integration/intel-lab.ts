@@ -8,12 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '@fogline/shared/clock';
 import type { SeededRandom } from '@fogline/shared/random';
-import { z } from 'zod';
 import { openCsvSource } from '../../src/fleet/csv-source.ts';
 import { createMqttWire } from '../../src/fleet/mqtt-client.ts';
 import { openSender, type Sender } from '../../src/fleet/sender.ts';
-import { getJson } from '../../src/verify/hub-http.ts';
 import { openHubReader } from '../../src/verify/hub-reader.ts';
+import { countAtHub } from '../support/hub-count.ts';
 import { loopback } from '../support/ports.ts';
 import type { Stage } from '../support/stage.ts';
 import type { System, SystemOptions } from '../support/system.ts';
@@ -27,6 +26,9 @@ export const motes = 52;
 const levelsMs: readonly number[] = [10_000, 60_000, 900_000, 86_400_000];
 /** Neither a minute nor a day begins here, so that no level is aligned by chance. */
 const startMs = Date.parse('2026-03-01T17:00:13.250Z');
+
+/** Days before the first reading and after the last: nothing may be there. */
+const around = [startMs - 5 * 86_400_000, startMs + 30 * 86_400_000] as const;
 
 /** Why the test cannot run here; undefined = it can. */
 export const missing = [csv, python].find((path) => !existsSync(path));
@@ -144,25 +146,9 @@ export async function allArrived(
 ): Promise<void> {
   for (const { stream } of streams) {
     await stage.until(`${readings} readings of stream ${stream} at the hub`, withinMs, async () => {
-      return (await countAtHub(system, stream)) >= readings;
+      return (await countAtHub(system.hubUrl, stream, around)) >= readings;
     });
   }
-}
-
-const counts = z.object({ series: z.array(z.object({ columns: z.object({ count: z.array(z.number()) }) })) });
-
-async function countAtHub({ hubUrl }: System, stream: string): Promise<number> {
-  const url = new URL('/api/v1/data', hubUrl);
-  const [from, to] = [startMs - 86_400_000, startMs + 30 * 86_400_000].map((ms) => new Date(ms).toISOString());
-  url.search = new URLSearchParams({
-    match: `{stream="${stream}"}`,
-    from: `${from}`,
-    to: `${to}`,
-    every: '1d',
-    agg: 'count',
-  }).toString();
-  const { series } = counts.parse(await getJson(url, undefined));
-  return series.flatMap(({ columns }) => columns.count).reduce((sum, count) => sum + count, 0);
 }
 
 /** Columns of the buckets of one mote, ascending by time. */
@@ -179,8 +165,7 @@ async function bucketsAtHub({ hubUrl }: System, stream: string, everyMs: number)
   const buckets = new Map<string, Columns>();
   const all = (await hub.listSeries()).filter((series) => series.stream === stream);
   for (const series of all) {
-    // Far beyond what was sent, on both sides: nothing may be there.
-    const rows = await hub.buckets(series, everyMs, { fromMs: startMs - 86_400_000, toMs: startMs + 30 * 86_400_000 });
+    const rows = await hub.buckets(series, everyMs, { fromMs: around[0], toMs: around[1] });
     buckets.set(series.device, {
       time: rows.map((row) => row.startMs),
       count: rows.map((row) => row.count),

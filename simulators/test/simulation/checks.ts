@@ -2,13 +2,13 @@
  * What must hold after a schedule has ended, every fault has healed and everything has drained. Each check reads what the system
  * itself keeps and compares it with something computed another way: the sensors' truth, or the agent's journal.
  */
-import { decodeCommit } from '@fogline/edge-agent/journal/commit-record';
-import type { PipelineConfig } from '@fogline/edge-agent/core-config';
-import { Pipeline } from '@fogline/edge-agent/pipeline/pipeline';
-import { DurableSeries } from '@fogline/edge-agent/journal/series-registry';
-import { AgentStore } from '@fogline/edge-agent/journal/agent-store';
+
 import { levels } from '@fogline/cloud-hub/store/levels';
 import type { StoreRead } from '@fogline/cloud-hub/store/read';
+import { AgentStore } from '@fogline/edge-agent/journal/agent-store';
+import { decodeCommit } from '@fogline/edge-agent/journal/commit-record';
+import { DurableSeries } from '@fogline/edge-agent/journal/series-registry';
+import { Pipeline } from '@fogline/edge-agent/pipeline/pipeline';
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeReadings } from '@fogline/shared/codec/readings';
 import { lanes } from '@fogline/shared/protocol/limits';
@@ -40,7 +40,9 @@ function journalOf(agent: SimAgent): { steps: JournalStep[]; readings: JournalRe
   for (const packed of store.series()) series.load(packed);
   const steps: JournalStep[] = [];
   const readings: JournalReading[] = [];
-  for (const { id, body } of agent.db.prepare<{ id: number; body: Uint8Array }>('SELECT id, body FROM commits ORDER BY id').all()) {
+  for (const { id, body } of agent.db
+    .prepare<{ id: number; body: Uint8Array }>('SELECT id, body FROM commits ORDER BY id')
+    .all()) {
     const record = decodeCommit(body, id);
     const inputs = record.inputs.map(({ source, bytes }) => ({ source, columns: decodeReadings(bytes) }));
     for (const { columns } of inputs) {
@@ -57,41 +59,55 @@ function journalOf(agent: SimAgent): { steps: JournalStep[]; readings: JournalRe
 const keyOf = (reading: JournalReading): string => `${reading.device}|${reading.time}|${reading.value}`;
 
 /** P1: what was acked is in the journal once, what was sent and not acked at most once, and nothing else is there. */
-export function checkSensorsToJournal(agent: SimAgent): void {
+function checkSensorsToJournal(agent: SimAgent): void {
   const counts = new Map<string, number>();
   for (const reading of journalOf(agent).readings) counts.set(keyOf(reading), (counts.get(keyOf(reading)) ?? 0) + 1);
   const sent = new Map<string, boolean>();
-  for (const reading of agent.sensors.truth) sent.set(keyOf(reading), reading.isAcked || sent.get(keyOf(reading)) === true);
+  for (const reading of agent.sensors.truth)
+    sent.set(keyOf(reading), reading.isAcked || sent.get(keyOf(reading)) === true);
   for (const [key, isAcked] of sent) {
     const count = counts.get(key) ?? 0;
-    if (count > 1 || (isAcked && count !== 1)) throw new CheckFailed(`${agent.name}: reading ${key} (acked: ${isAcked}) is in the journal ${count} times`);
+    if (count > 1 || (isAcked && count !== 1))
+      throw new CheckFailed(`${agent.name}: reading ${key} (acked: ${isAcked}) is in the journal ${count} times`);
   }
-  for (const key of counts.keys()) if (!sent.has(key)) throw new CheckFailed(`${agent.name}: reading ${key} was never sent`);
+  for (const key of counts.keys())
+    if (!sent.has(key)) throw new CheckFailed(`${agent.name}: reading ${key} was never sent`);
 }
 
 /** P2: the hub's roll-ups of every stream and level equal, byte for byte, those of an undisturbed run over the same journal. */
-export function checkRollups(agent: SimAgent, read: StoreRead): void {
+function checkRollups(agent: SimAgent, read: StoreRead): void {
   const expected = undisturbed(agent);
   const found = new Map<string, string>();
   for (const series of read.listSeries({ agent: agent.name })) {
     for (const level of levels) {
       for (const row of read.rollups(series.id, level, 0, Number.MAX_SAFE_INTEGER)) {
-        found.set(`${series.stream}|${series.device}|${level}|${row.startMs}`, Buffer.from(row.partial).toString('hex'));
+        found.set(
+          `${series.stream}|${series.device}|${level}|${row.startMs}`,
+          Buffer.from(row.partial).toString('hex'),
+        );
       }
     }
   }
   for (const [key, partial] of expected) {
     const bytes = found.get(key);
     if (bytes === undefined) throw new CheckFailed(`${agent.name}: roll-up ${key} is missing`);
-    if (bytes !== Buffer.from(partial.encode()).toString('hex')) throw new CheckFailed(`${agent.name}: roll-up ${key} differs`);
+    if (bytes !== Buffer.from(partial.encode()).toString('hex'))
+      throw new CheckFailed(`${agent.name}: roll-up ${key} differs`);
   }
-  for (const key of found.keys()) if (!expected.has(key)) throw new CheckFailed(`${agent.name}: roll-up ${key} should not exist`);
+  for (const key of found.keys())
+    if (!expected.has(key)) throw new CheckFailed(`${agent.name}: roll-up ${key} should not exist`);
 }
 
 function undisturbed(agent: SimAgent): Map<string, Partial> {
   const { steps, series } = journalOf(agent);
   const out = new Map<string, Partial>();
-  const add = (stream: string, device: string, time: number, hasSketch: boolean, apply: (partial: Partial) => void): void => {
+  const add = (
+    stream: string,
+    device: string,
+    time: number,
+    hasSketch: boolean,
+    apply: (partial: Partial) => void,
+  ): void => {
     for (const level of levels) {
       const key = `${stream}|${device}|${level}|${Math.floor(time / level) * level}`;
       let partial = out.get(key);
@@ -122,7 +138,7 @@ function deadbanded(pipeline: Pipeline, source: string, columns: ReadingColumns,
 }
 
 /** P4: per lane and event hour, everything produced is delivered or declared; nothing is queued any more. */
-export function checkLedger(agent: SimAgent, read: StoreRead): void {
+function checkLedger(agent: SimAgent, read: StoreRead): void {
   const hub = new Map(read.ledger(agent.name).map((line) => [`${line.lane}:${line.hour}`, line]));
   const store = new AgentStore(agent.db);
   const totals = lanes.map(() => ({ produced: 0, accounted: 0 }));
@@ -134,7 +150,8 @@ export function checkLedger(agent: SimAgent, read: StoreRead): void {
     const quarantined = line?.quarantined ?? 0;
     expectEqual(quarantined, 0, `${agent.name}: quarantined items of lane ${lane}, hour ${hour}`);
     // What was given up while the hub already held it is delivered: data beats void.
-    if (declared > evicted) throw new CheckFailed(`${agent.name}: lane ${lane}, hour ${hour}: ${declared} declared, only ${evicted} evicted`);
+    if (declared > evicted)
+      throw new CheckFailed(`${agent.name}: lane ${lane}, hour ${hour}: ${declared} declared, only ${evicted} evicted`);
     const total = totals[lane];
     if (total !== undefined) {
       total.produced += produced;
@@ -148,7 +165,7 @@ export function checkLedger(agent: SimAgent, read: StoreRead): void {
 }
 
 /** Every held range is whole: the hub misses nothing that any epoch of the agent produced. */
-export function checkNothingMissing(agent: SimAgent): void {
+function checkNothingMissing(agent: SimAgent): void {
   const store = new AgentStore(agent.db);
   const queued = [...store.queuedRows()];
   expectEqual(queued.length, 0, `${agent.name}: rows still queued`);
@@ -157,13 +174,9 @@ export function checkNothingMissing(agent: SimAgent): void {
 }
 
 /** A ghost of an epoch that a restored hub forgot may lie there: its range is not recorded, so it was sent again. Nothing else may. */
-export function checkNoQuarantine(read: StoreRead): void {
+function checkNoQuarantine(read: StoreRead): void {
   const rows = read.quarantine().filter(({ reason }) => reason !== 'unknown_epoch');
   expectEqual(rows, [], 'quarantined messages');
-}
-
-export function streamsOf(pipelines: readonly PipelineConfig[]): string[] {
-  return pipelines.map(({ name }) => name);
 }
 
 export function checkAll(world: World, { isLossAllowed }: { isLossAllowed: boolean }): void {

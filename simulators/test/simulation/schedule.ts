@@ -5,7 +5,8 @@
 import type { CoreConfig } from '@fogline/edge-agent/core-config';
 import { SeededRandom } from '@fogline/shared/random';
 import { checkAll } from './checks.ts';
-import { type SimAgent, simSource, World } from './world.ts';
+import { simSource } from './sensors.ts';
+import { type SimAgent, World } from './world.ts';
 
 export interface Schedule {
   readonly seed: number;
@@ -24,7 +25,7 @@ export type Canary = 'delete on send' | 'merge after send' | 'ack before commit'
 
 const drainMs = 600_000;
 
-export function configFor(agent: string, random: SeededRandom, hasLoss: boolean): CoreConfig {
+function configFor(agent: string, random: SeededRandom, hasLoss: boolean): CoreConfig {
   const isFlash = random.chance(0.3);
   return {
     agent,
@@ -32,8 +33,18 @@ export function configFor(agent: string, random: SeededRandom, hasLoss: boolean)
     sources: [simSource],
     pipelines: [
       { name: 'live', from: simSource, lane: 2 },
-      { name: 'calm', from: simSource, deadband: { thresholds: { temperature: 0.2 }, heartbeatMs: 60_000 }, lane: random.chance(0.5) ? 2 : 3 },
-      { name: 'stats', from: simSource, window: { everyMs: 10_000, latenessMs: 2000, hasSketch: random.chance(0.3) }, lane: 1 },
+      {
+        name: 'calm',
+        from: simSource,
+        deadband: { thresholds: { temperature: 0.2 }, heartbeatMs: 60_000 },
+        lane: random.chance(0.5) ? 2 : 3,
+      },
+      {
+        name: 'stats',
+        from: simSource,
+        window: { everyMs: 10_000, latenessMs: 2000, hasSketch: random.chance(0.3) },
+        lane: 1,
+      },
     ],
     buffer: {
       commit: isFlash ? 'flash' : 'prompt',
@@ -53,7 +64,11 @@ export function runSchedule(schedule: Schedule, canary?: Canary): Outcome {
     agents: 1 + random.below(2),
     devices: 1 + random.below(4),
     config: (agent) => configFor(agent, random, schedule.hasLoss),
-    link: { latencyMaxMs: 1 + random.below(200), ghostChance: random.unit() * 0.5, duplicateChance: random.unit() * 0.1 },
+    link: {
+      latencyMaxMs: 1 + random.below(200),
+      ghostChance: random.unit() * 0.5,
+      duplicateChance: random.unit() * 0.1,
+    },
   });
   try {
     if (canary !== undefined) plant(world, canary);
@@ -112,7 +127,9 @@ function revive(world: World, random: SeededRandom): void {
 function changed(config: CoreConfig, random: SeededRandom): CoreConfig {
   const commit = random.chance(0.5) ? 'flash' : 'prompt';
   const pipelines = config.pipelines.map((pipeline) =>
-    pipeline.window === undefined ? pipeline : { ...pipeline, window: { ...pipeline.window, latenessMs: 1000 * random.below(10) } },
+    pipeline.window === undefined
+      ? pipeline
+      : { ...pipeline, window: { ...pipeline.window, latenessMs: 1000 * random.below(10) } },
   );
   return { ...config, pipelines, buffer: { ...config.buffer, commit } };
 }
@@ -135,7 +152,12 @@ function heal(world: World): void {
 
 function isDrained(agent: SimAgent): boolean {
   const status = agent.core?.status();
-  return status !== undefined && status.isConnected && agent.sensors.waiting === 0 && status.queuedItems.every((items) => items === 0);
+  return (
+    status !== undefined &&
+    status.isConnected &&
+    agent.sensors.waiting === 0 &&
+    status.queuedItems.every((items) => items === 0)
+  );
 }
 
 function plant(world: World, canary: Canary): void {
@@ -146,13 +168,18 @@ function plant(world: World, canary: Canary): void {
         break;
       case 'delete on send':
         agent.link.onPublish = (kind) => {
-          if (kind === 'batch') sabotage(world, agent, 'DELETE FROM rows WHERE batch IS NOT NULL; DELETE FROM batches;');
+          if (kind === 'batch')
+            sabotage(world, agent, 'DELETE FROM rows WHERE batch IS NOT NULL; DELETE FROM batches;');
         };
         break;
       case 'merge after send':
         agent.link.onPublish = (kind) => {
           if (kind === 'hello') {
-            sabotage(world, agent, 'UPDATE rows SET batch = NULL WHERE batch IN (SELECT id FROM batches WHERE acked = 0); DELETE FROM batches WHERE acked = 0;');
+            sabotage(
+              world,
+              agent,
+              'UPDATE rows SET batch = NULL WHERE batch IN (SELECT id FROM batches WHERE acked = 0); DELETE FROM batches WHERE acked = 0;',
+            );
           }
         };
         break;

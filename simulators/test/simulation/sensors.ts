@@ -14,7 +14,7 @@ export interface TruthReading {
 }
 
 export const simSource = 'climate';
-export const simMetric = 'temperature';
+const simMetric = 'temperature';
 
 export class SimSensors {
   readonly truth: TruthReading[] = [];

@@ -27,7 +27,9 @@ function runAll(hasLoss: boolean): { readings: number; crashes: number; hubCrash
 }
 
 describe('simulation from a seed', () => {
-  it('delivers exactly once, with equal bytes, over any crashes, cuts, duplicates, ghosts and restores', { timeout: 600_000 }, () => {
+  it('delivers exactly once, with equal bytes, over any crashes, cuts, duplicates, ghosts and restores', {
+    timeout: 600_000,
+  }, () => {
     const total = runAll(false);
     expect(total.readings).toBeGreaterThan(seeds.length);
   });
@@ -42,17 +44,21 @@ describe('simulation from a seed', () => {
     expect(runSchedule({ seed: 7, steps: 120, hasLoss: false })).toEqual(once);
   });
 
-  it.each<Canary>(['delete on send', 'merge after send', 'ack before commit'])('notices a planted bug: %s', { timeout: 120_000 }, (canary) => {
-    let caught: { seed: number; error: unknown } | undefined;
-    for (let seed = 1; seed <= 300 && caught === undefined; seed++) {
-      try {
-        runSchedule({ seed, steps: 120, hasLoss: false }, canary);
-      } catch (error) {
-        caught = { seed, error };
+  it.each<Canary>(['delete on send', 'merge after send', 'ack before commit'])(
+    'notices a planted bug: %s',
+    { timeout: 120_000 },
+    (canary) => {
+      let caught: { seed: number; error: unknown } | undefined;
+      for (let seed = 1; seed <= 300 && caught === undefined; seed++) {
+        try {
+          runSchedule({ seed, steps: 120, hasLoss: false }, canary);
+        } catch (error) {
+          caught = { seed, error };
+        }
       }
-    }
-    expect(caught?.error).toBeInstanceOf(CheckFailed);
-    // Without the bug the very same schedule passes.
-    expect(() => runSchedule({ seed: caught?.seed ?? 0, steps: 120, hasLoss: false })).not.toThrow();
-  });
+      expect(caught?.error).toBeInstanceOf(CheckFailed);
+      // Without the bug the very same schedule passes.
+      expect(() => runSchedule({ seed: caught?.seed ?? 0, steps: 120, hasLoss: false })).not.toThrow();
+    },
+  );
 });

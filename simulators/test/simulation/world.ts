@@ -14,11 +14,11 @@ import { silentLogger } from '@fogline/shared/log';
 import { SeededRandom } from '@fogline/shared/random';
 import { type Database, openDatabase, type StorageFaults } from '@fogline/shared/sqlite';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
-import { SimSensors, simSource } from './sensors.ts';
+import { SimSensors } from './sensors.ts';
 import { type HubSide, SimLink } from './sim-link.ts';
 
 /** Thrown by the fault port in place of the next COMMIT, or right after it. */
-export class SimulatedCrash extends Error {}
+class SimulatedCrash extends Error {}
 
 class CrashPoint implements StorageFaults {
   armed: 'before' | 'after' | undefined;
@@ -200,5 +200,3 @@ export class World implements HubSide {
     }
   }
 }
-
-export { simSource };

@@ -7,17 +7,14 @@ import { loopback } from './ports.ts';
 
 export interface LyingLink {
   readonly port: number;
-  /** Swallows the next so many batches. */
-  swallow(batches: number): void;
-  /** Batches that were swallowed so far. */
-  readonly swallowed: number;
   close(): Promise<void>;
 }
 
 const publish = 3;
 
-export async function openLyingLink(hubPort: number): Promise<LyingLink> {
-  let [toSwallow, swallowed] = [0, 0];
+/** Swallows the first `batches` batches, then is honest. */
+export async function openLyingLink(hubPort: number, batches: number): Promise<LyingLink> {
+  let toSwallow = batches;
   const sockets = new Set<Socket>();
   const server = createServer((agent) => {
     const hub = tcpConnect(hubPort, loopback);
@@ -44,7 +41,6 @@ export async function openLyingLink(hubPort: number): Promise<LyingLink> {
           continue;
         }
         toSwallow--;
-        swallowed++;
         agent.write(Buffer.from([0x40, 2, id >> 8, id & 0xff]));
       }
     });
@@ -53,12 +49,6 @@ export async function openLyingLink(hubPort: number): Promise<LyingLink> {
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
-    swallow: (batches) => {
-      toSwallow += batches;
-    },
-    get swallowed() {
-      return swallowed;
-    },
     async close() {
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();

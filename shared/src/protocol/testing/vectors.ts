@@ -11,7 +11,11 @@ export interface Vector {
 /** Every `vector:` block of the document, in order. */
 export function vectorsIn(markdown: string): Vector[] {
   const pattern = /^vector: (\w+)\n+```json\n([\s\S]*?)\n```\n+```hex\n([\s\S]*?)\n```/gm;
-  return [...markdown.matchAll(pattern)].map(([, kind = '', json = '', hex = '']) => ({ kind, json, hex: hex.replace(/\s/g, '') }));
+  return [...markdown.matchAll(pattern)].map(([, kind = '', json = '', hex = '']) => ({
+    kind,
+    json,
+    hex: hex.replace(/\s/g, ''),
+  }));
 }
 
 interface Codec {
@@ -23,7 +27,11 @@ const held = (flat: readonly number[]): SeqRanges => SeqRanges.from(flat[0] ?? 0
 const flat = (ranges: SeqRanges): number[] => [ranges.watermark, ...ranges.beyond];
 
 interface WelcomeJson extends Omit<messages.Welcome, 'epochs'> {
-  readonly epochs: readonly { readonly epoch: string; readonly seriesKnown: number; readonly held: readonly (readonly number[])[] }[];
+  readonly epochs: readonly {
+    readonly epoch: string;
+    readonly seriesKnown: number;
+    readonly held: readonly (readonly number[])[];
+  }[];
 }
 
 interface BatchJson extends Omit<messages.BatchMessage, 'parts'> {
@@ -33,7 +41,10 @@ interface BatchJson extends Omit<messages.BatchMessage, 'parts'> {
 const welcome: Codec = {
   encode(value) {
     const { epochs, ...rest } = value as WelcomeJson;
-    return messages.encodeWelcome({ ...rest, epochs: epochs.map((answer) => ({ ...answer, held: answer.held.map(held) })) });
+    return messages.encodeWelcome({
+      ...rest,
+      epochs: epochs.map((answer) => ({ ...answer, held: answer.held.map(held) })),
+    });
   },
   decode(bytes) {
     const { epochs, ...rest } = messages.decodeWelcome(bytes);
@@ -44,11 +55,17 @@ const welcome: Codec = {
 const batch: Codec = {
   encode(value) {
     const { parts, ...rest } = value as BatchJson;
-    return messages.encodeBatch({ ...rest, parts: parts.map(({ kind, bytes }) => ({ kind, bytes: Buffer.from(bytes, 'hex') })) });
+    return messages.encodeBatch({
+      ...rest,
+      parts: parts.map(({ kind, bytes }) => ({ kind, bytes: Buffer.from(bytes, 'hex') })),
+    });
   },
   decode(bytes) {
     const { parts, ...rest } = messages.decodeBatch(bytes);
-    return { ...rest, parts: parts.map(({ kind, bytes: block }) => ({ kind, bytes: Buffer.from(block).toString('hex') })) };
+    return {
+      ...rest,
+      parts: parts.map(({ kind, bytes: block }) => ({ kind, bytes: Buffer.from(block).toString('hex') })),
+    };
   },
 };
 
