@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib';
 import { FoglineError } from '@fogline/shared/errors';
 import { type Lane } from '@fogline/shared/protocol/limits';
-import { type BatchPart, encodeBatch, type PartKind } from '@fogline/shared/protocol/messages';
+import { type BatchPart, encodeBatch } from '@fogline/shared/protocol/messages';
 import type { AgentStore, BlockPlace } from '../journal/agent-store.ts';
 import { blockOf, type CommitRecord } from '../journal/commit-record.ts';
 
