@@ -12,7 +12,7 @@ import { type Lane, laneCount, protocolLimits } from '@fogline/shared/protocol/l
 import type { Random } from '@fogline/shared/random';
 import type { Database } from '@fogline/shared/sqlite';
 import type { CoreConfig } from './core-config.ts';
-import { AgentStore, type EpochRow } from './journal/agent-store.ts';
+import { AgentStore } from './journal/agent-store.ts';
 import { CommitPacer } from './journal/commit-pacer.ts';
 import { type CommitInput, type CommitRecord, encodeCommit } from './journal/commit-record.ts';
 import { Intake, type Taken } from './journal/intake.ts';
@@ -20,6 +20,7 @@ import { recallRepeats, recover } from './journal/recovery.ts';
 import { RejectedLog } from './journal/rejected-log.ts';
 import { RepeatFilter } from './journal/repeat-filter.ts';
 import { DurableSeries } from './journal/series-registry.ts';
+import type { EpochRow } from './journal/stored.ts';
 import { batchBytesMax } from './outbox/envelope.ts';
 import { Merger } from './outbox/merger.ts';
 import { Outbox, type PlannedSeal } from './outbox/outbox.ts';

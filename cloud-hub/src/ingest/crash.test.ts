@@ -7,7 +7,7 @@ import { encodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { LedgerTable } from '../store/ledger-table.ts';
 import { IngestDriver } from './driver.ts';
-import { Agent, epochId, Hub, offer, reading, t0, visible, window } from './testing/agent-fixture.ts';
+import { Agent, epochId, Hub, offer, reading, t0, visible, window, windowsPart } from './testing/agent-fixture.ts';
 
 function ready(hub: Hub): Agent {
   const agent = new Agent(hub);
@@ -55,6 +55,19 @@ describe('a group', () => {
     expect(hub.core.commit()).toBe(true);
     expect(hub.core.commit()).toBe(false);
     expect(deliveredItems(hub)).toBe(2);
+  });
+
+  it('ends where the tail reaches its limit, however small the envelopes: windows count with the bytes they unfold to', () => {
+    const hub = new Hub({ limits: { tailBytesMax: 600 } });
+    const agent = ready(hub);
+    for (const seq of [1, 2, 3]) hub.submit('gw1', 'batch', agent.rowsBytes(seq, [row(seq)]));
+    expect(hub.core.commit()).toBe(false);
+    const values = Array.from({ length: 300 }, (_, i): [number, number] => [t0 + i, 1.01 ** i]);
+    const part = windowsPart([{ series: 1, start: t0, values, hasSketch: true }]);
+    for (const seq of [4, 5]) hub.submit('gw1', 'batch', agent.batchBytes(seq, [part], 1));
+    expect(hub.core.commit()).toBe(true);
+    expect(hub.core.commit()).toBe(false);
+    expect(deliveredItems(hub)).toBe(5);
   });
 
   it('is not failed by poison in its middle: junk, a lie about the origin, a message on which the hub itself fails', () => {

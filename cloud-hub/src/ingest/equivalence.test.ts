@@ -204,7 +204,9 @@ it('roll-ups equal a plain computation, whatever the order, splits, repeats, fol
 it('canary: a hub that does not check ranges is caught', () => {
   const spy = vi.spyOn(SeqRanges.prototype, 'classify').mockReturnValue('new');
   try {
-    expect(() => fc.assert(fc.property(scenario, check), { numRuns: 150, endOnFailure: true })).toThrow();
+    expect(() => fc.assert(fc.property(scenario, check), { numRuns: 150, endOnFailure: true })).toThrow(
+      'Property failed',
+    );
   } finally {
     spy.mockRestore();
   }

@@ -93,13 +93,17 @@ export class HubCore {
     this.#foldedAtMs = this.#ports.clock.monotonic();
   }
 
-  #commitGroup(group: readonly Queued[]): void {
+  #commitGroup(queued: readonly Queued[]): void {
     const context = this.#context;
     context.startGroup();
-    this.#transaction(() => {
+    const group = this.#transaction(() => {
       const before = this.#store.counters.itemsApplied;
-      for (const message of group) this.#apply(message);
+      let count = 0;
+      // A tail at its limit ends the group: small envelopes can unfold to much.
+      do this.#apply(queued[count++] as Queued);
+      while (count < queued.length && !this.#store.isFoldDue(this.#limits));
       this.#foldAlong(this.#store.counters.itemsApplied - before);
+      return queued.slice(0, count);
     });
     this.#queue.splice(0, group.length);
     this.#store.counters.groups++;
@@ -139,10 +143,10 @@ export class HubCore {
   }
 
   /** What is in memory counts as committed only when this returns. */
-  #transaction(work: () => void): void {
+  #transaction<T>(work: () => T): T {
     this.#store.refresh();
     try {
-      this.#db.transaction(work);
+      return this.#db.transaction(work);
     } catch (error) {
       this.#store.invalidate();
       throw error;

@@ -16,7 +16,7 @@ export const eventKinds = [
  */
 export type EventKind = (typeof eventKinds)[number];
 
-export const eventsMax = 100_000;
+const eventsMax = 100_000;
 
 export class EventTable {
   readonly #insert: Statement<never>;

@@ -120,7 +120,7 @@ export class HubStore {
   isFoldDue(limits: TailLimits): boolean {
     return (
       this.log.tailCount >= limits.tailBatchesMax ||
-      this.log.tailBytes >= limits.tailBytesMax ||
+      this.log.tailBytes + this.#live.rollups.partialBytes >= limits.tailBytesMax ||
       this.#live.rollups.items >= limits.tailItemsMax
     );
   }

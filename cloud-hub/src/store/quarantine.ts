@@ -23,7 +23,7 @@ export const quarantineReasons = [
  */
 export type QuarantineReason = (typeof quarantineReasons)[number];
 
-export const quarantineLimits = {
+const quarantineLimits = {
   rowsMax: 10_000,
   bytesMax: 256 * 1024 * 1024,
   /** Of batches that wait for definitions. */

@@ -51,10 +51,13 @@ export class RollupTail {
   readonly #windows = new Map<number, TailWindow[]>();
   /** Readings and windows added. */
   items = 0;
+  /** Bytes of the partials of windows, which have no fixed size. */
+  partialBytes = 0;
 
   /** Makes the columns known to the runs that follow. */
   addPart(columns: ReadingColumns): void {
-    this.#parts.push(columns);
+    // Texts enter no roll-up, and need not wait for one.
+    this.#parts.push({ ...columns, strings: [] });
     this.items += columns.count;
   }
 
@@ -79,6 +82,7 @@ export class RollupTail {
     if (list === undefined) this.#windows.set(series, [window]);
     else list.push(window);
     this.items++;
+    this.partialBytes += window.partial.byteLength;
   }
 
   /** Contributions to the buckets of `level` (an index) with `fromMs ≤ start < toMs`; what does not fit is left out, as a fold does. */

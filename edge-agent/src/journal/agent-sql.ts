@@ -3,8 +3,7 @@
 import type { Lane } from '@fogline/shared/protocol/limits';
 import type { VoidReason } from '@fogline/shared/protocol/messages';
 import type { Database } from '@fogline/shared/sqlite';
-import type { LedgerEntry } from './agent-store.ts';
-import type { RejectedSample } from './rejected-log.ts';
+import type { LedgerEntry, RejectedSample } from './stored.ts';
 
 export interface RawRow {
   id: number;

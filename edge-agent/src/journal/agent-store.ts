@@ -11,60 +11,16 @@ import type { Database } from '@fogline/shared/sqlite';
 import type { OperatorState } from '../pipeline/pipeline.ts';
 import { type RawBatch, type RawRow, type RawVoid, statementsOf } from './agent-sql.ts';
 import { type CommitRecord, decodeCommit } from './commit-record.ts';
-import type { RejectedSample } from './rejected-log.ts';
-
-export interface EpochRow {
-  readonly id: number;
-  readonly epoch: string;
-  readonly parent: string | null;
-  readonly parentLast: readonly number[];
-  readonly seriesBase: number;
-  readonly seriesCount: number;
-  readonly last: readonly number[];
-}
-
-/** Where the block of an outbox row lies. */
-export type BlockPlace = { readonly commit: number; readonly output: number } | { readonly pack: number };
-
-/** A contiguous range of one lane of one epoch. */
-export interface StoredRange {
-  readonly epochId: number;
-  readonly lane: Lane;
-  readonly first: number;
-  readonly last: number;
-}
-
-export interface StoredRow extends StoredRange {
-  readonly id: number;
-  readonly kind: PartKind;
-  readonly place: BlockPlace;
-  readonly bytes: number;
-  readonly at: number;
-  readonly hours: readonly number[];
-  readonly batch: number | null;
-}
-
-export interface StoredBatch extends StoredRange {
-  readonly id: number;
-  readonly crc: number;
-}
-
-export interface StoredVoid extends StoredRange {
-  readonly id: number;
-  readonly reason: VoidReason;
-  readonly stats: readonly VoidStat[];
-  readonly statsOmitted: number;
-  readonly hours: readonly (readonly [number, number])[];
-}
-
-export interface LedgerEntry {
-  readonly lane: Lane;
-  readonly hour: number;
-  readonly produced: number;
-  readonly evicted: number;
-  /** Changes since the hub confirmed this line. */
-  readonly version: number;
-}
+import type {
+  BlockPlace,
+  EpochRow,
+  LedgerEntry,
+  RejectedSample,
+  StoredBatch,
+  StoredRange,
+  StoredRow,
+  StoredVoid,
+} from './stored.ts';
 
 export class AgentStore {
   readonly db: Database;

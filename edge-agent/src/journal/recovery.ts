@@ -11,10 +11,11 @@ import type { Random } from '@fogline/shared/random';
 import type { PipelineConfig } from '../core-config.ts';
 import type { Outbox } from '../outbox/outbox.ts';
 import { Pipeline, type StreamItems } from '../pipeline/pipeline.ts';
-import type { AgentStore, EpochRow } from './agent-store.ts';
+import type { AgentStore } from './agent-store.ts';
 import { rememberRepeats } from './intake.ts';
 import type { RepeatFilter } from './repeat-filter.ts';
 import type { DurableSeries } from './series-registry.ts';
+import type { EpochRow } from './stored.ts';
 
 export interface Recovered {
   readonly pipeline: Pipeline;

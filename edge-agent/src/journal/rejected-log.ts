@@ -3,14 +3,7 @@
  * durable with the next commit, samples with the next checkpoint.
  */
 import type { AgentStore } from './agent-store.ts';
-
-export interface RejectedSample {
-  readonly at: number;
-  readonly source: string;
-  readonly reason: string;
-  readonly topic: string;
-  readonly payload: string;
-}
+import type { RejectedSample } from './stored.ts';
 
 /** Of one source and reason: taken between two checkpoints, and kept in the database, the newest. */
 const samplesPerReasonMax = 4;

@@ -3,8 +3,9 @@ import { crc32 } from 'node:zlib';
 import { FoglineError } from '@fogline/shared/errors';
 import { type Lane } from '@fogline/shared/protocol/limits';
 import { type BatchPart, encodeBatch } from '@fogline/shared/protocol/messages';
-import type { AgentStore, BlockPlace } from '../journal/agent-store.ts';
+import type { AgentStore } from '../journal/agent-store.ts';
 import { blockOf, type CommitRecord } from '../journal/commit-record.ts';
+import type { BlockPlace } from '../journal/stored.ts';
 
 /** A batch is cut when its blocks exceed this; one block alone may be larger, up to a commit's bounds. */
 export const batchBytesMax = 192 * 1024;

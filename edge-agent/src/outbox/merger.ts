@@ -9,7 +9,8 @@ import type { Lane } from '@fogline/shared/protocol/limits';
 import { laneCount } from '@fogline/shared/protocol/limits';
 import type { PartKind } from '@fogline/shared/protocol/messages';
 import { partKinds } from '@fogline/shared/protocol/messages';
-import type { AgentStore, StoredRow } from '../journal/agent-store.ts';
+import type { AgentStore } from '../journal/agent-store.ts';
+import type { StoredRow } from '../journal/stored.ts';
 import { BlockReader } from './envelope.ts';
 
 const rowsToMergeMin = 16;

@@ -8,7 +8,8 @@
 import { type Lane, laneCount, lanes } from '@fogline/shared/protocol/limits';
 import { type VoidReason } from '@fogline/shared/protocol/messages';
 import type { BufferConfig } from '../core-config.ts';
-import type { AgentStore, StoredRow } from '../journal/agent-store.ts';
+import type { AgentStore } from '../journal/agent-store.ts';
+import type { StoredRow } from '../journal/stored.ts';
 import { BlockReader } from './envelope.ts';
 import { LossSummary } from './losses.ts';
 import type { Outbox } from './outbox.ts';

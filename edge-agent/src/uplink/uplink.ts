@@ -25,8 +25,8 @@ import {
 import { isDownKind, parseTopic, topicOf, type UpKind } from '@fogline/shared/protocol/topics';
 import type { Random } from '@fogline/shared/random';
 import type { UplinkConfig } from '../core-config.ts';
-import type { EpochRow } from '../journal/agent-store.ts';
 import type { DurableSeries } from '../journal/series-registry.ts';
+import type { EpochRow } from '../journal/stored.ts';
 import type { Outbox } from '../outbox/outbox.ts';
 import type { SealedBatch } from '../outbox/tail.ts';
 import { Flight, type Sent } from './flight.ts';

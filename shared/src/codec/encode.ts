@@ -174,6 +174,7 @@ function chooseGroups(
 /** Appends which series repeat the times of the one before, and the rows of each; gives the first series of each timeline. */
 function encodeTimelines(columns: ReadingColumns, survey: Survey, dense: boolean): Uint32Array {
   const { ids, counts, rowStart } = survey;
+  if (ids.length < 2) return new Uint32Array(ids.length);
   const { time } = columns;
   const same = new Uint8Array(ids.length);
   const first = new Uint32Array(ids.length);
@@ -189,12 +190,10 @@ function encodeTimelines(columns: ReadingColumns, survey: Survey, dense: boolean
     }
     if (same[s] === 0) first[timelines++] = s;
   }
-  if (ids.length > 1) {
-    const form = timelines === 1 ? sameTimes.all : timelines === ids.length ? sameTimes.none : sameTimes.some;
-    out.u8(form);
-    if (form === sameTimes.some) encodeEntries(out, same, 1, dense);
-    if (form !== sameTimes.all) encodeEntries(out, counts, 0, dense);
-  }
+  const form = timelines === 1 ? sameTimes.all : timelines === ids.length ? sameTimes.none : sameTimes.some;
+  out.u8(form);
+  if (form === sameTimes.some) encodeEntries(out, same, 1, dense);
+  if (form !== sameTimes.all) encodeEntries(out, counts, 0, dense);
   return first.subarray(0, timelines);
 }
 

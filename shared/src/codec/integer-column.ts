@@ -34,6 +34,7 @@ const triedPredictors = [0, 1, 2] as const;
 const scratch = new Float64Array(blockRowsMax);
 const narrow = new Int32Array(blockRowsMax);
 const wide = new Float64Array(blockRowsMax);
+const otherCounts = new Uint32Array(33);
 const patchRows = new Uint16Array(blockRowsMax);
 const patchValues = new Float64Array(blockRowsMax);
 
@@ -186,15 +187,33 @@ function isRegular(x: Float64Array, count: number): boolean {
 /** The common case of fast mode in one pass less: narrow deltas that go both ways alike, zigzagged from 0. */
 function encodeSteps(out: ByteWriter, x: Float64Array, count: number, offset: number): void {
   widthCounts.fill(0);
+  otherCounts.fill(0);
   let before = x[0] as number;
-  for (let i = 1; i < count; i++) {
+  let i = 1;
+  // Two rows at a time and two counters: a counter that was just written is slow to read.
+  for (; i + 1 < count; i += 2) {
     const own = x[i] as number;
+    const next = x[i + 1] as number;
     const step = (own - before) | 0;
-    before = own;
+    const nextStep = (next - own) | 0;
+    before = next;
+    const u = (step << 1) ^ (step >> 31);
+    const v = (nextStep << 1) ^ (nextStep >> 31);
+    narrow[i - 1] = u;
+    narrow[i] = v;
+    const width = 32 - Math.clz32(u);
+    const nextWidth = 32 - Math.clz32(v);
+    widthCounts[width] = (widthCounts[width] as number) + 1;
+    otherCounts[nextWidth] = (otherCounts[nextWidth] as number) + 1;
+  }
+  if (i < count) {
+    const step = ((x[i] as number) - before) | 0;
     const u = (step << 1) ^ (step >> 31);
     narrow[i - 1] = u;
-    const length = 32 - Math.clz32(u);
-    widthCounts[length] = (widthCounts[length] as number) + 1;
+    otherCounts[32 - Math.clz32(u)] = (otherCounts[32 - Math.clz32(u)] as number) + 1;
+  }
+  for (let width = 0; width <= 32; width++) {
+    widthCounts[width] = (widthCounts[width] as number) + (otherCounts[width] as number);
   }
   writeNarrow(out, x, count - 1, 1, planWidth(count - 1), true, 0, offset);
 }

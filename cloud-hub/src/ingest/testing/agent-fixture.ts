@@ -69,7 +69,7 @@ export function window(metric: string, widthMs: number): SeriesDefinition {
   return reading(metric, { stream: 'windows', kind: 'window', widthMs });
 }
 
-export function columnsOf(rows: readonly Row[]): ReadingColumns {
+function columnsOf(rows: readonly Row[]): ReadingColumns {
   const sorted = [...rows].sort((a, b) => a.series - b.series);
   const strings: string[] = [];
   const value = sorted.map((row) => {
