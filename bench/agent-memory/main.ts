@@ -112,25 +112,28 @@ async function drain(site: Site, agent: AgentProcess, hubPort: number, sent: Pub
   const before = { edge: agent.running.usage, hub: site.hub.usage };
   let isOver = false;
   const probing = probe(agent.mqttPort, site.httpUrl, () => isOver);
-  await untilApplied(site.httpUrl, sent.sent);
+  const isWhole = await untilApplied(site.httpUrl, sent.sent);
   const seconds = (performance.now() - startedMs) / 1000;
   const edge = differenceOf(before.edge, agent.running.usage);
   const hub = differenceOf(before.hub, site.hub.usage);
   const link = await site.linkBytes();
   isOver = true;
   const probed = await probing;
-  add('drain, time', 's', seconds);
-  add('drain, rate', 'readings/s', sent.sent / seconds);
-  add('drain, CPU edge', 'CPU-s/M', (edge.cpuSeconds / sent.sent) * 1e6);
-  add('drain, CPU hub', 'CPU-s/M', (hub.cpuSeconds / sent.sent) * 1e6);
-  add('drain, link up', 'B/reading', (link.bytesUp - linkBefore.bytesUp) / sent.sent);
+  // What was not drained has no rate.
+  if (isWhole) {
+    add('drain, time', 's', seconds);
+    add('drain, rate', 'readings/s', sent.sent / seconds);
+    add('drain, CPU edge', 'CPU-s/M', (edge.cpuSeconds / sent.sent) * 1e6);
+    add('drain, CPU hub', 'CPU-s/M', (hub.cpuSeconds / sent.sent) * 1e6);
+    add('drain, link up', 'B/reading', (link.bytesUp - linkBefore.bytesUp) / sent.sent);
+    add('drain, publish → queryable p50', 'ms', percentile(probed.latenciesMs, 0.5));
+    add('drain, publish → queryable max', 'ms', percentile(probed.latenciesMs, 1));
+    add('drain, probes', '', probed.latenciesMs.length);
+  }
   add('drain, RSS peak edge', 'MB', agent.running.usage.peakRssBytes / 1e6);
   add('drain, RSS peak hub', 'MB', site.hub.usage.peakRssBytes / 1e6);
-  add('drain, publish → queryable p50', 'ms', percentile(probed.latenciesMs, 0.5));
-  add('drain, publish → queryable max', 'ms', percentile(probed.latenciesMs, 1));
-  add('drain, probes', '', probed.latenciesMs.length);
   const readings = sent.sent + probed.latenciesMs.length;
-  await untilApplied(site.httpUrl, readings);
+  if (isWhole) await untilApplied(site.httpUrl, readings);
   add('lost', 'readings', await lossAtHub(site.httpUrl, readings, sent.sumHundredths + probed.sumHundredths));
 }
 

@@ -74,7 +74,7 @@ export const ledgerRoute = defineRoute({
   url: '/api/v1/ledger',
   scope: 'read',
   summary:
-    'What each agent produced, by lane and event hour, and what became of it; unaccounted is 0 whenever its report is current.',
+    'What each agent produced, by lane and event hour, and what became of it; unaccounted is 0, or null while more has arrived than the agent reported so far.',
   query: z.object({
     agent: z.string().max(64).optional().describe('Only this agent.'),
     lane: z
@@ -153,7 +153,7 @@ function ledgerRow(line: LedgerLine): Row {
     evicted,
     voided,
     quarantined,
-    unaccounted: unaccountedOf(line),
+    unaccounted: orNullBehind(unaccountedOf(line)),
   };
 }
 
@@ -178,5 +178,10 @@ function totalsOf(lines: readonly LedgerLine[]): Row {
     totals.quarantined += line.quarantined;
     totals.unaccounted += unaccountedOf(line);
   }
-  return totals;
+  return { ...totals, unaccounted: orNullBehind(totals.unaccounted) };
+}
+
+/** Below zero, more has become of the items than the agent's report knows to be produced: the report is behind, nothing is wrong. */
+function orNullBehind(unaccounted: number): number | null {
+  return unaccounted < 0 ? null : unaccounted;
 }

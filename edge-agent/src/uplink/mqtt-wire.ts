@@ -3,7 +3,8 @@
  * queue. One connection lives until it fails or is closed; then a new client is made.
  */
 import { messageOf } from '@fogline/shared/errors';
-import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import { type IClientOptions, MqttClient } from 'mqtt';
+import { writeToStream } from 'mqtt-packet';
 import type { Wire, WireEvents, WireOptions } from './wire.ts';
 
 const connectTimeoutMs = 10_000;
@@ -28,7 +29,7 @@ export function createMqttWire(options: MqttWireOptions): Wire {
   return {
     open(wireOptions, events) {
       close();
-      const client = connect(options.url, clientOptions(options, wireOptions));
+      const client = new MqttClient(() => connectTo(options), clientOptions(options, wireOptions));
       current = client;
       listen(client, wireOptions, events, () => current === client, close);
     },
