@@ -3,8 +3,9 @@
  * a file; the environment overrides both.
  */
 import { type ConfigContext, type Loaded, type LoadOptions, loadConfig } from '@fogline/shared/config';
-import { fileReference, isLoopback, listenAddress, secret } from '@fogline/shared/config/fields';
+import { fileReference, listenAddress, secret } from '@fogline/shared/config/fields';
 import { configJsonSchema, type JsonSchema } from '@fogline/shared/config/json-schema';
+import { isLoopback } from '@fogline/shared/loopback';
 import { z } from 'zod';
 
 const tls = z

@@ -4,7 +4,7 @@
  */
 import type { AddressInfo } from 'node:net';
 import type { Clock, Timer } from '@fogline/shared/clock';
-import { isLoopback } from '@fogline/shared/config/fields';
+import { isLoopback } from '@fogline/shared/loopback';
 import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import type { Logger } from '@fogline/shared/log';
 import { Metrics } from '@fogline/shared/metrics';

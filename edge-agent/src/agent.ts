@@ -108,12 +108,7 @@ class Rooms {
   #openCore(db: Database, onFatal: (error: unknown) => void): AgentCore {
     const { agent, sources, pipelines, buffer, uplink } = this.#config;
     const { clock, random, log, software } = this.#ports;
-    const scheme = uplink.isTls ? 'mqtts' : 'mqtt';
-    const host = uplink.host.includes(':') ? `[${uplink.host}]` : uplink.host;
-    const wire = createMqttWire({
-      url: `${scheme}://${host}:${uplink.port}`,
-      ...(uplink.ca === undefined ? {} : { ca: uplink.ca }),
-    });
+    const wire = createMqttWire(uplink);
     return new AgentCore(
       { agent, software, sources: sources.map(({ name }) => name), pipelines, buffer, uplink },
       {

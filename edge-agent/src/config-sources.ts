@@ -1,6 +1,6 @@
 /** Sources and the MQTT listeners they share: who may publish, on which address, and that no message has two readers. */
 import type { ConfigContext } from '@fogline/shared/config';
-import { isLoopback } from '@fogline/shared/config/fields';
+import { isLoopback } from '@fogline/shared/loopback';
 import { messageOf } from '@fogline/shared/errors';
 import type { ValueType } from '@fogline/shared/reading';
 import { compileTopicPattern } from '@fogline/shared/topic-filter';

@@ -3,7 +3,7 @@
  * integers, secrets read. What cannot work is refused with its position; what is allowed and likely wrong is a warning.
  */
 import { type ConfigContext, type Loaded, type LoadOptions, loadConfig } from '@fogline/shared/config';
-import { isLoopback } from '@fogline/shared/config/fields';
+import { isLoopback } from '@fogline/shared/loopback';
 import { configJsonSchema, type JsonSchema } from '@fogline/shared/config/json-schema';
 import { type Lane, lanes } from '@fogline/shared/protocol/limits';
 import { didYouMean } from '@fogline/shared/suggest';

@@ -8,9 +8,9 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getBuiltinModule } from 'node:process';
-import { isLoopback } from './config/fields.ts';
 import { FoglineError } from './errors.ts';
 import type { Logger } from './log.ts';
+import { isLoopback } from './loopback.ts';
 
 export interface HttpReply {
   readonly status: number;

@@ -1,5 +1,5 @@
 /** `GET /api/v1/agents` and `ledger`: who there is, and whether everything they produced is accounted for. */
-import { lanes } from '@fogline/shared/protocol/limits';
+import { lanes, protocolLimits } from '@fogline/shared/protocol/limits';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
 import { isoOf, parseRange, type TimeRange } from '../query/time.ts';
@@ -146,7 +146,7 @@ function ledgerRow(line: LedgerLine): Row {
     agent,
     lane: lanes[lane],
     hourMs: hour === unknownHour ? null : hour * hourMs,
-    hour: hour === unknownHour ? null : isoOf(hour * hourMs),
+    hour: hour === unknownHour || Math.abs(hour) > protocolLimits.hourMax ? null : isoOf(hour * hourMs),
     produced,
     delivered,
     queued,

@@ -16,7 +16,7 @@ import type { LocalSeries } from './series-table.ts';
  * Texts and partials of one batch, decoded: room for the most items of one batch at 256 bytes each. Both travel deflated, so without
  * it an envelope of 1 MiB could unfold to a gigabyte.
  */
-export const unfoldedBytesMax = 64 * 1024 * 1024;
+const unfoldedBytesMax = 64 * 1024 * 1024;
 /** No honest window counts more; it keeps sums of counts far from 2^53. */
 const windowCountMax = 2 ** 40;
 

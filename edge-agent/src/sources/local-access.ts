@@ -1,7 +1,7 @@
 /** Who may use a local MQTT listener: users with a password, or nobody known from this machine or from private networks. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { BlockList, isIPv6 } from 'node:net';
-import { isLoopback } from '@fogline/shared/config/fields';
+import { isLoopback } from '@fogline/shared/loopback';
 import { FoglineError } from '@fogline/shared/errors';
 
 export interface LocalAccess {

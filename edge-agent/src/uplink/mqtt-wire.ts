@@ -1,7 +1,10 @@
 /**
  * The wire over MQTT 3.1.1, and the only file of the agent that imports mqtt.js: clean session, no reconnect, no resend, no
- * queue. One connection lives until it fails or is closed; then a new client is made.
+ * queue. One connection lives until it fails or is closed; then a new client is made. The socket is made here, because
+ * mqtt.js's own `connect` loads its WebSocket and SOCKS code as well, which stays in memory.
  */
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { messageOf } from '@fogline/shared/errors';
 import { type IClientOptions, MqttClient } from 'mqtt';
 import { writeToStream } from 'mqtt-packet';
@@ -10,10 +13,15 @@ import type { Wire, WireEvents, WireOptions } from './wire.ts';
 const connectTimeoutMs = 10_000;
 const keepaliveS = 30;
 
+// Otherwise the first packet fills a table of 65,536 little buffers: 8 MB for the process. aedes writes by the same module.
+writeToStream.cacheNumbers = false;
+
 export interface MqttWireOptions {
-  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly isTls: boolean;
   /** PEM of the authority that signed the hub's certificate; the system's when undefined. */
-  readonly ca?: string | Uint8Array;
+  readonly ca?: string;
 }
 
 export function createMqttWire(options: MqttWireOptions): Wire {
@@ -29,7 +37,7 @@ export function createMqttWire(options: MqttWireOptions): Wire {
   return {
     open(wireOptions, events) {
       close();
-      const client = new MqttClient(() => connectTo(options), clientOptions(options, wireOptions));
+      const client = new MqttClient(() => socketTo(options), clientOptions(wireOptions));
       current = client;
       listen(client, wireOptions, events, () => current === client, close);
     },
@@ -53,7 +61,13 @@ export function createMqttWire(options: MqttWireOptions): Wire {
 /** Who hears of the acks of a client's publishes. */
 const pending = new WeakMap<MqttClient, (reference: number) => void>();
 
-function clientOptions(options: MqttWireOptions, wire: WireOptions): IClientOptions {
+function socketTo({ host, port, isTls, ca }: MqttWireOptions): Socket {
+  if (!isTls) return connectTcp({ host, port });
+  const servername = isIP(host) === 0 ? { servername: host } : {};
+  return connectTls({ host, port, rejectUnauthorized: true, ...servername, ...(ca === undefined ? {} : { ca }) });
+}
+
+function clientOptions(wire: WireOptions): IClientOptions {
   return {
     protocolVersion: 4,
     clean: true,
@@ -66,7 +80,6 @@ function clientOptions(options: MqttWireOptions, wire: WireOptions): IClientOpti
     username: wire.username,
     password: wire.password,
     will: { topic: wire.will.topic, payload: Buffer.from(wire.will.payload), qos: 1, retain: true },
-    ...(options.ca === undefined ? {} : { ca: Buffer.from(options.ca) }),
   };
 }
 

@@ -92,7 +92,20 @@ export function packInts(out: ByteWriter, values: Int32Array, count: number, wid
   let word = 0;
   let used = 0;
   let at = 0;
-  for (let i = 0; i < count; i++) {
+  let i = 0;
+  // Two at a time while they fit one word: half as many decisions.
+  const pairEnd = width <= 16 ? count - 1 : 0;
+  for (; i < pairEnd; i += 2) {
+    const pair = ((values[i] as number) & mask) | (((values[i + 1] as number) & mask) << width);
+    word |= pair << used;
+    used += 2 * width;
+    if (used >= 32) {
+      bitWords[at++] = word;
+      used -= 32;
+      word = used === 0 ? 0 : pair >>> (2 * width - used);
+    }
+  }
+  for (; i < count; i++) {
     const value = (values[i] as number) & mask;
     word |= value << used;
     used += width;

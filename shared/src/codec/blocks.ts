@@ -10,16 +10,18 @@
 import { blockRowsMax } from './bit-pack.ts';
 import { decodeBySeries, encodeBySeries, hasSeries, newBlockSeries } from './by-series.ts';
 import { type ByteReader, type ByteWriter, corrupt, keepSmaller } from './byte-io.ts';
-import { decodeIntegers, encodeIntegers, encodeIntegersLess } from './integer-column.ts';
+import { decodeIntegers, decodeRegular } from './integer-column.ts';
+import { encodeIntegers, encodeIntegersLess } from './integer-encode.ts';
 import type { BlockPlan } from './layout.ts';
-import { decodeValues, encodeValues } from './value-block.ts';
+import { decodeValues } from './value-block.ts';
+import { encodeValues } from './value-encode.ts';
 
 /** Scratch of one block; valid until the next call. */
 export const blockTimes = new Float64Array(blockRowsMax);
 export const blockValues = new Float64Array(blockRowsMax);
 export const blockFlags = new Uint8Array(blockRowsMax);
 /** Where each series of the block begins. */
-export const blockSeries = newBlockSeries();
+const blockSeries = newBlockSeries();
 const flagInts = new Float64Array(blockRowsMax);
 
 /** Sets `blockSeries` for a block of the plan; gives its rows. */
@@ -46,19 +48,20 @@ export function encodeTimeBlock(out: ByteWriter, count: number, base: number, de
   encodeIntegersLess(out, blockTimes, count, base, dense);
   keepSmaller(out, from, () => {
     out.u8(1);
-    encodeBySeries(out, blockTimes, count, blockSeries, base, dense);
+    if (!encodeBySeries(out, blockTimes, count, blockSeries, base, dense)) out.at--;
   });
 }
 
 /** Reads `blockTimes[0 … count)`; every time must lie in [min, max]. */
-export function decodeTimeBlock(
-  from: ByteReader,
-  count: number,
-  base: number,
-  min: number,
-  max: number,
-): void {
+export function decodeTimeBlock(from: ByteReader, count: number, base: number, min: number, max: number): void {
   const form = hasSeries(blockSeries, count) ? from.u8() : 0;
+  if (form === 0 && decodeRegular(from, blockTimes, count, base)) {
+    // Equal steps: the ends tell the range.
+    const first = blockTimes[0] as number;
+    const last = blockTimes[count - 1] as number;
+    if (!(Math.min(first, last) >= min && Math.max(first, last) <= max)) corrupt('time out of range');
+    return;
+  }
   if (form === 0) decodeIntegers(from, blockTimes, count);
   else if (form === 1) decodeBySeries(from, blockTimes, count, blockSeries);
   else corrupt('unknown time block');
@@ -70,12 +73,7 @@ export function decodeTimeBlock(
 }
 
 /** Appends `blockFlags` and `blockValues[0 … count)`. */
-export function encodeValueBlock(
-  out: ByteWriter,
-  count: number,
-  hasFlags: boolean,
-  dense: boolean,
-): void {
+export function encodeValueBlock(out: ByteWriter, count: number, hasFlags: boolean, dense: boolean): void {
   if (hasFlags) {
     for (let i = 0; i < count; i++) flagInts[i] = blockFlags[i] as number;
     encodeIntegers(out, flagInts, count, dense);

@@ -4,8 +4,9 @@
  * member to the next would spoil both.
  */
 import { blockRowsMax } from './bit-pack.ts';
-import type { ByteReader, ByteWriter } from './byte-io.ts';
-import { decodeIntegers, encodeIntegers } from './integer-column.ts';
+import { type ByteReader, type ByteWriter, integerMax } from './byte-io.ts';
+import { decodeIntegers } from './integer-column.ts';
+import { encodeIntegers } from './integer-encode.ts';
 
 /** Where the series of a block begin: starts[0 … series), ascending from 0. */
 export interface BlockSeries {
@@ -25,7 +26,7 @@ export function hasSeries(series: BlockSeries, count: number): boolean {
 const firsts = new Float64Array(blockRowsMax);
 const steps = new Float64Array(blockRowsMax);
 
-/** Appends x[i] − offset. */
+/** Appends x[i] − offset; false, and nothing, when a difference is too large for a column. */
 export function encodeBySeries(
   out: ByteWriter,
   x: Float64Array,
@@ -33,7 +34,7 @@ export function encodeBySeries(
   series: BlockSeries,
   offset: number,
   dense: boolean,
-): void {
+): boolean {
   const { starts } = series;
   const last = series.series - 1;
   let rest = 0;
@@ -41,10 +42,15 @@ export function encodeBySeries(
     const start = starts[s] as number;
     const end = s < last ? (starts[s + 1] as number) : count;
     firsts[s] = (x[start] as number) - offset;
-    for (let i = start + 1; i < end; i++) steps[rest++] = (x[i] as number) - (x[i - 1] as number);
+    for (let i = start + 1; i < end; i++) {
+      const step = (x[i] as number) - (x[i - 1] as number);
+      if (Math.abs(step) > integerMax) return false;
+      steps[rest++] = step;
+    }
   }
   encodeIntegers(out, firsts, series.series, dense);
   encodeIntegers(out, steps, rest, dense);
+  return true;
 }
 
 export function decodeBySeries(from: ByteReader, x: Float64Array, count: number, series: BlockSeries): void {

@@ -89,13 +89,6 @@ export class ByteWriter {
   }
 }
 
-/** Bytes of a varint. */
-export function varintBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest >= 128; rest /= 128) bytes++;
-  return bytes;
-}
-
 export class ByteReader {
   readonly bytes: Uint8Array;
   at: number;
@@ -157,7 +150,10 @@ export class ByteReader {
 
   u32(): number {
     const four = this.take(4);
-    return (((four[0] as number) | ((four[1] as number) << 8) | ((four[2] as number) << 16)) >>> 0) + (four[3] as number) * 0x100_0000;
+    return (
+      (((four[0] as number) | ((four[1] as number) << 8) | ((four[2] as number) << 16)) >>> 0) +
+      (four[3] as number) * 0x100_0000
+    );
   }
 
   /** A view of the next `count` bytes. */

@@ -4,7 +4,6 @@
  * rows that were not encoded.
  */
 import { flagText, type ReadingColumns } from '../reading.ts';
-import { newColumns } from './columns.ts';
 import {
   blockFlags,
   blockTimes,
@@ -15,14 +14,15 @@ import {
   enterBlock,
 } from './blocks.ts';
 import { ByteReader, corrupt } from './byte-io.ts';
-import { type Blob, checksumBytes, headBits } from './directory.ts';
+import { newColumns } from './columns.ts';
+import { checksumBytes, headBits, type ReadingsBlob } from './directory.ts';
 import { readValueBounds } from './value-block.ts';
 
 /** Out row of the first row of each series, or `unwanted`. */
 const unwanted = 0xffff_ffff;
 
 /** The rows of the series for which `isWanted` holds, in canonical order; `undefined` wants all. */
-export function decodeRows(blob: Blob, isWanted: ((series: number) => boolean) | undefined): ReadingColumns {
+export function decodeRows(blob: ReadingsBlob, isWanted: ((series: number) => boolean) | undefined): ReadingColumns {
   const { ids, counts, strings } = blob;
   const outStart = new Uint32Array(ids.length);
   let count = 0;
@@ -46,17 +46,17 @@ export function decodeRows(blob: Blob, isWanted: ((series: number) => boolean) |
 }
 
 /** Puts the reader at a block, and ends it there; in a blob without offsets the blocks are read in sequence. */
-function seek(blob: Blob, reader: ByteReader, block: number): void {
+function seek(blob: ReadingsBlob, reader: ByteReader, block: number): void {
   if (blob.offsets === undefined) return;
   reader.at = blob.offsets[block] as number;
   reader.end = blob.offsets[block + 1] as number;
 }
 
-function finishBlock(blob: Blob, reader: ByteReader): void {
+function finishBlock(blob: ReadingsBlob, reader: ByteReader): void {
   if (blob.offsets !== undefined && reader.left() !== 0) corrupt('bytes after a block');
 }
 
-function decodeTimes(blob: Blob, reader: ByteReader, outStart: Uint32Array, time: Float64Array): void {
+function decodeTimes(blob: ReadingsBlob, reader: ByteReader, outStart: Uint32Array, time: Float64Array): void {
   const { timePlan: plan, timelines, counts } = blob;
   if (plan.blocks === 0) time.fill(blob.timeMin);
   const base = (blob.bits & headBits.wideTimes) !== 0 ? 0 : blob.timeMin;
@@ -89,7 +89,7 @@ function someWanted(outStart: Uint32Array, from: number, to: number): boolean {
 }
 
 function decodeValues(
-  blob: Blob,
+  blob: ReadingsBlob,
   reader: ByteReader,
   outStart: Uint32Array,
   value: Float64Array,
@@ -152,7 +152,7 @@ export interface BlockSummary {
 }
 
 /** Summaries of all value blocks, from their heads. */
-export function summarise(blob: Blob): readonly BlockSummary[] {
+export function summarise(blob: ReadingsBlob): readonly BlockSummary[] {
   const { valuePlan: plan, order, counts, ids } = blob;
   const reader = new ByteReader(blob.bytes, blob.blocksAt, blob.bytes.length - checksumBytes);
   const summaries: BlockSummary[] = [];

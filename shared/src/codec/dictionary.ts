@@ -14,6 +14,7 @@ const entryLow = new Uint32Array(distinctMax);
 const entryHigh = new Uint32Array(distinctMax);
 const doubles = new Float64Array(blockRowsMax);
 const halves = new Uint32Array(doubles.buffer);
+const seen = new Uint8Array(slots);
 const rankOf = new Uint16Array(distinctMax);
 
 /** Indices into the sorted table, after `collectDistinct`. */
@@ -25,12 +26,19 @@ export const distinctValues = new Float64Array(distinctMax);
 export function looksRepetitive(values: Float64Array, count: number): boolean {
   if (count < 16) return false;
   const taken = Math.min(count, sampleRows);
-  const sample = doubles.subarray(0, taken);
-  for (let i = 0; i < taken; i++) sample[i] = values[Math.floor((i * count) / taken)] as number;
-  sample.sort();
-  let distinct = 1;
-  for (let i = 1; i < taken; i++) if (sample[i] !== sample[i - 1]) distinct++;
-  return distinct <= (taken * 3) / 4;
+  seen.fill(0);
+  let repeats = 0;
+  for (let i = 0; i < taken; i++) {
+    doubles[0] = values[Math.floor((i * count) / taken)] as number;
+    const slot = slotOf(halves[0] as number, halves[1] as number);
+    repeats += seen[slot] as number;
+    seen[slot] = 1;
+  }
+  return repeats * 4 >= taken;
+}
+
+function slotOf(low: number, high: number): number {
+  return ((Math.imul(low, 0x9e37_79b1) ^ Math.imul(high, 0x85eb_ca6b)) >>> 15) & (slots - 1);
 }
 
 /** Number of distinct values in values[0 … count), or 0 when there are more than `distinctMax`. */
@@ -41,7 +49,7 @@ export function collectDistinct(values: Float64Array, count: number): number {
   for (let i = 0; i < count; i++) {
     const low = halves[2 * i] as number;
     const high = halves[2 * i + 1] as number;
-    let slot = ((Math.imul(low, 0x9e37_79b1) ^ Math.imul(high, 0x85eb_ca6b)) >>> 15) & (slots - 1);
+    let slot = slotOf(low, high);
     let entry = slotEntry[slot] as number;
     while (entry >= 0 && (entryLow[entry] !== low || entryHigh[entry] !== high)) {
       slot = (slot + 1) & (slots - 1);

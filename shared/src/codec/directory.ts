@@ -20,12 +20,13 @@ import { crc32 } from 'node:zlib';
 import { FoglineError } from '../errors.ts';
 import { blockRowsMax } from './bit-pack.ts';
 import { ByteReader, type ByteWriter, corrupt, integerMax, signedMax } from './byte-io.ts';
-import { decodeIntegers, encodeIntegers } from './integer-column.ts';
-import { blockRowsFast, type BlockPlan, planBlocks, valueOrder } from './layout.ts';
+import { decodeIntegers } from './integer-column.ts';
+import { encodeIntegers } from './integer-encode.ts';
+import { type BlockPlan, blockRowsFast, planBlocks, valueOrder } from './layout.ts';
 import { readingsLimits } from './limits.ts';
 import { decodeStrings } from './strings.ts';
 
-export const formatVersion = 1;
+const formatVersion = 1;
 export const headBits = { flags: 0x10, strings: 0x20, classes: 0x40, wideTimes: 0x80 } as const;
 export const checksumBytes = 4;
 export const sameTimes = { none: 0, all: 1, some: 2 } as const;
@@ -42,7 +43,14 @@ export function encodeEntries(out: ByteWriter, entries: ArrayLike<number>, from:
 }
 
 /** Reads into[from …); every entry must lie in [min, max]. */
-function decodeEntries(reader: ByteReader, into: Uint32Array, from: number, min: number, max: number, what: string): void {
+function decodeEntries(
+  reader: ByteReader,
+  into: Uint32Array,
+  from: number,
+  min: number,
+  max: number,
+  what: string,
+): void {
   for (let at = from; at < into.length; at += blockRowsMax) {
     const count = Math.min(blockRowsMax, into.length - at);
     decodeIntegers(reader, scratch, count);
@@ -63,7 +71,7 @@ export interface Head {
 }
 
 /** An opened blob: checksum verified, head parsed, blocks untouched. */
-export interface Blob extends Head {
+export interface ReadingsBlob extends Head {
   readonly bytes: Uint8Array;
   readonly ids: Uint32Array;
   readonly counts: Uint32Array;
@@ -84,7 +92,8 @@ export function verify(bytes: Uint8Array): ByteReader {
   if (bytes.length < 2 + checksumBytes) corrupt('truncated');
   if (bytes.length > readingsLimits.bytesMax) corrupt('longer than bytesMax');
   const end = bytes.length - checksumBytes;
-  if (new ByteReader(bytes, end, bytes.length).u32() !== checksumOf(bytes.subarray(0, end))) corrupt('checksum does not match');
+  if (new ByteReader(bytes, end, bytes.length).u32() !== checksumOf(bytes.subarray(0, end)))
+    corrupt('checksum does not match');
   const version = (bytes[0] as number) & 0x0f;
   if (version !== formatVersion) {
     throw new FoglineError('codec_version', `readings: format version ${version} is not known to this build`);
@@ -125,7 +134,8 @@ export function decodeHead(reader: ByteReader): Head {
   const isWide = (bits & headBits.wideTimes) !== 0;
   const timeMin = isWide ? reader.f64() : reader.svarint();
   const timeMax = isWide ? reader.f64() : timeMin + reader.varint();
-  const fits = Number.isInteger(timeMin) && Number.isInteger(timeMax) && timeMin >= -integerMax && timeMax <= integerMax;
+  const fits =
+    Number.isInteger(timeMin) && Number.isInteger(timeMax) && timeMin >= -integerMax && timeMax <= integerMax;
   if (!fits || timeMin > timeMax) corrupt('time range');
   return { count, seriesCount, timeMin, timeMax, bits };
 }
@@ -141,7 +151,7 @@ export function blockRowsOf(count: number, dense: boolean): number {
 }
 
 /** Opens a blob: everything but its blocks. Throws `codec_corrupt` or `codec_version`. */
-export function openBlob(bytes: Uint8Array): Blob {
+export function openBlob(bytes: Uint8Array): ReadingsBlob {
   const reader = verify(bytes);
   const head = decodeHead(reader);
   const { count, seriesCount, bits } = head;

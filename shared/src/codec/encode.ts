@@ -6,9 +6,20 @@ import { invariant } from '../errors.ts';
 import { flagQualityMask, flagText, type ReadingColumns } from '../reading.ts';
 import { blockFlags, blockTimes, blockValues, encodeTimeBlock, encodeValueBlock, enterBlock } from './blocks.ts';
 import { ByteWriter, integerMax } from './byte-io.ts';
-import { blockRowsOf, checksumOf, encodeEntries, encodeHead, hasWideTimes, type Head, headBits, sameTimes, timelinesToStore } from './directory.ts';
+import {
+  blockRowsOf,
+  checksumOf,
+  encodeEntries,
+  encodeHead,
+  type Head,
+  hasWideTimes,
+  headBits,
+  sameTimes,
+  timelinesToStore,
+} from './directory.ts';
 import { findGroups, type Groups, groupsOf } from './groups.ts';
-import { blockRowsFast, type BlockPlan, planBlocks, valueOrder } from './layout.ts';
+import { canBeRegular, writeRegular } from './integer-encode.ts';
+import { type BlockPlan, blockRowsFast, planBlocks, valueOrder } from './layout.ts';
 import { readingsLimits } from './limits.ts';
 import { encodeStrings } from './strings.ts';
 
@@ -24,6 +35,8 @@ interface Survey {
   readonly timeMin: number;
   readonly timeMax: number;
   readonly flagsUnion: number;
+  /** All rows are the same number of ms apart. */
+  readonly isRegular: boolean;
 }
 
 export function encodeColumns(
@@ -72,21 +85,24 @@ function surveyRows(columns: ReadingColumns): Survey {
   surveyTimes(time, count);
   const { timeMin, timeMax } = times;
   let flagsUnion = 0;
-  for (let row = 0; row < count; row++) flagsUnion |= flags[row] as number;
-  invariant(times.areWhole && timeMin >= -integerMax && timeMax <= integerMax, 'readings: times are integers within 2^53');
+  if (!isAllZero(flags, count)) for (let row = 0; row < count; row++) flagsUnion |= flags[row] as number;
+  invariant(
+    times.areWhole && timeMin >= -integerMax && timeMax <= integerMax,
+    'readings: times are integers within 2^53',
+  );
   invariant((flagsUnion & ~(flagQualityMask | flagText)) === 0, 'readings: flags are known');
   const seriesCount = count === 0 ? 0 : isOneSeries(series, count) ? 1 : countSeries(series, count);
-  return { ...surveySeries(series, count, seriesCount), timeMin, timeMax, flagsUnion };
+  return { ...surveySeries(series, count, seriesCount), timeMin, timeMax, flagsUnion, isRegular: times.areRegular };
 }
 
-const times = { timeMin: 0, timeMax: 0, areWhole: true };
+const times = { timeMin: 0, timeMax: 0, areWhole: true, areRegular: true };
 
 /** Fills `times`. Regular times, the common case, are known by their ends. */
 function surveyTimes(time: Float64Array, count: number): void {
   const first = count === 0 ? 0 : (time[0] as number);
   const step = count < 2 ? 0 : (time[1] as number) - first;
   let row = 2;
-  let before = first + step;
+  let before = count < 2 ? first : (time[1] as number);
   while (row < count) {
     const own = time[row] as number;
     if (own - before !== step) break;
@@ -98,6 +114,7 @@ function surveyTimes(time: Float64Array, count: number): void {
   let timeMax = Math.max(first, before);
   let areWhole = true;
   if (!Number.isSafeInteger(first) || !Number.isSafeInteger(step)) row = 0;
+  times.areRegular = row === count && count > 2;
   for (; row < count; row++) {
     const own = time[row] as number;
     timeMin = Math.min(timeMin, own);
@@ -109,11 +126,24 @@ function surveyTimes(time: Float64Array, count: number): void {
   times.areWhole = areWhole;
 }
 
+/** By a comparison of memory: flags are rare. */
+function isAllZero(flags: Uint8Array, count: number): boolean {
+  for (let at = 0; at < count; at += zeros.length) {
+    const bytes = Math.min(zeros.length, count - at);
+    if (zeros.compare(flags, at, at + bytes, 0, bytes) !== 0) return false;
+  }
+  return true;
+}
+
+const zeros = Buffer.alloc(4096);
+
 /** All ids are the same when the column equals itself moved by one: a comparison of memory, far faster than a loop. */
 function isOneSeries(series: Uint32Array, count: number): boolean {
   if (series[0] !== series[count - 1]) return false;
   const bytes = (count - 1) * 4;
-  return Buffer.from(series.buffer, series.byteOffset, bytes).equals(Buffer.from(series.buffer, series.byteOffset + 4, bytes));
+  return Buffer.from(series.buffer, series.byteOffset, bytes).equals(
+    Buffer.from(series.buffer, series.byteOffset + 4, bytes),
+  );
 }
 
 function countSeries(series: Uint32Array, count: number): number {
@@ -215,6 +245,16 @@ function encodeTimes(
   for (let block = 0; block < plan.blocks; block++) {
     const from = body.at;
     const rows = enterBlock(plan, block, timelines, survey.counts);
+    if (survey.isRegular && survey.ids.length === 1 && rows > 2) {
+      const skip = plan.skip[block] as number;
+      const first = (columns.time[skip] as number) - base;
+      const step = (columns.time[1] as number) - (columns.time[0] as number);
+      if (canBeRegular(first, step)) {
+        writeRegular(body, first, step);
+        lengths.push(body.at - from);
+        continue;
+      }
+    }
     gather(columns.time, blockTimes, plan, block, timelines, survey.rowStart);
     encodeTimeBlock(body, rows, base, dense);
     lengths.push(body.at - from);

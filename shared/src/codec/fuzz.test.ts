@@ -8,7 +8,13 @@ import { FoglineError, hasCode } from '../errors.ts';
 import { SeededRandom } from '../random.ts';
 import { flagText, type ReadingColumns } from '../reading.ts';
 import { ByteWriter } from './byte-io.ts';
-import { decodeReadings, encodeReadings, readReadingsDirectory, readReadingsHeader, readingsLimits } from './readings.ts';
+import {
+  decodeReadings,
+  encodeReadings,
+  readingsLimits,
+  readReadingsDirectory,
+  readReadingsHeader,
+} from './readings.ts';
 import { differenceOf, sampleColumns } from './sample-columns.ts';
 
 type Decode = (bytes: Uint8Array) => ReadingColumns;
@@ -111,7 +117,10 @@ test('bytes made to fit the checksum are refused or give canonical rows', () => 
   let refused = 0;
   let accepted = 0;
   for (let seed = 1; seed <= 500; seed++) {
-    const bytes = encodeReadings(sampleColumns(seed, [3, 60, 400, 3000][seed % 4] as number), seed % 3 === 0 ? 'fast' : 'dense');
+    const bytes = encodeReadings(
+      sampleColumns(seed, [3, 60, 400, 3000][seed % 4] as number),
+      seed % 3 === 0 ? 'fast' : 'dense',
+    );
     const random = new SeededRandom(seed);
     for (let i = 0; i < 12; i++) {
       const hostile = mutated(bytes, random);

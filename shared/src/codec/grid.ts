@@ -12,7 +12,7 @@
 import { blockRowsMax } from './bit-pack.ts';
 import { exceptionRows, exponentMax, powersOfTen, rounder, scaledMax } from './decimal.ts';
 
-export const forms = { single: 64, shortestSingle: 65 } as const;
+const forms = { single: 64, shortestSingle: 65 } as const;
 
 export interface Grid {
   readonly form: number;
@@ -68,7 +68,7 @@ function singleAt(place: number): number {
  * The first of round(single · 10^e) / 10^e, e = 0 … 22, that is `single` again as a float32, rounding half to even and as long
  * as |single · 10^e| < 2^51; `single` itself when there is none.
  */
-export function shortestSingle(single: number): number {
+function shortestSingle(single: number): number {
   for (let places = 0; places <= exponentMax; places++) {
     const power = powersOfTen[places] as number;
     const scaled = single * power;

@@ -137,9 +137,9 @@ export function planWidth(count: number): WidthPlan {
 }
 
 /** A value in the middle of the residuals: 0 where a predictor made them, else the median of a sample. */
-export function centerOf(values: Float64Array, count: number, predictor: Predictor): number {
+export function centerOf(values: Float64Array, count: number, predictor: Predictor, dense: boolean): number {
   if (predictor !== 0) return 0;
-  const taken = Math.min(count, 31);
+  const taken = Math.min(count, dense ? 31 : 7);
   const picked = sample.subarray(0, taken);
   for (let i = 0; i < taken; i++) picked[i] = values[Math.floor((i * count) / taken)] as number;
   picked.sort();

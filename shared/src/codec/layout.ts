@@ -30,7 +30,13 @@ export function planBlocks(
   if (order.length === 1 && only <= blockRows) {
     return { blocks: 1, position: [0], skip: [0], series: [1], rows: [only] };
   }
-  const plan = { blocks: 0, position: [] as number[], skip: [] as number[], series: [] as number[], rows: [] as number[] };
+  const plan = {
+    blocks: 0,
+    position: [] as number[],
+    skip: [] as number[],
+    series: [] as number[],
+    rows: [] as number[],
+  };
   const add = (position: number, skip: number, series: number, rows: number) => {
     plan.blocks++;
     plan.position.push(position);

@@ -6,7 +6,7 @@
  * Nothing returned shares memory with the codec or with its input. Not re-entrant, and need not be: nothing here waits.
  */
 import type { ReadingColumns } from '../reading.ts';
-import { decodeRows, type BlockSummary, summarise } from './decode.ts';
+import { type BlockSummary, decodeRows, summarise } from './decode.ts';
 import { decodeHead, openBlob, verify } from './directory.ts';
 import { encodeColumns } from './encode.ts';
 import { mergeColumns } from './merge.ts';

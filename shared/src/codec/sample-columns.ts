@@ -16,7 +16,20 @@ function anyDouble(random: SeededRandom): number {
   return doubles[0] as number;
 }
 
-const special = [0, -0, 5e-324, -5e-324, 2 ** 53, -(2 ** 53), 2 ** 53 - 1, Number.MAX_VALUE, 1e-300, 0.1 + 0.2, 2 ** 31, 1e22];
+const special = [
+  0,
+  -0,
+  5e-324,
+  -5e-324,
+  2 ** 53,
+  -(2 ** 53),
+  2 ** 53 - 1,
+  Number.MAX_VALUE,
+  1e-300,
+  0.1 + 0.2,
+  2 ** 31,
+  1e22,
+];
 
 type Source = (i: number) => number;
 
@@ -39,7 +52,8 @@ const signals: Record<string, (random: SeededRandom) => Source> = {
     const span = 2 ** random.below(40);
     return () => Math.floor(random.unit() * span) / scale;
   },
-  outliers: (random) => (i) => (random.chance(0.03) ? random.below(2 ** 31) * (i % 2 === 0 ? 1 : -1) : 20 + random.below(9) / 10),
+  outliers: (random) => (i) =>
+    random.chance(0.03) ? random.below(2 ** 31) * (i % 2 === 0 ? 1 : -1) : 20 + random.below(9) / 10,
   counter: (random) => {
     const step = random.below(5000) + 1;
     return (i) => 2 ** 40 + i * step + random.below(3);
@@ -100,7 +114,8 @@ function pick<T>(random: SeededRandom, table: Record<string, T>): T {
 export function sampleColumns(seed: number, rowsMax: number): ReadingColumns {
   const random = new SeededRandom(seed);
   const shape = random.below(4);
-  const seriesCount = shape === 0 ? 1 : shape === 1 ? 1 + random.below(6) : 1 + random.below(Math.max(1, rowsMax / (shape - 1)));
+  const seriesCount =
+    shape === 0 ? 1 : shape === 1 ? 1 + random.below(6) : 1 + random.below(Math.max(1, rowsMax / (shape - 1)));
   const rowsPerSeries = Math.max(1, Math.floor(rowsMax / seriesCount));
   const isEven = random.chance(0.5);
   const sharedClock = random.chance(0.5) ? pick(random, clocks)(random) : undefined;

@@ -8,7 +8,8 @@
  */
 import { blockRowsMax } from './bit-pack.ts';
 import { type ByteReader, type ByteWriter, corrupt } from './byte-io.ts';
-import { decodeIntegers, encodeIntegers } from './integer-column.ts';
+import { decodeIntegers } from './integer-column.ts';
+import { encodeIntegers } from './integer-encode.ts';
 
 const doubles = new Float64Array(blockRowsMax);
 const halves = new Uint32Array(doubles.buffer);

@@ -13,7 +13,8 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { FoglineError, invariant } from '../errors.ts';
 import { blockRowsMax } from './bit-pack.ts';
 import { type ByteReader, type ByteWriter, corrupt } from './byte-io.ts';
-import { decodeIntegers, encodeIntegers } from './integer-column.ts';
+import { decodeIntegers } from './integer-column.ts';
+import { encodeIntegers } from './integer-encode.ts';
 import { readingsLimits } from './limits.ts';
 
 const encodings = { utf8: 0, deflated: 1, utf16: 2 } as const;
@@ -46,7 +47,8 @@ export function decodeStrings(from: ByteReader): readonly string[] {
   const entries = from.bounded(readingsLimits.stringsMax, 'string count');
   const encoding = from.u8();
   const tableBytes = from.bounded(readingsLimits.stringBytesMax, 'string bytes');
-  const storedBytes = encoding === encodings.deflated ? from.bounded(readingsLimits.stringBytesMax, 'string bytes') : tableBytes;
+  const storedBytes =
+    encoding === encodings.deflated ? from.bounded(readingsLimits.stringBytesMax, 'string bytes') : tableBytes;
   const lengths = new Float64Array(entries);
   let sum = 0;
   for (let at = 0; at < entries; at += blockRowsMax) {

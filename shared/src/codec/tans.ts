@@ -14,7 +14,16 @@
  * implementation builds the same tables.
  */
 import { bitWords, blockRowsMax, readBitWords, writeBitWords } from './bit-pack.ts';
-import { bucketBits, bucketLow, bucketOf, bucketOfWide, countClass, mantissaChoices, symbolsMax, tableLogOf } from './buckets.ts';
+import {
+  bucketBits,
+  bucketLow,
+  bucketOf,
+  bucketOfWide,
+  countClass,
+  mantissaChoices,
+  symbolsMax,
+  tableLogOf,
+} from './buckets.ts';
 import { type ByteReader, type ByteWriter, corrupt } from './byte-io.ts';
 
 const statesMax = 1 << 11;

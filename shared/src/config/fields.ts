@@ -84,8 +84,3 @@ export function listenAddress(description: string) {
     })
     .meta({ description });
 }
-
-/** True for addresses that only this machine can reach. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
-}

@@ -23,4 +23,6 @@ export const protocolLimits = {
   ledgerRowsPerMessageMax: 500,
   countersMax: 100,
   timeMax: 8_640_000_000_000_000,
+  /** Event hours: `timeMax` in hours, so that every hour is a time. */
+  hourMax: 2_400_000_000,
 } as const;

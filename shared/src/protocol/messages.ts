@@ -138,7 +138,7 @@ export interface Flow {
   readonly window: number;
 }
 
-const { seqMax, timeMax, nameCharactersMax } = protocolLimits;
+const { seqMax, timeMax, hourMax, nameCharactersMax } = protocolLimits;
 const epochBytes = 8;
 
 const bin = (hex: string): Uint8Array => Buffer.from(hex, 'hex');
@@ -318,7 +318,7 @@ export function decodeVoid(payload: Uint8Array): VoidMessage {
     reason: voidReasons[fields.integer('reason', 0, voidReasons.length - 1)] ?? 'gone',
     stats: fields.records('stats', protocolLimits.voidStatsMax, (stat) => ({
       series: stat.integer('series', 0, protocolLimits.seriesIdMax),
-      hour: stat.integer('hour', -timeMax, timeMax),
+      hour: stat.integer('hour', -hourMax, hourMax),
       count: stat.integer('count', 1, seqMax),
       min: stat.finite('min'),
       max: stat.finite('max'),
@@ -326,7 +326,7 @@ export function decodeVoid(payload: Uint8Array): VoidMessage {
     })),
     statsOmitted: fields.integer('statsOmitted', 0, seqMax),
     hours: fields.list('hours', protocolLimits.voidHoursMax * 2, (hour): [number, number] => [
-      hour.integer('hour', -timeMax, timeMax),
+      hour.integer('hour', -hourMax, hourMax),
       hour.integer('items', 1, seqMax),
     ]),
   };
@@ -349,7 +349,7 @@ export function decodeReported(payload: Uint8Array): Reported {
     atMs: fields.integer('at', -timeMax, timeMax),
     rows: fields.records('rows', protocolLimits.ledgerRowsPerMessageMax, (row) => ({
       lane: laneOf(row),
-      hour: row.integer('hour', -timeMax, timeMax),
+      hour: row.integer('hour', -hourMax, hourMax),
       produced: row.integer('produced', 0, seqMax),
       queued: row.integer('queued', 0, seqMax),
       evicted: row.integer('evicted', 0, seqMax),

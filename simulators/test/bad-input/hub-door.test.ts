@@ -132,7 +132,8 @@ describe('messages that are not what they should be are acked and counted:', () 
   });
 
   it('duplicates that contradict: the first stands', async () => {
-    const row = (value: number) => ({ series: 0, time: t0 + 500_000, value });
+    await peer.define(1, [definitionOf('twice', { device: 'twice' })]);
+    const row = (value: number) => ({ series: 1, time: t0, value });
     await peer.say('batch', peer.batch(1, [row(1), row(2)], 2));
     await expectQuarantined([
       ['conflict', 'batch', peer.batch(1, [row(1), row(3)], 2)],
@@ -142,6 +143,10 @@ describe('messages that are not what they should be are acked and counted:', () 
     const before = await quarantined();
     await peer.say('batch', peer.batch(1, [row(1), row(2)], 2));
     expect(await quarantined()).toEqual(before);
+    expect(await rig.atHub('twice', 'twice')).toEqual([
+      [t0, 1],
+      [t0, 2],
+    ]);
   });
 
   it('batches that unfold to a hundred times their size', async () => {
@@ -153,20 +158,27 @@ describe('messages that are not what they should be are acked and counted:', () 
   });
 
   it('batches that wait for definitions are ingested when those come', async () => {
-    await expectQuarantined([['unknown_series', 'batch', peer.batch(200, [{ series: 1, time: t0, value: 42 }], 1)]]);
-    await peer.define(1, [definitionOf('late', { device: 'late' })]);
+    await expectQuarantined([['unknown_series', 'batch', peer.batch(200, [{ series: 2, time: t0, value: 42 }], 1)]]);
+    await peer.define(2, [definitionOf('late', { device: 'late' })]);
     await rig.stage.until('what waited is there', patienceMs, async () => (await rig.atHub('late', 'late')).length === 1);
   });
 
   it('claims of absurd size, and times at the ends of time: every answer of the API still comes', async () => {
     const end = 8_640_000_000_000_000;
+    const hour = 2_400_000_000;
     const common = { agent: rogue, epoch, reason: 'gone', stats: [], statsOmitted: 0 } as const;
-    await peer.say('void', encodeVoid({ ...common, lane: 0, first: 1, last: Number.MAX_SAFE_INTEGER, hours: [[end, 5], [-end, 5]] }));
-    await peer.say('void', encodeVoid({ ...common, lane: 1, first: 1_000, last: 2_000, hours: [], stats: [{ series: 0, hour: end, count: 1, min: 1, max: 1, mean: 1 }] }));
+    await peer.say('void', encodeVoid({ ...common, lane: 0, first: 1, last: Number.MAX_SAFE_INTEGER, hours: [[hour, 5], [-hour, 5]] }));
+    await peer.say('void', encodeVoid({ ...common, lane: 1, first: 1_000, last: 2_000, hours: [], stats: [{ series: 0, hour, count: 1, min: 1, max: 1, mean: 1 }] }));
     const row = { lane: 2, produced: Number.MAX_SAFE_INTEGER, queued: 0, evicted: Number.MAX_SAFE_INTEGER } as const;
-    await peer.say('reported', encodeReported({ agent: rogue, atMs: -end, rows: [{ ...row, hour: end }, { ...row, hour: -end }, { ...row, hour: 0 }], counters: [['x', 1]] }));
-    await peer.define(2, [definitionOf('edge', { device: 'edge' })]);
-    await peer.say('batch', peer.batch(300, [-(2 ** 53), -end - 1, -end, 0, end, end + 1, 2 ** 53].map((time, n) => ({ series: 2, time, value: n })), 1));
+    await peer.say('reported', encodeReported({ agent: rogue, atMs: -end, rows: [{ ...row, hour }, { ...row, hour: -hour }, { ...row, hour: 0 }], counters: [['x', 1]] }));
+    const stats = [{ series: 0, hour: hour + 1, count: 1, min: 1, max: 1, mean: 1 }];
+    await expectQuarantined([
+      ['corrupt', 'void', encodeVoid({ ...common, lane: 1, first: 3_000, last: 3_000, hours: [[hour + 1, 1]] })],
+      ['corrupt', 'void', encodeVoid({ ...common, lane: 1, first: 3_000, last: 3_000, hours: [], stats })],
+      ['corrupt', 'reported', encodeReported({ agent: rogue, atMs: 0, rows: [{ ...row, hour: -hour - 1 }], counters: [] })],
+    ]);
+    await peer.define(3, [definitionOf('edge', { device: 'edge' })]);
+    await peer.say('batch', peer.batch(300, [-(2 ** 53), -end - 1, -end, 0, end, end + 1, 2 ** 53].map((time, n) => ({ series: 3, time, value: n })), 1));
     for (const resource of ['agents', 'series', 'latest?match={}', 'ledger', 'gaps?match={}', 'data?match=edge&from=1970-01-01T00:00:00Z', 'data?match={}&every=1d&from=2026-01-01T00:00:00Z']) {
       const response = await fetch(`${rig.system.hubUrl}/api/v1/${resource}`);
       expect([resource, response.status, (await response.text()).slice(0, response.status === 200 ? 0 : 300)]).toEqual([resource, 200, '']);

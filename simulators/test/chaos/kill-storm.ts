@@ -67,6 +67,8 @@ export interface Storm {
   readonly kills: number;
   /** Longest time between two blows. */
   readonly gapMsMax: number;
+  /** The link may also go silent without a word, which takes half a minute to notice. */
+  readonly hasSilence?: boolean;
   readonly random: SeededRandom;
 }
 
@@ -87,7 +89,7 @@ export async function storm(stage: Stage, system: System, options: Storm): Promi
     await sleep(random.below(gapMsMax));
     stage.check();
     if (random.chance(0.2)) {
-      troubleLink(system, random);
+      troubleLink(system, random, options.hasSilence ?? false);
       figures.linkFaults++;
       continue;
     }
@@ -108,18 +110,21 @@ export async function storm(stage: Stage, system: System, options: Storm): Promi
     );
   }
   await Promise.all([system.agent.ready(), system.hub.ready()]);
+  stage.check();
   return figures;
 }
 
-function troubleLink({ link }: System, random: SeededRandom): void {
-  switch (random.below(4)) {
+function troubleLink({ link }: System, random: SeededRandom, hasSilence: boolean): void {
+  switch (random.below(hasSilence ? 5 : 4)) {
     case 0:
       return link.cut('rst');
     case 1:
       return link.cut('fin');
     case 2:
       return link.stall(100 + random.below(1_500));
-    default:
+    case 3:
       return link.cutAfter(random.chance(0.5) ? 'up' : 'down', 1 + random.below(20_000), 'rst');
+    default:
+      return link.halfOpen();
   }
 }

@@ -34,6 +34,7 @@ export class Service {
   #isEndAsked = false;
   #fault: Error | undefined;
   #lastLine = '';
+  #lastEnd = '';
   #kills = 0;
 
   constructor(command: ServiceCommand) {
@@ -90,6 +91,7 @@ export class Service {
       child.once('exit', (code, signal) => end(signal ?? `exit code ${code ?? '?'}`));
     }).then((how) => {
       if (this.#life?.process === child) this.#life = undefined;
+      this.#lastEnd = how;
       const fault = new Error(`${this.name} ended (${how}); its log ends with:\n${this.lastLog()}`);
       if (!this.#isEndAsked && how !== 'exit code 0') this.#fault = fault;
       reject(fault);
@@ -140,21 +142,19 @@ export class Service {
     this.#life?.process.stdin?.end();
   }
 
-  /** Waits for the end. Throws when it does not come in time, or with another exit code than 0 and `alsoGood`. */
-  async ended(withinMs: number, alsoGood = 0): Promise<void> {
+  /** Waits for the end and says how it came. Throws when it does not come in time, or with another exit code than 0 and `alsoGood`. */
+  async ended(withinMs: number, alsoGood = 0): Promise<string> {
     const life = this.#life;
-    if (life === undefined) return;
-    const limit = new AbortController();
-    const forced = sleep(withinMs, 'forced', { signal: limit.signal }).catch(() => 'in time');
-    const how = await Promise.race([life.exited, forced]);
-    limit.abort();
-    if (how === 'exit code 0' || how === `exit code ${alsoGood}`) return;
+    if (life === undefined) return this.#lastEnd;
     this.#isEndAsked = true;
+    const limit = new AbortController();
+    const tooLong = sleep(withinMs, `still alive after ${withinMs} ms`, { signal: limit.signal }).catch(() => '');
+    const how = await Promise.race([life.exited, tooLong]);
+    limit.abort();
+    if (how === 'exit code 0' || how === `exit code ${alsoGood}`) return how;
     life.process.kill('SIGKILL');
     await life.exited;
-    throw new Error(
-      `${this.name} did not end in good order within ${withinMs} ms (${how}); its log ends with:\n${this.lastLog()}`,
-    );
+    throw new Error(`${this.name} did not end in good order (${how}); its log ends with:\n${this.lastLog()}`);
   }
 
   lastLog(): string {

@@ -51,6 +51,17 @@ export class Stage {
     return this.service({ name, file: execPath, args: [...nodeArgs(program), ...args], ...ready });
   }
 
+  /** As `program`, on a disk that is too small: no file may grow beyond `fileKib`, a write beyond it fails. */
+  cramped(fileKib: number, program: Program, name: string, args: readonly string[], readyPrefix: string): Service {
+    const shell = `trap '' XFSZ; ulimit -f ${fileKib}; exec "$0" "$@"`;
+    return this.service({
+      name,
+      file: '/bin/bash',
+      args: ['-c', shell, execPath, ...nodeArgs(program), ...args],
+      readyPrefix,
+    });
+  }
+
   /** Any long-running command; not started yet. It should end when its standard input does. */
   service(command: Omit<ServiceCommand, 'logFile'>): Service {
     const service = new Service({ ...command, logFile: this.path(`${command.name}.log`) });

@@ -15,8 +15,8 @@ export interface SystemOptions {
   readonly parse: string;
   /** YAML: the value of `pipelines`; sources are called `climate`. */
   readonly pipelines: string;
-  /** YAML: further keys of `buffer`, such as `limit: { size: 64MiB }`. */
-  readonly buffer?: Readonly<Record<string, string>>;
+  /** YAML: keys of `buffer` beyond `path`; default `commit: prompt`. */
+  readonly buffer?: string;
   /** Puts something between the link and the hub; gets the hub's port, returns the one that the link is to lead to. */
   readonly beforeHub?: (hubPort: number) => Promise<number>;
 }
@@ -24,6 +24,8 @@ export interface SystemOptions {
 export interface System {
   readonly hub: Service;
   readonly agent: Service;
+  /** The command lines that these were started with. */
+  readonly commands: { readonly hub: readonly string[]; readonly agent: readonly string[] };
   /** Between agent and hub. */
   readonly link: Link;
   /** `http://127.0.0.1:PORT`. */
@@ -52,25 +54,25 @@ export async function openSystem(stage: Stage, options: SystemOptions): Promise<
   const enrolled = await stage.run('hub', ['agent', 'add', agentId, '--data', hubFolder]);
   if (enrolled.code !== 0) throw new Error(`the agent could not be enrolled: ${enrolled.error}`);
   writeFileSync(stage.path('agent.token'), enrolled.out, { mode: 0o600 });
-  const hub = stage.program(
-    'hub',
-    'hub',
-    ['run', '--data', hubFolder, '--http', `${loopback}:${hubHttp}`, '--mqtt', `${loopback}:${hubMqtt}`],
-    'ready ',
-  );
+  const agentConfig = stage.path('agent.yaml');
+  const commands = {
+    hub: ['run', '--data', hubFolder, '--http', `${loopback}:${hubHttp}`, '--mqtt', `${loopback}:${hubMqtt}`],
+    agent: ['run', '--config', agentConfig],
+  };
+  const hub = stage.program('hub', 'hub', commands.hub, 'ready ');
   const link = await openLink({
     listen: { host: loopback, port: linkPort },
     to: { host: loopback, port: (await options.beforeHub?.(hubMqtt)) ?? hubMqtt },
     clock: systemClock,
   });
   stage.onClose(() => link.close());
-  const agentConfig = stage.path('agent.yaml');
   writeFileSync(agentConfig, configText(options, { mqttPort, agentHttp, linkPort }));
-  const agent = stage.program('agent', 'agent', ['run', '--config', agentConfig], 'ready ');
+  const agent = stage.program('agent', 'agent', commands.agent, 'ready ');
   await Promise.all([hub.start(), agent.start()]);
   return {
     hub,
     agent,
+    commands,
     link,
     hubUrl: `http://${loopback}:${hubHttp}`,
     hubFolder,
@@ -83,10 +85,9 @@ export async function openSystem(stage: Stage, options: SystemOptions): Promise<
 }
 
 function configText(
-  { parse, pipelines, buffer = {} }: SystemOptions,
+  { parse, pipelines, buffer = 'commit: prompt' }: SystemOptions,
   ports: { readonly mqttPort: number; readonly agentHttp: number; readonly linkPort: number },
 ): string {
-  const rest = Object.entries(buffer).map(([key, value]) => `, ${key}: ${value}`);
   return `version: 1
 agent: { id: ${agentId} }
 sources:
@@ -94,7 +95,7 @@ sources:
     mqtt: { listen: ${loopback}:${ports.mqttPort}, topics: ["sensors/{device}/climate"] }
     parse: ${parse}
 pipelines: ${pipelines}
-buffer: { path: ./agent, commit: prompt${rest.join('')} }
+buffer: { path: ./agent, ${buffer} }
 uplinks: { hub: { mqtt: { url: "mqtt://${loopback}:${ports.linkPort}" }, token: { file: ./agent.token } } }
 local: { http: ${loopback}:${ports.agentHttp} }
 `;

@@ -35,6 +35,7 @@ export interface Verified {
 export async function verify(stage: Stage, { truth, hubUrl, stream, waitMs }: VerdictOptions): Promise<Verified> {
   const where = ['--truth', truth.join(','), '--hub', hubUrl, '--stream', stream];
   const { code, out, error } = await stage.run('sim', ['verify', ...where, '--wait', `${waitMs}ms`, '--json']);
+  stage.check();
   const lines = out.split('\n').filter((line) => line !== '');
   const summary = lines.pop();
   if (summary === undefined) throw new Error(`no verdict (exit code ${code}): ${error}`);

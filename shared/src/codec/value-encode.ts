@@ -1,0 +1,224 @@
+/**
+ * The encoder of value-block.ts: decimals where the values are decimals, else the smallest of the kinds for doubles; then a
+ * dictionary or a grid where they promise, and are, less.
+ */
+import { invariant } from '../errors.ts';
+import { blockRowsMax } from './bit-pack.ts';
+import { type BlockSeries, encodeBySeries, hasSeries } from './by-series.ts';
+import { type ByteWriter, keepSmaller } from './byte-io.ts';
+import { chooseExponent, exceptionRows, type Scaled, scaleDecimals, widerExponent } from './decimal.ts';
+import { collectDistinct, compareDoubles, distinctIndices, distinctValues, looksRepetitive } from './dictionary.ts';
+import { findGrid, type Grid, gridMisses, gridSteps } from './grid.ts';
+import { encodeIntegers, encodeIntegersWithin } from './integer-encode.ts';
+import { encodeSplit } from './split.ts';
+import { boundedRowsMin, boundsOf, bySeriesBit, exceptionsBit, kinds, oneSeries, ticksBit } from './value-block.ts';
+import { encodeXor } from './xor.ts';
+
+const scaled = new Float64Array(blockRowsMax);
+const attempt = new Float64Array(blockRowsMax);
+
+/** Appends values[0 … count), 1 ≤ count ≤ 4,096. */
+export function encodeValues(
+  out: ByteWriter,
+  values: Float64Array,
+  count: number,
+  series: BlockSeries,
+  dense: boolean,
+): void {
+  encodeBlock(out, values, count, series, dense, false);
+}
+
+function encodeBlock(
+  out: ByteWriter,
+  values: Float64Array,
+  count: number,
+  series: BlockSeries,
+  dense: boolean,
+  isTable: boolean,
+): void {
+  const from = out.at;
+  const exceptions =
+    encodeDecimals(out, values, count, series, dense, false) ?? encodeSingles(out, values, count, series, dense);
+  const isDecimal = exceptions !== undefined && exceptions * 16 <= count;
+  if (!isDecimal) encodeDoubles(out, values, count, dense, from);
+  const bits = (out.at - from) * 8;
+  // Indices of a dictionary that is worth one take nine bits, or what entropy coding makes of them.
+  if (!isTable && bits > count * (dense ? 6 : 9) + 64 && looksRepetitive(values, count)) {
+    keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
+  }
+  // A grid is coarser than the rounding that hides it: fewer digits or bits hide none.
+  const places = isDecimal ? decimalPlaces : -1;
+  if (!dense || bits <= count * 8 || (places >= 0 && places < gridPlacesMin)) return;
+  const grid = findGrid(values, count, places);
+  if (grid !== undefined) keepSmaller(out, from, () => encodeGrid(out, values, count, series, grid));
+}
+
+const gridPlacesMin = 4;
+/** Decimal places of the last block that was tried as decimals of doubles; −1 when it had none. */
+let decimalPlaces = -1;
+
+function encodeGrid(out: ByteWriter, values: Float64Array, count: number, series: BlockSeries, grid: Grid): void {
+  const headAt = out.at;
+  out.u8(kinds.grid | (grid.exceptions > 0 ? exceptionsBit : 0));
+  out.u8(grid.form);
+  out.f64(grid.origin);
+  out.f64(grid.step);
+  const { min, max } = boundsOf(values, count, undefined);
+  out.f64(min);
+  out.f64(max);
+  out.varint(grid.top);
+  if (grid.exceptions > 0) writeExceptions(out, values, grid.exceptions);
+  if (grid.top > 0) writeIntegers(out, headAt, gridSteps, count, 0, grid.top, series, true);
+  encodeIntegers(out, gridMisses, count, true);
+}
+
+function encodeSingles(out: ByteWriter, values: Float64Array, count: number, series: BlockSeries, dense: boolean) {
+  const middle = values[count >>> 1] as number;
+  return Math.fround(middle) === middle ? encodeDecimals(out, values, count, series, dense, true) : undefined;
+}
+
+/** Appends the values as decimals and gives the number of exceptions; undefined (nothing appended) when they are none. */
+function encodeDecimals(
+  out: ByteWriter,
+  values: Float64Array,
+  count: number,
+  series: BlockSeries,
+  dense: boolean,
+  single: boolean,
+): number | undefined {
+  let exponent = chooseExponent(values, count, single);
+  decimalPlaces = single ? -1 : exponent;
+  if (exponent < 0) return undefined;
+  let fit = scaleDecimals(values, count, exponent, single, scaled);
+  if (fit.exceptions * 64 > count) {
+    const wider = widerExponent(values, fit.exceptions, single);
+    if (wider > exponent) {
+      const other = scaleDecimals(values, count, wider, single, attempt);
+      if (other.exceptions * 76 + count * (wider - exponent) * 3.3 < fit.exceptions * 76) exponent = wider;
+      fit = scaleDecimals(values, count, exponent, single, scaled);
+    }
+  }
+  if (fit.exceptions * 4 > count) return undefined;
+  if (!single) decimalPlaces = exponent;
+  writeDecimals(out, values, count, series, dense, single, exponent, fit);
+  return fit.exceptions;
+}
+
+function writeDecimals(
+  out: ByteWriter,
+  values: Float64Array,
+  count: number,
+  series: BlockSeries,
+  dense: boolean,
+  single: boolean,
+  exponent: number,
+  fit: Scaled,
+): void {
+  const { min, max, exceptions } = fit;
+  const headAt = out.at;
+  const head = (single ? kinds.single : kinds.decimal) | (exceptions > 0 ? exceptionsBit : 0);
+  out.u8(head);
+  out.u8(exponent);
+  out.svarint(min);
+  out.varint(max - min);
+  const tick = dense && max > min ? commonTick(count, min, max) : 1;
+  if (tick > 1) {
+    out.bytes[headAt] = head | ticksBit;
+    out.varint(tick);
+  }
+  if (exceptions > 0) writeExceptions(out, values, exceptions);
+  if (max === min) return;
+  if (tick === 1) {
+    writeIntegers(out, headAt, scaled, count, min, max, series, dense);
+    return;
+  }
+  for (let i = 0; i < count; i++) scaled[i] = ((scaled[i] as number) - min) / tick;
+  writeIntegers(out, headAt, scaled, count, 0, (max - min) / tick, series, dense);
+}
+
+/** Greatest common divisor of all `scaled` − min. */
+function commonTick(count: number, min: number, max: number): number {
+  let tick = max - min;
+  for (let i = 0; i < count && tick > 1; i++) {
+    let rest = (scaled[i] as number) - min;
+    while (rest > 0) [tick, rest] = [rest, tick % rest];
+  }
+  return tick;
+}
+
+/** Appends x − min, by series where that is smaller, which it notes in the head of the block. */
+function writeIntegers(
+  out: ByteWriter,
+  headAt: number,
+  x: Float64Array,
+  count: number,
+  min: number,
+  max: number,
+  series: BlockSeries,
+  dense: boolean,
+): void {
+  const from = out.at;
+  encodeIntegersWithin(out, x, count, min, max, min, dense);
+  if (!hasSeries(series, count)) return;
+  const isBySeries = keepSmaller(out, from, () => encodeBySeries(out, x, count, series, min, dense));
+  if (isBySeries) out.bytes[headAt] = (out.bytes[headAt] as number) | bySeriesBit;
+}
+
+function writeExceptions(out: ByteWriter, values: Float64Array, exceptions: number): void {
+  out.varint(exceptions);
+  let before = -1;
+  for (let i = 0; i < exceptions; i++) {
+    const row = exceptionRows[i] as number;
+    const value = values[row] as number;
+    invariant(Number.isFinite(value), 'readings: values are finite');
+    out.varint(row - before);
+    out.f64(value);
+    before = row;
+  }
+}
+
+/** Appends the smallest of the kinds for doubles, unless what was appended since `from` is smaller. */
+function encodeDoubles(out: ByteWriter, values: Float64Array, count: number, dense: boolean, from: number): void {
+  let min = values[0] as number;
+  let max = min;
+  for (let i = 0; i < count; i++) {
+    const own = values[i] as number;
+    invariant(Number.isFinite(own), 'readings: values are finite');
+    if (compareDoubles(own, min) < 0) min = own;
+    if (compareDoubles(own, max) > 0) max = own;
+  }
+  if (Object.is(min, max)) {
+    out.at = from;
+    out.u8(kinds.constant);
+    out.f64(min);
+    return;
+  }
+  const head = (kind: number) => {
+    out.u8(kind);
+    if (count < boundedRowsMin) return;
+    out.f64(min);
+    out.f64(max);
+  };
+  keepSmaller(out, from, () => {
+    head(kinds.raw);
+    for (let i = 0; i < count; i++) out.f64(values[i] as number);
+  });
+  keepSmaller(out, from, () => {
+    head(kinds.split);
+    encodeSplit(out, values, count, dense);
+  });
+  keepSmaller(out, from, () => {
+    head(kinds.xor);
+    encodeXor(out, values, count);
+  });
+}
+
+/** Appends nothing when there are too many distinct values. */
+function encodeDictionary(out: ByteWriter, values: Float64Array, count: number, dense: boolean): void {
+  const entries = collectDistinct(values, count);
+  if (entries < 2) return;
+  out.u8(kinds.dictionary);
+  out.varint(entries);
+  encodeBlock(out, distinctValues, entries, oneSeries, dense, true);
+  encodeIntegers(out, distinctIndices, count, dense);
+}
