@@ -123,6 +123,8 @@ export class World implements HubSide {
   hubDb: Database;
   hub: HubCore | undefined;
   hubCrashes = 0;
+  /** Hears everything that either side was handed. */
+  onMessage: ((from: 'agent' | 'hub', kind: string, payload: Uint8Array) => void) | undefined;
   #hubTimer: Timer | undefined;
 
   constructor(seed: number, options: WorldOptions) {
@@ -140,6 +142,7 @@ export class World implements HubSide {
   submit(agent: string, kind: Parameters<HubSide['submit']>[1], payload: Uint8Array, done: () => void): void {
     const { hub } = this;
     if (hub === undefined) return;
+    this.onMessage?.('agent', kind, payload);
     hub.submit(agent, kind, payload, () => {
       if (this.hub === hub) done();
     });
@@ -150,7 +153,10 @@ export class World implements HubSide {
     try {
       this.hub = new HubCore(this.hubDb, {
         clock: this.clock,
-        send: (agent, kind, payload) => this.agents.find(({ name }) => name === agent)?.link.deliver(kind, payload),
+        send: (agent, kind, payload) => {
+          this.onMessage?.('hub', kind, payload);
+          this.agents.find(({ name }) => name === agent)?.link.deliver(kind, payload);
+        },
       });
     } catch (error) {
       if (!(error instanceof SimulatedCrash)) throw error;
