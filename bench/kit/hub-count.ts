@@ -2,6 +2,8 @@
 import { pause } from './running.ts';
 
 const patienceMs = 20_000;
+/** What counts as progress: more than a few fresh readings beside it. */
+const progressMin = 1_000;
 
 export interface Held {
   readonly count: number;
@@ -58,13 +60,15 @@ async function metricsOf(httpUrl: string): Promise<string> {
 
 /** Waits until this process of the hub has applied so many; false when nothing more comes. */
 export async function untilApplied(httpUrl: string, readings: number): Promise<boolean> {
-  let last = -1;
+  let last = Number.NEGATIVE_INFINITY;
   let changedMs = performance.now();
   for (;;) {
     const applied = await appliedAtHub(httpUrl);
     if (applied >= readings) return true;
-    if (applied !== last) changedMs = performance.now();
-    last = applied;
+    if (applied >= last + progressMin) {
+      last = applied;
+      changedMs = performance.now();
+    }
     if (performance.now() - changedMs > patienceMs) return false;
     await pause(20);
   }

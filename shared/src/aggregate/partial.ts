@@ -43,6 +43,12 @@ const oneValue = new Float64Array(1);
 const scratchWriter = new ByteWriter(256);
 const scratchReader = new ByteReader(new Uint8Array(0));
 let mergeBytes: (a: Uint8Array, b: Uint8Array) => Uint8Array;
+let writeColumns: (writer: ByteWriter, columns: Columns, from: number, to: number, hasSketch: boolean) => void;
+
+interface Columns {
+  readonly time: Float64Array;
+  readonly value: Float64Array;
+}
 
 export class Partial {
   #count = 0;
@@ -291,11 +297,12 @@ export class Partial {
   encode(): Uint8Array {
     const writer = scratchWriter;
     writer.reset();
-    this.#write(writer);
+    this.write(writer);
     return writer.finish();
   }
 
-  #write(writer: ByteWriter): void {
+  /** Appends what `encode` returns. */
+  write(writer: ByteWriter): void {
     const extents = this.#settledExtents();
     const held = this.heldMs > 0 ? this.#held : null;
     const head = makeHead(this.#count, extents, this.#sketch !== null, held !== null);
@@ -404,6 +411,15 @@ export class Partial {
       left.merge(right);
       return left.encode();
     };
+    const sketch = new Sketch();
+    writeColumns = (writer, { time, value }, from, to, hasSketch) => {
+      left.#reset();
+      sketch.clear();
+      left.#sketch = hasSketch ? sketch : null;
+      left.#begin(time[from] as number, value[from] as number);
+      left.addColumns(time, value, from + 1, to);
+      left.write(writer);
+    };
   }
 }
 
@@ -413,4 +429,18 @@ export class Partial {
  */
 export function mergeEncoded(a: Uint8Array, b: Uint8Array): Uint8Array {
   return mergeBytes(a, b);
+}
+
+/**
+ * Appends the bytes of a partial that holds rows [from, to), at least one, of the columns and nothing else: as `addColumns`
+ * and `encode`, without an object for each partial.
+ */
+export function writePartialOf(
+  writer: ByteWriter,
+  columns: Columns,
+  from: number,
+  to: number,
+  options: { readonly sketch?: boolean } = {},
+): void {
+  writeColumns(writer, columns, from, to, options.sketch === true);
 }

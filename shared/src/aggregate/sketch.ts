@@ -59,6 +59,10 @@ function keyAtLevel(key: number, level: number): number {
   return key > 0 ? ((key - 1) >> level) + 1 : key < 0 ? -(((-key - 1) >> level) + 1) : 0;
 }
 
+/** Of a sketch that holds nothing: most partials of one reading never need memory of their own. */
+const noKeys = new Int32Array(0);
+const noCounts = new Float64Array(0);
+
 /** Where a merge puts its result before it is known to fit. */
 const mergedKeys = new Int32Array(2 * bucketsMax + 2);
 const mergedCounts = new Float64Array(2 * bucketsMax + 2);
@@ -69,11 +73,19 @@ export class Sketch {
   /** How often neighbours were joined. */
   level = 0;
   /** Ascending keys in use, and the count of each. */
-  #keys = new Int32Array(0);
-  #counts = new Float64Array(0);
+  #keys = noKeys;
+  #counts = noCounts;
   #used = 0;
   /** Where the last value went: neighbours in time are often neighbours in value. */
   #recent = 0;
+
+  /** Starts over; keeps its memory. */
+  clear(): void {
+    this.count = 0;
+    this.level = 0;
+    this.#used = 0;
+    this.#recent = 0;
+  }
 
   get bucketCount(): number {
     return this.#used;

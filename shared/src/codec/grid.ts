@@ -22,6 +22,8 @@ export interface Grid {
   readonly top: number;
   /** Rows in `exceptionRows` whose values the form does not give. */
   readonly exceptions: number;
+  /** So much coarser than the misses that nothing else can be smaller. */
+  readonly isClear: boolean;
 }
 
 /** k and miss of each row, after `findGrid`. */
@@ -142,7 +144,7 @@ function fitGrid(values: Float64Array, count: number, form: number, firstStep: n
   let k = 0;
   gridSteps[0] = 0;
   for (let i = 1; i < count; i++) {
-    k += Math.round(((values[i] as number) - (values[i - 1] as number)) / firstStep);
+    k += ((values[i] as number) - (values[i - 1] as number)) / firstStep + rounder - rounder;
     gridSteps[i] = k;
   }
   let step = fitSlope(values, count);
@@ -170,7 +172,7 @@ function fitGrid(values: Float64Array, count: number, form: number, firstStep: n
   return withMisses(values, count, fitted);
 }
 
-type Fit = Omit<Grid, 'exceptions'>;
+type Fit = Omit<Grid, 'exceptions' | 'isClear'>;
 
 /** Misses in a sample of the rows. */
 function countMisses(values: Float64Array, count: number, fit: Fit): number {
@@ -186,6 +188,7 @@ function withMisses(values: Float64Array, count: number, fit: Fit): Grid | undef
   const { form, origin, step } = fit;
   const power = powersOfTen[form] ?? 0;
   let exceptions = 0;
+  let missed = 0;
   for (let i = 0; i < count; i++) {
     const value = values[i] as number;
     const x = origin + (gridSteps[i] as number) * step;
@@ -194,17 +197,20 @@ function withMisses(values: Float64Array, count: number, fit: Fit): Grid | undef
         ? value * power + rounder - rounder - (x * power + rounder - rounder)
         : placeOf(value) - placeOf(x);
     gridMisses[i] = miss;
+    missed += Math.abs(miss);
     if (Object.is(applyForm(form, x, miss), value)) continue;
     gridMisses[i] = 0;
     exceptionRows[exceptions++] = i;
   }
-  return exceptions * 16 > count ? undefined : { ...fit, exceptions };
+  if (exceptions * 16 > count) return undefined;
+  const units = form <= exponentMax ? step * power : step / halfWidth(form, values[0] as number);
+  return { ...fit, exceptions, isClear: units >= 6 && (missed / count) * 8 < units };
 }
 
 /** Steps of each row from a middle one. */
 function countSteps(values: Float64Array, count: number, step: number): void {
   const anchor = values[count >>> 1] as number;
-  for (let i = 0; i < count; i++) gridSteps[i] = Math.round(((values[i] as number) - anchor) / step);
+  for (let i = 0; i < count; i++) gridSteps[i] = ((values[i] as number) - anchor) / step + rounder - rounder;
 }
 
 /** Least squares slope of the values over `gridSteps`, from every second row. */

@@ -36,26 +36,44 @@ function encodeBlock(
   dense: boolean,
   isTable: boolean,
 ): void {
-  const from = out.at;
-  const exceptions =
-    encodeDecimals(out, values, count, series, dense, false) ?? encodeSingles(out, values, count, series, dense);
-  const isDecimal = exceptions !== undefined && exceptions * 16 <= count;
-  if (!isDecimal) encodeDoubles(out, values, count, dense, from);
-  const bits = (out.at - from) * 8;
-  // Indices of a dictionary that is worth one take nine bits, or what entropy coding makes of them.
-  if (!isTable && bits > count * (dense ? 6 : 9) + 64 && looksRepetitive(values, count)) {
-    keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
+  const exponent = chooseExponent(values, count, false);
+  // A grid is coarser than the rounding that hides it: few digits hide none.
+  const grid =
+    dense && !isTable && (exponent < 0 || exponent >= gridPlacesMin) ? findGrid(values, count, exponent) : undefined;
+  if (grid === undefined) {
+    encodePlain(out, values, count, series, dense, isTable, exponent);
+    return;
   }
-  // A grid is coarser than the rounding that hides it: fewer digits or bits hide none.
-  const places = isDecimal ? decimalPlaces : -1;
-  if (!dense || bits <= count * 8 || (places >= 0 && places < gridPlacesMin)) return;
-  const grid = findGrid(values, count, places);
-  if (grid !== undefined) keepSmaller(out, from, () => encodeGrid(out, values, count, series, grid));
+  const from = out.at;
+  encodeGrid(out, values, count, series, grid);
+  if (grid.isClear && count >= clearGridRowsMin) return;
+  keepSmaller(out, from, () => encodePlain(out, values, count, series, dense, isTable, exponent));
 }
 
 const gridPlacesMin = 4;
-/** Decimal places of the last block that was tried as decimals of doubles; −1 when it had none. */
-let decimalPlaces = -1;
+/** From this many rows a clear grid is taken unasked: its head costs little then, and trying the rest much. */
+const clearGridRowsMin = 512;
+
+/** Every kind but the grid. */
+function encodePlain(
+  out: ByteWriter,
+  values: Float64Array,
+  count: number,
+  series: BlockSeries,
+  dense: boolean,
+  isTable: boolean,
+  exponent: number,
+): void {
+  const from = out.at;
+  const exceptions =
+    encodeDecimals(out, values, count, series, dense, exponent, false) ??
+    encodeSingles(out, values, count, series, dense);
+  if (exceptions === undefined || exceptions * 16 > count) encodeDoubles(out, values, count, dense, from);
+  // Indices of a dictionary that is worth one take nine bits, or what entropy coding makes of them.
+  if (!isTable && (out.at - from) * 8 > count * (dense ? 6 : 9) + 64 && looksRepetitive(values, count)) {
+    keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
+  }
+}
 
 function encodeGrid(out: ByteWriter, values: Float64Array, count: number, series: BlockSeries, grid: Grid): void {
   const headAt = out.at;
@@ -74,7 +92,8 @@ function encodeGrid(out: ByteWriter, values: Float64Array, count: number, series
 
 function encodeSingles(out: ByteWriter, values: Float64Array, count: number, series: BlockSeries, dense: boolean) {
   const middle = values[count >>> 1] as number;
-  return Math.fround(middle) === middle ? encodeDecimals(out, values, count, series, dense, true) : undefined;
+  if (Math.fround(middle) !== middle) return undefined;
+  return encodeDecimals(out, values, count, series, dense, chooseExponent(values, count, true), true);
 }
 
 /** Appends the values as decimals and gives the number of exceptions; undefined (nothing appended) when they are none. */
@@ -84,10 +103,10 @@ function encodeDecimals(
   count: number,
   series: BlockSeries,
   dense: boolean,
+  chosen: number,
   single: boolean,
 ): number | undefined {
-  let exponent = chooseExponent(values, count, single);
-  decimalPlaces = single ? -1 : exponent;
+  let exponent = chosen;
   if (exponent < 0) return undefined;
   let fit = scaleDecimals(values, count, exponent, single, scaled);
   if (fit.exceptions * 64 > count) {
@@ -99,7 +118,6 @@ function encodeDecimals(
     }
   }
   if (fit.exceptions * 4 > count) return undefined;
-  if (!single) decimalPlaces = exponent;
   writeDecimals(out, values, count, series, dense, single, exponent, fit);
   return fit.exceptions;
 }

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { openHub } from '@fogline/cloud-hub/hub';
+import { HubCore } from '@fogline/cloud-hub/ingest/hub-core';
+import { openHubDatabase } from '@fogline/cloud-hub/store/schema';
 import { systemClock } from '@fogline/shared/clock';
 import { silentLogger } from '@fogline/shared/log';
 import { SeededRandom } from '@fogline/shared/random';
@@ -81,6 +83,13 @@ function openStoredHub() {
   return openHub({ dataFolder: join(options.folder, 'hub'), http: listener, mqtt: listener }, ports);
 }
 
+/** Brings the stopped hub's tables up to date with its log, so that there is something to spoil. */
+function fold(): void {
+  const db = openHubDatabase(join(options.folder, 'hub', 'hub.db'));
+  new HubCore(db, { clock: systemClock, send() {} }).fold();
+  db.close();
+}
+
 /** Spoils the stopped hub's database as a bug of ingest could. */
 function plant(sql: string): void {
   const db = new DatabaseSync(join(options.folder, 'hub', 'hub.db'));
@@ -120,6 +129,7 @@ it('ends with the last words of a process that cannot run, and leaves none of th
 
 it("catches what is missing or wrong in a real hub's database", async () => {
   const midnight = Date.UTC(2026, 0, 1);
+  fold();
   plant(
     `DELETE FROM batches WHERE lane = 2 AND id IN (SELECT batch FROM batch_hours WHERE hour = ${midnight / 3_600_000})`,
   );

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Clock } from '@fogline/shared/clock';
 import { hasCode } from '@fogline/shared/errors';
 import { agentConfigText } from './agent-config.ts';
-import { Child, type ChildOptions, fieldOf } from './child.ts';
+import { Child, type ChildOptions, fieldOf } from './cli-child.ts';
 import { readingsAtHub } from './hub-count.ts';
 import { choosePort, loopback } from './ports.ts';
 

@@ -69,7 +69,9 @@ async function expectAtHub(device: string, readings: readonly (readonly [number,
 describe.skipIf(!hasMosquitto)('mosquitto_pub and mosquitto_sub (Debian package mosquitto-clients)', () => {
   const publish = (device: string, args: readonly string[], input = ''): Promise<string> =>
     start('mosquitto_pub', ['-p', `${rig.system.mqttPort}`, '-t', `sensors/${device}/climate`, ...args], input).ended;
-  const subscribe = (args: readonly string[]): Started => start('mosquitto_sub', ['-p', `${rig.system.mqttPort}`, ...args]);
+  /** Line by line: into a pipe it would write nothing before it ends. */
+  const subscribe = (args: readonly string[]): Started =>
+    start('stdbuf', ['-oL', 'mosquitto_sub', '-p', `${rig.system.mqttPort}`, ...args]);
 
   it.each(['0', '1', '2'])('300 readings at QoS %s, a line each', async (qos) => {
     await publish(`mosquitto-${qos}`, ['-q', qos, '-l'], `${numbered(0, 300).map(([, value]) => line(value)).join('\n')}\n`);
@@ -91,14 +93,14 @@ describe.skipIf(!hasMosquitto)('mosquitto_pub and mosquitto_sub (Debian package 
   });
 
   it('a persistent session gets what came while it was away, a clean one does not', async () => {
-    const session = ['-i', 'sleeper', '-c', '-t', 'sensors/sleep/+', '-q', '1'];
+    const session = ['-i', 'mosquitto-sleeper', '-c', '-t', 'sensors/sleep/+', '-q', '1'];
     const awake = subscribe(['-d', ...session]);
     await awake.printed('Subscribed');
     awake.child.kill('SIGKILL');
     await awake.ended.catch(() => undefined);
     await publish('sleep', ['-q', '1', '-l'], `${line(1)}\n${line(2)}\n`);
     expect(await subscribe([...session, '-C', '2']).ended).toBe(`${line(1)}\n${line(2)}\n`);
-    const clean = subscribe(['-d', '-i', 'sleeper', '-t', 'sensors/sleep/+', '-q', '1', '-C', '1', '-F', 'got %p']);
+    const clean = subscribe(['-d', '-i', 'mosquitto-sleeper', '-t', 'sensors/sleep/+', '-q', '1', '-C', '1', '-F', 'got %p']);
     await clean.printed('Subscribed');
     await publish('sleep', ['-q', '1', '-m', line(3)]);
     expect((await clean.ended).split('\n').filter((text) => text.startsWith('got'))).toEqual([`got ${line(3)}`]);

@@ -1,6 +1,7 @@
 /** Two hundred kills under load from stock clients, in both commit profiles. Prints what it took. */
 import { stdout } from 'node:process';
 import { describe, expect, it } from 'vitest';
+import { ledgerTotals } from '../support/ledger.ts';
 import { withSeed } from '../support/seed.ts';
 import { openStage } from '../support/stage.ts';
 import { openSystem } from '../support/system.ts';
@@ -34,6 +35,10 @@ describe.skipIf(missing !== undefined)(`kill -9 under load${missing === undefine
         expect(verdict.summary).toMatchObject({ isClean: true, lost: 0, duplicated: 0 });
         expect(verdict.summary.acked).toBeGreaterThan(10_000);
       }
+      await stage.until('the ledger has a place for every item', 60_000, async () => {
+        const { produced, delivered, unaccounted } = await ledgerTotals(system.hubUrl);
+        return unaccounted === 0 && delivered === produced;
+      });
       expect((await stage.run('hub', ['quarantine', '--data', system.hubFolder])).out).toBe('');
     }),
   );

@@ -1,6 +1,7 @@
 /** A dozen kills under load, and the proof that the verdict is not blind; a hundred and more are kill.long.test.ts. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { ledgerTotals } from '../support/ledger.ts';
 import { withSeed } from '../support/seed.ts';
 import { openStage } from '../support/stage.ts';
 import { openSystem } from '../support/system.ts';
@@ -29,6 +30,10 @@ describe.skipIf(missing !== undefined)(`kill -9 under load${missing === undefine
           expect(summary).toMatchObject({ isClean: true, lost: 0, duplicated: 0 });
           expect(summary.acked).toBeGreaterThan(1_000);
         }
+        await stage.until('the ledger has a place for every item', 60_000, async () => {
+          const { produced, delivered, unaccounted } = await ledgerTotals(hubUrl);
+          return unaccounted === 0 && delivered === produced;
+        });
         expect((await stage.run('hub', ['quarantine', '--data', hubFolder])).out).toBe('');
 
         // Had one acked reading not arrived, or one been counted that nobody sent, the same verdict must say so.

@@ -36,7 +36,6 @@ export class MosquittoDevice {
   #isAbandoned = false;
   #lastMs = 0;
   #child: ChildProcess | undefined;
-  #runs = 0;
   #ended: Promise<void> | undefined;
 
   constructor(
@@ -54,11 +53,6 @@ export class MosquittoDevice {
       await this.#ended?.catch(() => undefined);
       this.#truth.close();
     });
-  }
-
-  /** How often mosquitto_pub was started. */
-  get runs(): number {
-    return this.#runs;
   }
 
   start(): void {
@@ -79,7 +73,6 @@ export class MosquittoDevice {
   }
 
   async #run(): Promise<void> {
-    this.#runs++;
     const where = ['-h', loopback, '-p', `${this.#port}`, '-t', `sensors/${this.#device}/climate`];
     const child = spawn('mosquitto_pub', ['-d', '-l', '-q', '1', ...where], { stdio: ['pipe', 'pipe', 'ignore'] });
     this.#child = child;

@@ -2,7 +2,7 @@
 
 Usage: paho_device.py PORT QOS TRUTH DEVICE PER_SECOND SEED
 Writes what it sent, before it sends it, and what was acked to the truth file (simulators/src/fleet/truth-writer.ts). After a lost
-connection paho itself connects again and sends again. In the end waits until everything was acked and prints one JSON object.
+connection paho itself connects again and sends again. In the end waits until everything was acked; exit code 1 when that takes too long.
 """
 import json
 import queue
@@ -58,7 +58,8 @@ def main(port, qos, truth_path, device, per_second, seed):
             settle()
     client.disconnect()
     client.loop_stop()
-    print(json.dumps({"device": device, "qos": qos, "sent": sent, "unacked": len(unacked), "connects": len(connects)}))
+    summary = {"device": device, "qos": qos, "sent": sent, "unacked": len(unacked), "connects": len(connects)}
+    print(json.dumps(summary), file=sys.stderr)
     sys.exit(1 if unacked else 0)
 
 

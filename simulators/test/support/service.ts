@@ -33,22 +33,11 @@ export class Service {
   #life: Life | undefined;
   #isEndAsked = false;
   #fault: Error | undefined;
-  #lastLine = '';
   #lastEnd = '';
-  #kills = 0;
 
   constructor(command: ServiceCommand) {
     this.name = command.name;
     this.#command = command;
-  }
-
-  /** How often it was killed while it ran. */
-  get kills(): number {
-    return this.#kills;
-  }
-
-  get isRunning(): boolean {
-    return this.#life !== undefined;
   }
 
   get pid(): number {
@@ -60,11 +49,6 @@ export class Service {
   /** Why it ended when nobody asked it to. */
   get fault(): Error | undefined {
     return this.#fault;
-  }
-
-  /** What it said last on standard output; '' when nothing. */
-  get lastLine(): string {
-    return this.#lastLine;
   }
 
   /** Starts the process and returns at once; `ready` waits. */
@@ -82,7 +66,6 @@ export class Service {
     if (readyPrefix === undefined) child.once('spawn', () => resolve(''));
     if (child.stdout !== null) {
       createInterface({ input: child.stdout }).on('line', (line) => {
-        this.#lastLine = line;
         if (readyPrefix !== undefined && line.startsWith(readyPrefix)) resolve(line);
       });
     }
@@ -93,7 +76,9 @@ export class Service {
       if (this.#life?.process === child) this.#life = undefined;
       this.#lastEnd = how;
       const fault = new Error(`${this.name} ended (${how}); its log ends with:\n${this.lastLog()}`);
-      if (!this.#isEndAsked && how !== 'exit code 0') this.#fault = fault;
+      // A server has no reason to end by itself, however it says it.
+      const isGood = this.#isEndAsked || (readyPrefix === undefined && how === 'exit code 0');
+      if (!isGood) this.#fault = fault;
       reject(fault);
       return how;
     });
@@ -124,10 +109,12 @@ export class Service {
   async kill(): Promise<void> {
     const life = this.#life;
     if (life === undefined) return;
+    const wasEndAsked = this.#isEndAsked;
     this.#isEndAsked = true;
-    this.#kills++;
     life.process.kill('SIGKILL');
-    await life.exited;
+    const how = await life.exited;
+    // It was quicker.
+    if (!wasEndAsked && how !== 'SIGKILL') this.#fault = new Error(`${this.name} ended by itself (${how})`);
   }
 
   /** Asks it to stop in good order. Throws when it does not within 15 s, or with another exit code than 0 and `alsoGood`. */

@@ -18,7 +18,7 @@ const programs = {
   sim: new URL('../../src/cli.ts', import.meta.url),
 } as const;
 /** Ends a process when the test process is gone. */
-const leash = new URL('../../src/demo/leash.ts', import.meta.url).href;
+const leash = new URL('../../src/demo/cli-leash.ts', import.meta.url).href;
 
 export type Program = keyof typeof programs;
 

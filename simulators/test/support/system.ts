@@ -35,7 +35,6 @@ export interface System {
   /** Where sensors publish to `sensors/{device}/climate`. */
   readonly mqttPort: number;
   readonly agentUrl: string;
-  readonly agentFolder: string;
   readonly agentConfig: string;
 }
 
@@ -79,7 +78,6 @@ export async function openSystem(stage: Stage, options: SystemOptions): Promise<
     hubMqttPort: hubMqtt,
     mqttPort,
     agentUrl: `http://${loopback}:${agentHttp}`,
-    agentFolder: stage.path('agent'),
     agentConfig,
   };
 }

@@ -20,7 +20,7 @@ export interface ChildOptions {
   readonly onLog: (line: string) => void;
 }
 
-const leash = new URL('./leash.ts', import.meta.url).href;
+const leash = new URL('./cli-leash.ts', import.meta.url).href;
 const lastLinesMax = 15;
 
 export class Child {

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { systemClock } from '@fogline/shared/clock';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { afterAll, expect, it } from 'vitest';
-import { Child, fieldOf } from './child.ts';
+import { Child, fieldOf } from './cli-child.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fogline-child-'));
 /** What would run for ever if the leash did not hold. */
@@ -61,7 +61,7 @@ it('kills a process that does not stop, and says so', async () => {
 });
 
 it('ends a process in order when whoever started it is gone, however that happened', async () => {
-  const leash = new URL('./leash.ts', import.meta.url).href;
+  const leash = new URL('./cli-leash.ts', import.meta.url).href;
   const text = `process.on('SIGTERM', () => { console.log('stopping'); process.exit(0); }); console.log('up ' + process.pid); ${forEver}`;
   const inner = script(text).pathname;
   const outer = script(
