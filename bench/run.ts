@@ -1,41 +1,70 @@
 /** `npm run bench -- NAME [args]`: one benchmark; without a name all that fit in a quarter of an hour, one after the other. */
-const benchmarks = {
-  codec: 'bits per value and values/s of the columnar codec, against Gorilla, deflate and msgpackr + zstd',
-  aggregate: 'cost and size of the mergeable aggregates',
-  'end-to-end': 'single readings over MQTT through agent, link and hub: rate, CPU, bytes, memory, latency, loss',
-  'agent-memory': 'memory, disk, start-up and draining of an agent with a backlog of a million readings',
-  flash: 'bytes that an agent writes to its medium at 25 and 1,000 readings/s, online and settled',
-} as const;
-
-type Name = keyof typeof benchmarks;
 
 interface Benchmark {
-  run(args: string[]): Promise<void>;
+  readonly summary: string;
+  /** Left out when all run: it takes too long. */
+  readonly isLong?: true;
+  /** Before those of the command line. */
+  readonly args?: readonly string[];
+  load(): Promise<{ run(args: string[]): Promise<void> }>;
 }
 
-function isName(text: string): text is Name {
-  return Object.hasOwn(benchmarks, text);
-}
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  codec: {
+    summary: 'bits per value and values/s of the columnar codec, against Gorilla, deflate and msgpackr + zstd',
+    load: () => import('./codec/main.ts'),
+  },
+  aggregate: {
+    summary: 'cost and size of the mergeable aggregates',
+    load: () => import('./aggregate/main.ts'),
+  },
+  'end-to-end': {
+    summary: 'single readings over MQTT through agent, link and hub: rate, CPU, bytes, memory, latency, loss',
+    load: () => import('./end-to-end/main.ts'),
+  },
+  'agent-memory': {
+    summary: 'memory, disk, start-up and draining of an agent with a backlog of a million readings',
+    load: () => import('./agent-memory/main.ts'),
+  },
+  backlog: {
+    summary: 'the same with ten million readings, once',
+    isLong: true,
+    args: ['--readings', '10000000', '--runs', '1', '--window', '200'],
+    load: () => import('./agent-memory/main.ts'),
+  },
+  flash: {
+    summary: 'bytes that an agent writes to its medium at 25 and 1,000 readings/s, connected and settled',
+    load: () => import('./flash/main.ts'),
+  },
+};
 
-async function load(name: Name): Promise<Benchmark> {
-  return (await import(new URL(`./${name}/main.ts`, import.meta.url).href)) as Benchmark;
+async function start({ args = [], load }: Benchmark, more: readonly string[]): Promise<void> {
+  const { run } = await load();
+  // An option of the command line takes the place of the one that is set here.
+  const given = new Set(more.map((text) => text.split('=')[0]));
+  const kept = args.filter((_, index) => !given.has(args[index - (index % 2)] ?? ''));
+  await run([...kept, ...more]);
 }
 
 function usage(): string {
   const width = Math.max(...Object.keys(benchmarks).map(({ length }) => length));
-  const rows = Object.entries(benchmarks).map(([name, summary]) => `  ${name.padEnd(width)}  ${summary}`);
-  return ['Usage: npm run bench -- [NAME [ARGS]]', '', 'Without a name: all of them.', '', ...rows].join('\n');
+  const rows = Object.entries(benchmarks).map(([name, { summary, isLong }]) => {
+    return `  ${name.padEnd(width)}  ${summary}${isLong === true ? ' (only by name)' : ''}`;
+  });
+  return ['Usage: npm run bench -- [NAME [OPTIONS]]', '', 'Without a name: all of them.', '', ...rows].join('\n');
 }
 
 const [name, ...args] = process.argv.slice(2);
-if (name === undefined) {
-  for (const each of Object.keys(benchmarks) as Name[]) {
+const asked = name !== undefined && Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
+if (asked !== undefined) await start(asked, args);
+else if (name === undefined) {
+  for (const [each, benchmark] of Object.entries(benchmarks)) {
+    if (benchmark.isLong === true) continue;
     console.log(`== ${each}`);
-    await (await load(each)).run([]);
+    await start(benchmark, []);
     console.log('');
   }
-} else if (isName(name)) await (await load(name)).run(args);
-else {
+} else {
   console.log(usage());
   process.exitCode = name === '--help' ? 0 : 2;
 }

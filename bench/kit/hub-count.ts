@@ -5,7 +5,7 @@ const patienceMs = 20_000;
 /** What counts as progress: more than a few fresh readings beside it. */
 const progressMin = 1_000;
 
-export interface Held {
+interface Held {
   readonly count: number;
   readonly sum: number;
 }
@@ -18,7 +18,7 @@ interface DataAnswer {
 }
 
 /** All readings of the last day and the next, of every device. */
-export async function heldAtHub(httpUrl: string): Promise<Held> {
+async function heldAtHub(httpUrl: string): Promise<Held> {
   let count = 0;
   let sum = 0;
   let cursor: string | null = null;

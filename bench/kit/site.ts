@@ -16,6 +16,15 @@ const scripts = {
   sim: new URL('../../simulators/src/cli.ts', import.meta.url),
 };
 
+/** Removed when the benchmark ends, however it ends. */
+const folders = new Set<string>();
+process.once('exit', () => folders.forEach(removeFolder));
+
+function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+  folders.delete(folder);
+}
+
 export interface AgentOptions {
   readonly id: string;
   readonly commit: 'prompt' | 'flash';
@@ -41,7 +50,7 @@ export class Site {
   constructor(profile?: string) {
     this.#profile = profile;
     warnAboutMemoryDisk(this.folder);
-    process.once('exit', () => rmSync(this.folder, { recursive: true, force: true }));
+    folders.add(this.folder);
   }
 
   get httpUrl(): string {
@@ -102,7 +111,7 @@ export class Site {
     for (const agent of this.#agents.values()) await agent.stop();
     await this.stopHub();
     await this.#link?.stop();
-    rmSync(this.folder, { recursive: true, force: true });
+    removeFolder(this.folder);
   }
 
   #nodeOptions(who: string): string[] {

@@ -216,7 +216,11 @@ export class AgentCore implements IngestPort {
     const inputs: CommitInput[] = taken.map((entry) => entry.input);
     const draft = { epochId: this.#epoch.id, now, inputs, outputs, counted: [] };
     const planned = this.#planSeals(draft);
-    if (inputs.length === 0 && outputs.length === 0 && planned.length === 0 && checkpoint === undefined) return;
+    if (inputs.length === 0 && outputs.length === 0 && planned.length === 0 && checkpoint === undefined) {
+      // Timers of the system may fire a little early: what has not lingered long enough is looked at again.
+      this.#sealWhenDue();
+      return;
+    }
     const record: CommitRecord = {
       ...draft,
       seals: planned.map(({ seal }) => seal),

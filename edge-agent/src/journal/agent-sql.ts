@@ -62,19 +62,33 @@ export function statementsOf(db: Database) {
     insertPack: db.prepare('INSERT INTO packs (body) VALUES (?)'),
     epochs: db.prepare<RawEpoch>('SELECT * FROM epochs ORDER BY id'),
     insertEpoch: db.prepare(
-      'INSERT INTO epochs (epoch, parent, parent_last, series_base, series_count, last) VALUES (?, ?, ?, ?, ?, ?)',
+      'INSERT INTO epochs (id, epoch, parent, parent_last, series_base, series_count, last) VALUES (?, ?, ?, ?, ?, ?, ?)',
     ),
     updateEpoch: db.prepare('UPDATE epochs SET series_count = ?, last = ? WHERE id = ?'),
     insertSeries: db.prepare('INSERT INTO series (id, definition) VALUES (?, ?)'),
     series: db.prepare<{ definition: Uint8Array }>('SELECT definition FROM series ORDER BY id'),
-    insertRow: db.prepare(`INSERT INTO rows (${rowColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    insertRow: db.prepare(`INSERT INTO rows (${rowColumns}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     deleteRow: db.prepare('DELETE FROM rows WHERE id = ?'),
+    deletePack: db.prepare('DELETE FROM packs WHERE id = ?'),
+    deleteCommitIfFree: db.prepare(
+      'DELETE FROM commits WHERE id = ?1 AND id < ?2 AND NOT EXISTS (SELECT 1 FROM rows WHERE commit_id = ?1)',
+    ),
     setBatchOfRow: db.prepare('UPDATE rows SET batch = ? WHERE id = ?'),
     unsealedRows: db.prepare<RawRow>(
-      `SELECT ${rowColumns} FROM rows WHERE lane = ? AND batch IS NULL AND id > ? ORDER BY id LIMIT ?`,
+      `SELECT ${rowColumns} FROM rows INDEXED BY rows_unsealed
+       WHERE lane = ? AND batch IS NULL AND (epoch, first) > (?, ?) ORDER BY epoch, first LIMIT ?`,
+    ),
+    unsealedInRange: db.prepare<RawRow>(
+      `SELECT ${rowColumns} FROM rows INDEXED BY rows_unsealed
+       WHERE batch IS NULL AND epoch = ? AND lane = ? AND first BETWEEN ? AND ? AND last <= ? ORDER BY first LIMIT ?`,
     ),
     rowsOfBatch: db.prepare<RawRow>(`SELECT ${rowColumns} FROM rows WHERE batch = ? ORDER BY first`),
-    rowsInRange: db.prepare<RawRow>(`SELECT ${rowColumns} FROM rows WHERE ${inRange} ORDER BY first`),
+    nextRangeFrom: db.prepare<{ first: number; last: number }>(
+      'SELECT first, last FROM rows WHERE epoch = ? AND lane = ? AND first >= ? ORDER BY first LIMIT 1',
+    ),
+    rangeBefore: db.prepare<{ first: number; last: number }>(
+      'SELECT first, last FROM rows WHERE epoch = ? AND lane = ? AND first < ? ORDER BY first DESC LIMIT 1',
+    ),
     queuedRows: db.prepare<{ lane: Lane; first: number; last: number; hours: string }>(
       `SELECT lane, first, last, hours FROM rows WHERE batch IS NULL
        UNION ALL SELECT r.lane, r.first, r.last, r.hours FROM batches b JOIN rows r ON r.batch = b.id WHERE b.acked = 0`,
@@ -82,18 +96,23 @@ export function statementsOf(db: Database) {
     insertBatch: db.prepare('INSERT INTO batches (epoch, lane, first, last, crc, acked) VALUES (?, ?, ?, ?, ?, ?)'),
     deleteBatch: db.prepare('DELETE FROM batches WHERE id = ?'),
     setBatchAcked: db.prepare('UPDATE batches SET acked = ? WHERE id = ?'),
-    markBatches: db.prepare(
-      'UPDATE batches SET acked = ? WHERE epoch = ? AND lane = ? AND first >= ? AND last <= ? AND acked <> ?',
+    ackBatchesInRange: db.prepare(
+      `UPDATE batches INDEXED BY batches_unacked SET acked = 1
+       WHERE acked = 0 AND epoch = ? AND lane = ? AND first >= ? AND last <= ?`,
+    ),
+    rewindBatchesInRange: db.prepare(
+      `UPDATE batches INDEXED BY batches_range SET acked = 0
+       WHERE acked = 1 AND epoch = ? AND lane = ? AND first BETWEEN ? AND ? AND last <= ?`,
     ),
     unackedBatches: db.prepare<RawBatch>(
       'SELECT * FROM batches WHERE lane = ? AND acked = 0 AND id > ? ORDER BY id LIMIT ?',
     ),
     ackedBatches: db.prepare<RawBatch>('SELECT * FROM batches WHERE acked = 1 ORDER BY id LIMIT ?'),
-    deleteCommits: db.prepare(
-      `DELETE FROM commits WHERE id IN (SELECT id FROM commits c WHERE c.id < ?
-       AND NOT EXISTS (SELECT 1 FROM rows r WHERE r.commit_id = c.id) ORDER BY c.id LIMIT ?)`,
+    freeCommits: db.prepare<{ id: number }>(
+      `SELECT id FROM commits c WHERE c.id > ? AND c.id < ?
+       AND NOT EXISTS (SELECT 1 FROM rows r WHERE r.commit_id = c.id) ORDER BY c.id LIMIT ?`,
     ),
-    deletePacks: db.prepare('DELETE FROM packs WHERE NOT EXISTS (SELECT 1 FROM rows r WHERE r.pack_id = packs.id)'),
+    deleteCommit: db.prepare('DELETE FROM commits WHERE id = ?'),
     insertVoid: db.prepare(
       'INSERT INTO voids (epoch, lane, first, last, reason, stats, stats_omitted, hours, sent, acked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0)',
     ),
@@ -103,6 +122,10 @@ export function statementsOf(db: Database) {
     deleteVoid: db.prepare('DELETE FROM voids WHERE id = ?'),
     markVoidSent: db.prepare('UPDATE voids SET sent = 1 WHERE id = ?'),
     setVoidAcked: db.prepare('UPDATE voids SET acked = ? WHERE id = ?'),
+    voidBytes: db.prepare<{ bytes: number }>('SELECT coalesce(sum(length(stats) + length(hours)), 0) AS bytes FROM voids'),
+    voidIds: db.prepare<{ id: number }>('SELECT id FROM voids ORDER BY epoch, lane, first'),
+    readVoid: db.prepare<RawVoid & { acked: number }>('SELECT * FROM voids WHERE id = ?'),
+    updateVoidStats: db.prepare('UPDATE voids SET stats = ?, stats_omitted = ? WHERE id = ?'),
     unackedVoids: db.prepare<RawVoid>('SELECT * FROM voids WHERE acked = 0 AND id > ? ORDER BY id LIMIT ?'),
     voidsInRange: db.prepare<RawVoid>(`SELECT * FROM voids WHERE ${inRange} ORDER BY first`),
     addToLedger: db.prepare(

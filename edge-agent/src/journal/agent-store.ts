@@ -4,7 +4,6 @@
  */
 import { FoglineError } from '@fogline/shared/errors';
 import type { Lane } from '@fogline/shared/protocol/limits';
-import { laneCount } from '@fogline/shared/protocol/limits';
 import type { VoidReason, VoidStat } from '@fogline/shared/protocol/messages';
 import { partKinds } from '@fogline/shared/protocol/messages';
 import type { Database } from '@fogline/shared/sqlite';
@@ -16,6 +15,7 @@ import type {
   EpochRow,
   LedgerEntry,
   RejectedSample,
+  RowPosition,
   StoredBatch,
   StoredRange,
   StoredRow,
@@ -93,18 +93,16 @@ export class AgentStore {
     }));
   }
 
-  insertEpoch(epoch: string, parent: EpochRow | undefined, seriesCount: number): EpochRow {
-    const parentLast = parent?.last ?? [];
-    const last = new Array<number>(laneCount).fill(0);
-    const { lastInsertRowid: id } = this.#sql.insertEpoch.run(
+  insertEpoch({ id, epoch, parent, parentLast, seriesBase, seriesCount, last }: EpochRow): void {
+    this.#sql.insertEpoch.run(
+      id,
       epoch,
-      parent?.epoch ?? null,
+      parent,
       JSON.stringify(parentLast),
-      seriesCount,
+      seriesBase,
       seriesCount,
       JSON.stringify(last),
     );
-    return { id, epoch, parent: parent?.epoch ?? null, parentLast, seriesBase: seriesCount, seriesCount, last };
   }
 
   updateEpoch(id: number, seriesCount: number, last: readonly number[]): void {
@@ -121,13 +119,12 @@ export class AgentStore {
 
   // Outbox rows and batches.
 
-  insertRow(row: Omit<StoredRow, 'id'>, id: number | null = null): number {
+  insertRow(row: Omit<StoredRow, 'id'>): number {
     const [commit, output, pack] =
       'pack' in row.place ? [null, null, row.place.pack] : [row.place.commit, row.place.output, null];
     const kind = partKinds.indexOf(row.kind);
     const hours = JSON.stringify(row.hours);
     return this.#sql.insertRow.run(
-      id,
       row.epochId,
       row.lane,
       row.first,
@@ -143,26 +140,37 @@ export class AgentStore {
     ).lastInsertRowid;
   }
 
-  deleteRow(id: number): void {
+  /** Deletes a row, and its pack, which is of no other row. Its commit stays in the log. */
+  deleteRow({ id, place }: StoredRow): void {
     this.#sql.deleteRow.run(id);
+    if ('pack' in place) this.#sql.deletePack.run(place.pack);
   }
 
   setBatchOfRow(rowId: number, batchId: number): void {
     this.#sql.setBatchOfRow.run(batchId, rowId);
   }
 
-  /** Unsealed rows of a lane after row `afterId`, in order. */
-  unsealedRows(lane: Lane, afterId: number, limit: number): StoredRow[] {
-    return this.#sql.unsealedRows.all(lane, afterId, limit).map(rowOf);
+  /** Unsealed rows of a lane in order, after the row that begins at `after`. */
+  unsealedRows(lane: Lane, after: RowPosition, limit: number): StoredRow[] {
+    return this.#sql.unsealedRows.all(lane, after.epochId, after.first, limit).map(rowOf);
+  }
+
+  /** Unsealed rows that lie within the range, in order. */
+  unsealedRowsWithin({ epochId, lane, first, last }: StoredRange, limit: number): StoredRow[] {
+    return this.#sql.unsealedInRange.all(epochId, lane, first, last, last, limit).map(rowOf);
   }
 
   rowsOfBatch(batchId: number): StoredRow[] {
     return this.#sql.rowsOfBatch.all(batchId).map(rowOf);
   }
 
-  *rowsInRange(range: StoredRange): Generator<StoredRow> {
-    for (const row of this.#sql.rowsInRange.iterate(range.epochId, range.lane, range.last, range.first))
-      yield rowOf(row);
+  /** The ranges of the rows that reach into the range, in order, one in memory at a time. */
+  *rowRangesIn({ epochId, lane, first, last }: StoredRange): Generator<{ first: number; last: number }> {
+    const before = this.#sql.rangeBefore.get(epochId, lane, first);
+    if (before !== undefined && before.last >= first) yield before;
+    let next = this.#sql.nextRangeFrom.get(epochId, lane, first);
+    for (; next !== undefined && next.first <= last; next = this.#sql.nextRangeFrom.get(epochId, lane, next.last + 1))
+      yield next;
   }
 
   /** Hours of every row whose delivery is not known. */
@@ -183,10 +191,14 @@ export class AgentStore {
     this.#sql.setBatchAcked.run(isAcked ? 1 : 0, id);
   }
 
-  /** Marks every batch that lies within the range. Returns how many changed. */
-  markBatchesInRange(range: StoredRange, isAcked: boolean): number {
-    const acked = isAcked ? 1 : 0;
-    return this.#sql.markBatches.run(acked, range.epochId, range.lane, range.first, range.last, acked).changes;
+  /** The hub holds every batch that lies within the range. */
+  ackBatchesInRange({ epochId, lane, first, last }: StoredRange): void {
+    this.#sql.ackBatchesInRange.run(epochId, lane, first, last);
+  }
+
+  /** The hub holds no batch that lies within the range. Returns how many it was believed to hold. */
+  rewindBatchesInRange({ epochId, lane, first, last }: StoredRange): number {
+    return this.#sql.rewindBatchesInRange.run(epochId, lane, first, last, last).changes;
   }
 
   unackedBatches(lane: Lane, afterId: number, limit: number): StoredBatch[] {
@@ -200,18 +212,18 @@ export class AgentStore {
 
   // Room.
 
-  /** Deletes what nothing refers to any more: packs, and commits before `commitEnd`, the oldest first. Returns how many commits went. */
-  deleteUnreferencedCommits(commitEnd: number, limit: number): number {
-    return this.#sql.deleteCommits.run(commitEnd, limit).changes;
+  /** Commits after `afterId` and before `commitEnd` that no row refers to: history only. */
+  freeCommits(afterId: number, commitEnd: number, limit: number): number[] {
+    return this.#sql.freeCommits.all(afterId, commitEnd, limit).map(({ id }) => id);
   }
 
-  deleteUnreferencedPacks(): void {
-    this.#sql.deletePacks.run();
+  deleteCommit(id: number): void {
+    this.#sql.deleteCommit.run(id);
   }
 
-  oldestCommit(): { id: number; now: number } | undefined {
-    const row = this.#sql.nextCommit.get(0);
-    return row === undefined ? undefined : { id: row.id, now: decodeCommit(row.body, row.id).now };
+  /** Deletes the commit in which a deleted row lay, unless another row refers to it or it is not before `commitEnd`. */
+  deleteCommitOf({ place }: StoredRow, commitEnd: number): void {
+    if ('commit' in place) this.#sql.deleteCommitIfFree.run(place.commit, commitEnd);
   }
 
   // Voids.
@@ -238,6 +250,26 @@ export class AgentStore {
 
   deleteVoid(id: number): void {
     this.#sql.deleteVoid.run(id);
+  }
+
+  /** Bytes that the accounts of all voids take. */
+  voidBytes(): number {
+    return this.#sql.voidBytes.get()?.bytes ?? 0;
+  }
+
+  /** Of all voids, neighbours next to each other. */
+  voidIds(): number[] {
+    return this.#sql.voidIds.all().map(({ id }) => id);
+  }
+
+  readVoid(id: number): { value: StoredVoid; isAcked: boolean } | undefined {
+    const row = this.#sql.readVoid.get(id);
+    return row === undefined ? undefined : { value: voidOf(row), isAcked: row.acked === 1 };
+  }
+
+  /** Gives up what a void tells per series; range, items and hours stay. */
+  dropVoidStats({ id, first, last }: StoredVoid): void {
+    this.#sql.updateVoidStats.run('[]', last - first + 1, id);
   }
 
   markVoidSent(id: number): void {

@@ -4,21 +4,31 @@
  */
 import { encodeReadings } from '@fogline/shared/codec/readings';
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
+import { blockBytesMax } from '../outbox/envelope.ts';
 import { ColumnBuilder } from '../pipeline/columns.ts';
-import type { SeriesRegistry } from '../pipeline/operator.ts';
 import type { SourceBatch, SourceSeriesDefinition, Token } from '../sources/batch-port.ts';
 import type { CommitInput } from './commit-record.ts';
 import type { RepeatFilter } from './repeat-filter.ts';
+import type { DurableSeries } from './series-registry.ts';
 
-/** A commit is due at once when a source has gathered this much. */
+/** A commit is due at once when all sources together have gathered this much. */
 const rowsPerCommitMax = 32_768;
 const bytesPerCommitMax = 1024 * 1024;
+/** What a row takes at most once encoded: 8 bytes of value, 8 of time, its share of series ids, flags and heads of blocks. */
+const encodedRowBytesMax = 24;
+/** New series are refused beyond this many in the database; what is derived from them must still find room (series-registry.ts). */
+const seriesCountMaxDefault = 500_000;
 
 export interface Taken {
   readonly source: string;
   readonly input: CommitInput;
   readonly columns: ReadingColumns;
 }
+
+type InputRegistry = Pick<DurableSeries, 'idOf' | 'has' | 'count'>;
+
+/** Stands for the id of a series that was refused. */
+const refusedSeries = -1;
 
 interface SourceIntake {
   readonly name: string;
@@ -31,14 +41,21 @@ interface SourceIntake {
 }
 
 export class Intake {
-  readonly #registry: SeriesRegistry;
+  readonly #registry: InputRegistry;
   readonly #repeats: RepeatFilter;
   readonly #sources: readonly SourceIntake[];
   readonly #counted = new Map<string, number>();
+  readonly #seriesCountMax: number;
 
-  constructor(sources: readonly { name: string; stream: string }[], registry: SeriesRegistry, repeats: RepeatFilter) {
+  constructor(
+    sources: readonly { name: string; stream: string }[],
+    registry: InputRegistry,
+    repeats: RepeatFilter,
+    seriesCountMax = seriesCountMaxDefault,
+  ) {
     this.#registry = registry;
     this.#repeats = repeats;
+    this.#seriesCountMax = seriesCountMax;
     this.#sources = sources.map(({ name, stream }) => ({
       name,
       stream,
@@ -54,7 +71,10 @@ export class Intake {
   }
 
   get isCommitDue(): boolean {
-    return this.#sources.some(({ columns }) => columns.count >= rowsPerCommitMax || columns.bytes >= bytesPerCommitMax);
+    return (
+      this.bytes >= bytesPerCommitMax ||
+      this.#sources.reduce((sum, { columns }) => sum + columns.count, 0) >= rowsPerCommitMax
+    );
   }
 
   get bytes(): number {
@@ -68,15 +88,19 @@ export class Intake {
   add(batch: SourceBatch): void {
     const source = this.#sources.find(({ name }) => name === batch.source);
     if (source === undefined) throw new RangeError(`no source is called ${batch.source}`);
-    for (const definition of batch.newSeries)
-      source.ids[definition.id] = this.#registry.idOf(inputDefinition(source.stream, definition));
+    for (const definition of batch.newSeries) source.ids[definition.id] = this.#idOf(source, definition);
     for (const token of batch.tokens) source.tokens.push(token);
     const { count, series, time, value, flags, strings } = batch.columns;
     let repeats = 0;
+    let refused = 0;
     for (let row = 0; row < count; row++) {
       const id = source.ids[series[row] ?? 0];
       if (id === undefined)
         throw new RangeError(`source ${source.name} sent series ${series[row]} before its definition`);
+      if (id === refusedSeries) {
+        refused++;
+        continue;
+      }
       const t = time[row] ?? 0;
       const v = value[row] ?? 0;
       const f = flags[row] ?? 0;
@@ -90,20 +114,22 @@ export class Intake {
       else source.columns.pushText(id, t, text, f);
     }
     if (repeats > 0) this.count('repeat', repeats);
+    if (refused > 0) this.count(`rejected.${source.name}.series_limit`, refused);
   }
 
-  /** Takes the readings of every source that has some, in configuration order. */
+  /**
+   * Takes the readings of every source that has some, in configuration order; those of one source in several parts when one
+   * block could become too large for an envelope.
+   */
   take(): Taken[] {
     const taken: Taken[] = [];
     for (const source of this.#sources) {
       if (source.columns.count === 0) continue;
-      const columns = source.columns.take();
       const { name, hasSourceTime } = source;
-      taken.push({
-        source: name,
-        columns,
-        input: { source: name, hasSourceTime, bytes: encodeReadings(columns, 'fast') },
-      });
+      for (const columns of parted(source.columns.take())) {
+        const bytes = encodeReadings(columns, 'fast');
+        taken.push({ source: name, columns, input: { source: name, hasSourceTime, bytes } });
+      }
       source.hasSourceTime = true;
     }
     return taken;
@@ -124,6 +150,37 @@ export class Intake {
     this.#counted.clear();
     return counted;
   }
+
+  #idOf(source: SourceIntake, definition: SourceSeriesDefinition): number {
+    const input = inputDefinition(source.stream, definition);
+    const isFull = this.#registry.count >= this.#seriesCountMax && !this.#registry.has(input);
+    return isFull ? refusedSeries : this.#registry.idOf(input);
+  }
+}
+
+/** Cuts columns into parts whose encoded blocks are certain to stay within `blockBytesMax`. */
+function parted(columns: ReadingColumns): ReadingColumns[] {
+  const { count, series, time, value, flags, strings } = columns;
+  let textBytes = 0;
+  for (const text of strings) textBytes += Buffer.byteLength(text);
+  if (count * encodedRowBytesMax + textBytes <= blockBytesMax) return [columns];
+  const parts: ReadingColumns[] = [];
+  const part = new ColumnBuilder();
+  let bytes = 0;
+  for (let row = 0; row < count; row++) {
+    const isText = ((flags[row] ?? 0) & flagText) !== 0;
+    const text = isText ? (strings[value[row] ?? 0] ?? '') : '';
+    const rowBytes = encodedRowBytesMax + Buffer.byteLength(text);
+    if (bytes + rowBytes > blockBytesMax && part.count > 0) {
+      parts.push(part.take());
+      bytes = 0;
+    }
+    bytes += rowBytes;
+    if (isText) part.pushText(series[row] ?? 0, time[row] ?? 0, text, flags[row] ?? 0);
+    else part.push(series[row] ?? 0, time[row] ?? 0, value[row] ?? 0, flags[row] ?? 0);
+  }
+  parts.push(part.take());
+  return parts;
 }
 
 /** Remembers the readings of a journaled input, as if they had just come in. */

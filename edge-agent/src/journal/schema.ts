@@ -1,4 +1,7 @@
-/** The agent's database (decision 0001). `commits` is the log; every other table is what a checkpoint derived from it. */
+/**
+ * The agent's database (decision 0001). `commits` is the log; every other table is what a checkpoint derived from it. Ids of batches and
+ * voids are never used again: an ack that is still under way for one that was given up must not find another in its place.
+ */
 import type { DatabaseOptions } from '@fogline/shared/sqlite';
 
 export const agentDatabase: DatabaseOptions = {
@@ -16,18 +19,17 @@ export const agentDatabase: DatabaseOptions = {
       kind INTEGER NOT NULL, commit_id INTEGER, output INTEGER, pack_id INTEGER, bytes INTEGER NOT NULL, at INTEGER NOT NULL,
       hours TEXT NOT NULL, batch INTEGER);
     CREATE INDEX rows_range ON rows (epoch, lane, first);
-    CREATE INDEX rows_unsealed ON rows (lane, id) WHERE batch IS NULL;
+    CREATE INDEX rows_unsealed ON rows (lane, epoch, first) WHERE batch IS NULL;
     CREATE INDEX rows_batch ON rows (batch) WHERE batch IS NOT NULL;
-    CREATE INDEX rows_pack ON rows (pack_id) WHERE pack_id IS NOT NULL;
     CREATE INDEX rows_commit ON rows (commit_id) WHERE commit_id IS NOT NULL;
     CREATE TABLE batches (
-      id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, lane INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+      id INTEGER PRIMARY KEY AUTOINCREMENT, epoch INTEGER NOT NULL, lane INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
       crc INTEGER NOT NULL, acked INTEGER NOT NULL);
     CREATE INDEX batches_range ON batches (epoch, lane, first);
     CREATE INDEX batches_unacked ON batches (lane, id) WHERE acked = 0;
     CREATE INDEX batches_acked ON batches (id) WHERE acked = 1;
     CREATE TABLE voids (
-      id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, lane INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+      id INTEGER PRIMARY KEY AUTOINCREMENT, epoch INTEGER NOT NULL, lane INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
       reason TEXT NOT NULL, stats TEXT NOT NULL, stats_omitted INTEGER NOT NULL, hours TEXT NOT NULL, sent INTEGER NOT NULL, acked INTEGER NOT NULL);
     CREATE INDEX voids_range ON voids (epoch, lane, first);
     CREATE INDEX voids_unacked ON voids (id) WHERE acked = 0;

@@ -26,6 +26,10 @@ export class DurableSeries implements SeriesRegistry {
     return this.#definitions.length;
   }
 
+  has(definition: SeriesDefinition): boolean {
+    return this.#ids.has(keyOf(definition));
+  }
+
   idOf(definition: SeriesDefinition): number {
     return this.#ids.get(keyOf(definition)) ?? this.#append(definition);
   }

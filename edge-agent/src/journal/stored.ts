@@ -23,6 +23,15 @@ export interface StoredRange {
   readonly last: number;
 }
 
+/** Where the rows of a lane go on: after the one that begins here. */
+export interface RowPosition {
+  readonly epochId: number;
+  readonly first: number;
+}
+
+/** Before all rows of a lane. */
+export const laneStart: RowPosition = { epochId: 0, first: 0 };
+
 export interface StoredRow extends StoredRange {
   readonly id: number;
   readonly kind: PartKind;

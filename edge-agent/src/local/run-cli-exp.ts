@@ -1,11 +1,12 @@
 /** `fogline-agent run`: the agent as a service. */
+
+import { readFileSync } from 'node:fs';
 import { defineCommand } from '@fogline/shared/cli';
 import { runUntilSignal } from '@fogline/shared/cli-signals';
 import { systemClock } from '@fogline/shared/clock';
 import { createLogger, logLevels } from '@fogline/shared/log';
 import { systemRandom } from '@fogline/shared/random';
 import { openAgent } from '../agent-exp.ts';
-import { readFileSync } from 'node:fs';
 import { version } from './version.ts';
 
 export const configOption = { type: 'text', help: 'the configuration', placeholder: 'FILE', isRequired: true } as const;
@@ -19,7 +20,8 @@ export const runCommand = defineCommand({
   },
   async run({ options, io }) {
     const log = createLogger({ name: 'agent', level: options['log-level'] });
-    const config = JSON.parse(readFileSync('/tmp/s/memh/cfg.json','utf8')) as any; const warnings: string[] = [];
+    const config = JSON.parse(readFileSync('/tmp/s/memh/cfg.json', 'utf8')) as any;
+    const warnings: string[] = [];
     for (const warning of warnings) log.warn({}, warning);
     await runUntilSignal(async () => {
       const agent = await openAgent(config, {

@@ -1,16 +1,21 @@
 /** Assembling the bytes of a batch from its immutable blocks, the same every time. */
 import { crc32 } from 'node:zlib';
-import { FoglineError } from '@fogline/shared/errors';
-import { type Lane } from '@fogline/shared/protocol/limits';
+import { FoglineError, invariant } from '@fogline/shared/errors';
+import { envelopeBytesMax } from '@fogline/shared/protocol/envelope';
+import { type Lane, protocolLimits } from '@fogline/shared/protocol/limits';
 import { type BatchPart, encodeBatch } from '@fogline/shared/protocol/messages';
 import type { AgentStore } from '../journal/agent-store.ts';
 import { blockOf, type CommitRecord } from '../journal/commit-record.ts';
 import type { BlockPlace } from '../journal/stored.ts';
 
-/** A batch is cut when its blocks exceed this; one block alone may be larger, up to a commit's bounds. */
+/** A batch is cut when its blocks exceed this; one block alone may be larger, up to `blockBytesMax`. */
 export const batchBytesMax = 192 * 1024;
+/** Far below what an envelope holds beside its other fields: a block that no envelope can carry would block its lane for ever. */
+export const blockBytesMax = 960 * 1024;
 /** A batch is cut at this many blocks. */
 export const batchPartsMax = 2048;
+/** A batch is cut when its items exceed this; half of what a hub takes, for items may be very small. */
+export const batchItemsMax = protocolLimits.itemsPerBatchMax / 2;
 
 /** Reads blocks, remembering the last commit read: neighbours often lie in one. */
 export class BlockReader {
@@ -44,5 +49,6 @@ export function assembleBatch(
   parts: readonly BatchPart[],
 ): BatchBytes {
   const payload = encodeBatch({ agent, ...range, parts });
+  invariant(payload.byteLength <= envelopeBytesMax, `a batch of ${payload.byteLength} bytes fits into an envelope`);
   return { payload, crc: crc32(payload) };
 }

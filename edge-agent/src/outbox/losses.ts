@@ -1,7 +1,11 @@
-/** What is told about items that are given up: per series and event hour count, min, max, mean; and items per hour. */
+/**
+ * What is told about items that are given up: per series and event hour count, min, max, mean; and items per hour. Both are
+ * capped, whatever is added; what does not fit is counted as omitted, or under hour −1. Texts have no statistics.
+ */
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings } from '@fogline/shared/codec/readings';
+import { flagText } from '@fogline/shared/reading';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
 import { type PartKind, type VoidStat } from '@fogline/shared/protocol/messages';
 
@@ -19,7 +23,7 @@ interface Running {
   count: number;
   min: number;
   max: number;
-  sum: number;
+  mean: number;
 }
 
 export class LossSummary {
@@ -33,9 +37,9 @@ export class LossSummary {
 
   addBlock(kind: PartKind, bytes: Uint8Array): void {
     if (kind === 'readings') {
-      const { count, series, time, value } = decodeReadings(bytes);
+      const { count, series, time, value, flags } = decodeReadings(bytes);
       for (let row = 0; row < count; row++) {
-        const v = value[row] ?? 0;
+        const v = ((flags[row] ?? 0) & flagText) === 0 ? (value[row] ?? 0) : Number.NaN;
         this.#add(series[row] ?? 0, time[row] ?? 0, v, v, v);
       }
       return;
@@ -48,46 +52,48 @@ export class LossSummary {
   }
 
   addReport(report: LossReport): void {
-    for (const stat of report.stats) this.#merge({ ...stat, sum: stat.mean * stat.count });
+    for (const stat of report.stats) this.#merge(stat);
     this.#omitted += report.statsOmitted;
-    for (const [hour, items] of report.hours) this.#hours.set(hour, (this.#hours.get(hour) ?? 0) + items);
+    for (const [hour, items] of report.hours) this.#addToHour(hour, items);
   }
 
   report(): LossReport {
-    const stats = [...this.#stats.values()].map(({ series, hour, count, min, max, sum }) => ({
-      series,
-      hour,
-      count,
-      min,
-      max,
-      mean: sum / count,
-    }));
+    const stats = [...this.#stats.values()].map((stat) => ({ ...stat }));
     return { stats, statsOmitted: this.#omitted, hours: [...this.#hours].sort((a, b) => a[0] - b[0]) };
   }
 
   #add(series: number, time: number, min: number, max: number, mean: number): void {
     const hour = Math.floor(time / msPerHour);
-    const key = this.#hours.has(hour) || this.#hours.size < protocolLimits.voidHoursMax - 1 ? hour : -1;
-    this.#hours.set(key, (this.#hours.get(key) ?? 0) + 1);
-    this.#merge({ series, hour, count: 1, min, max, sum: mean });
+    this.#addToHour(hour, 1);
+    this.#merge({ series, hour, count: 1, min, max, mean });
   }
 
-  #merge(stat: Running): void {
+  #addToHour(hour: number, items: number): void {
+    const key = this.#hours.has(hour) || this.#hours.size < protocolLimits.voidHoursMax - 1 ? hour : -1;
+    this.#hours.set(key, (this.#hours.get(key) ?? 0) + items);
+  }
+
+  #merge(stat: Readonly<Running>): void {
     const key = `${stat.series}:${stat.hour}`;
     const running = this.#stats.get(key);
-    if (running !== undefined) {
-      running.count += stat.count;
+    if (!areFinite(stat)) {
+      this.#omitted += stat.count;
+    } else if (running !== undefined) {
+      const count = running.count + stat.count;
       running.min = Math.min(running.min, stat.min);
       running.max = Math.max(running.max, stat.max);
-      running.sum += stat.sum;
-    } else if (
-      this.#stats.size < protocolLimits.voidStatsMax &&
-      Number.isFinite(stat.sum) &&
-      Number.isFinite(stat.min)
-    ) {
+      // A weighted mean, because a sum may overflow where no value does.
+      const mean = running.mean * (running.count / count) + stat.mean * (stat.count / count);
+      running.mean = Math.min(running.max, Math.max(running.min, mean));
+      running.count = count;
+    } else if (this.#stats.size < protocolLimits.voidStatsMax) {
       this.#stats.set(key, { ...stat });
     } else {
       this.#omitted += stat.count;
     }
   }
+}
+
+function areFinite({ min, max, mean }: Readonly<Running>): boolean {
+  return Number.isFinite(min) && Number.isFinite(max) && Number.isFinite(mean);
 }

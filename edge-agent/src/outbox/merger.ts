@@ -2,70 +2,79 @@
  * Merges small unsealed rows into bigger, denser ones, while nobody is sending them. Only what never left may be merged: the
  * items of the merged range get a new order, which is free as long as no byte of it was sealed. Readings and window items
  * of one range become one row each. One transaction per merge: afterwards the old rows are gone and the new ones there.
+ *
+ * It goes through each lane once, and a merged row is merged again with what follows until it is dense: what lies behind it is
+ * not read again, however long the backlog.
  */
 import { mergeWindows } from '@fogline/shared/aggregate/window-columns';
 import { mergeReadings } from '@fogline/shared/codec/readings';
-import type { Lane } from '@fogline/shared/protocol/limits';
-import { laneCount } from '@fogline/shared/protocol/limits';
+import { type Lane, laneCount } from '@fogline/shared/protocol/limits';
 import type { PartKind } from '@fogline/shared/protocol/messages';
 import { partKinds } from '@fogline/shared/protocol/messages';
 import type { AgentStore } from '../journal/agent-store.ts';
-import type { StoredRow } from '../journal/stored.ts';
+import { laneStart, type RowPosition, type StoredRow } from '../journal/stored.ts';
 import { BlockReader } from './envelope.ts';
 
 const rowsToMergeMin = 16;
 const rowsPerMergeMax = 1024;
-const itemsPerMergeMax = 65_536;
-const bytesPerMergeMax = 512 * 1024;
+/** Even where nothing compresses, so many readings and so many bytes of texts fit into one block (envelope.ts). */
+const itemsPerMergeMax = 32_768;
+const bytesPerMergeMax = 192 * 1024;
 /** Rows at least this big are dense enough. */
 const rowBytesToMergeMax = 48 * 1024;
 
 export class Merger {
   readonly #store: AgentStore;
   readonly #blocks: BlockReader;
+  /** Per lane the last row that is as it will stay. */
+  readonly #doneTo: RowPosition[] = new Array<RowPosition>(laneCount).fill(laneStart);
 
   constructor(store: AgentStore) {
     this.#store = store;
     this.#blocks = new BlockReader(store);
   }
 
-  /** Does up to `mergesMax` merges on a flushed outbox; returns how many. */
+  /** Does up to `mergesMax` merges; returns how many. */
   merge(mergesMax: number): number {
     let done = 0;
-    for (let lane = 0; lane < laneCount; lane++) {
-      let afterId = 0;
+    for (let lane = 0 as Lane; lane < laneCount; lane = (lane + 1) as Lane) {
       while (done < mergesMax) {
-        const run = this.#nextRun(lane as Lane, afterId);
-        if (run.rows.length === 0) break;
-        afterId = run.rows.at(-1)?.id ?? run.skippedTo;
-        if (run.rows.length < rowsToMergeMin) continue;
-        this.#mergeRun(run.rows);
-        done++;
+        const { rows, isWhole } = this.#nextRun(lane);
+        const last = rows.at(-1);
+        if (last === undefined) break;
+        if (rows.length >= rowsToMergeMin) {
+          this.#mergeRun(rows);
+          done++;
+        } else if (isWhole) {
+          this.#doneTo[lane] = last;
+        } else break;
       }
     }
     return done;
   }
 
-  /** The next contiguous run of small rows of one epoch. */
-  #nextRun(lane: Lane, afterId: number): { rows: StoredRow[]; skippedTo: number } {
-    let skippedTo = afterId;
-    const rows: StoredRow[] = [];
+  /** The next contiguous run of small rows of one epoch; `isWhole` when what comes later cannot belong to it. Passes dense rows. */
+  #nextRun(lane: Lane): { rows: StoredRow[]; isWhole: boolean } {
+    const run: StoredRow[] = [];
     let items = 0;
     let bytes = 0;
-    for (const row of this.#store.unsealedRows(lane, afterId, rowsPerMergeMax)) {
-      const previous = rows.at(-1);
-      const count = row.last - row.first + 1;
-      const isNeighbour =
-        previous === undefined || (row.epochId === previous.epochId && row.first === previous.last + 1);
-      const fits = items + count <= itemsPerMergeMax && bytes + row.bytes <= bytesPerMergeMax;
-      if (row.bytes <= rowBytesToMergeMax && isNeighbour && fits) {
-        rows.push(row);
-        items += count;
-        bytes += row.bytes;
-      } else if (rows.length > 0) break;
-      skippedTo = row.id;
+    for (;;) {
+      const rows = this.#store.unsealedRows(lane, this.#doneTo[lane] ?? laneStart, rowsPerMergeMax);
+      for (const row of rows) {
+        const previous = run.at(-1);
+        const count = row.last - row.first + 1;
+        const isNeighbour =
+          previous === undefined || (row.epochId === previous.epochId && row.first === previous.last + 1);
+        const fits = items + count <= itemsPerMergeMax && bytes + row.bytes <= bytesPerMergeMax;
+        if (row.bytes <= rowBytesToMergeMax && isNeighbour && fits) {
+          run.push(row);
+          items += count;
+          bytes += row.bytes;
+        } else if (run.length > 0) return { rows: run, isWhole: true };
+        else this.#doneTo[lane] = row;
+      }
+      if (run.length > 0 || rows.length < rowsPerMergeMax) return { rows: run, isWhole: run.length === rowsPerMergeMax };
     }
-    return { rows, skippedTo };
   }
 
   #mergeRun(rows: readonly StoredRow[]): void {
@@ -78,24 +87,21 @@ export class Merger {
       ),
     );
     this.#store.transaction(() => {
-      for (const row of rows) this.#store.deleteRow(row.id);
+      for (const row of rows) this.#store.deleteRow(row);
       let first = head.first;
-      // The ids of the first rows are free again, and keep the order of the lane.
-      const ids = rows.map((row) => row.id);
+      // Of the newest: no reading is given up before its age, some a little later.
+      const at = Math.max(...rows.map((row) => row.at));
       for (const part of merged) {
         if (part === undefined) continue;
         const pack = this.#store.insertPack(part.bytes);
-        const { epochId, lane, at } = head;
+        const { epochId, lane } = head;
         const last = first + part.count - 1;
         const { kind, hours } = part;
-        this.#store.insertRow(
-          { epochId, lane, first, last, kind, place: { pack }, bytes: part.bytes.byteLength, at, hours, batch: null },
-          ids.shift() ?? null,
-        );
+        const bytes = part.bytes.byteLength;
+        this.#store.insertRow({ epochId, lane, first, last, kind, place: { pack }, bytes, at, hours, batch: null });
         first = last + 1;
       }
     });
-    this.#store.deleteUnreferencedPacks();
   }
 
   #mergeKind(

@@ -13,10 +13,12 @@ import { type BatchPart } from '@fogline/shared/protocol/messages';
 import type { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { AgentStore } from '../journal/agent-store.ts';
 import { blockOf, type CommitRecord, type CommitSeal } from '../journal/commit-record.ts';
-import type { EpochRow, StoredBatch, StoredRow } from '../journal/stored.ts';
+import { type EpochRow, laneStart, type StoredBatch, type StoredRange, type StoredRow } from '../journal/stored.ts';
 import { Account } from './account.ts';
-import { assembleBatch, type BatchBytes, BlockReader, batchBytesMax, batchPartsMax } from './envelope.ts';
+import { assembleBatch, type BatchBytes, BlockReader, batchBytesMax, batchItemsMax, batchPartsMax } from './envelope.ts';
 import { type SealedBatch, Tail, type TailRow } from './tail.ts';
+
+const rowsPerStep = 256;
 
 /** Acks marked in memory before they are written; losing them only costs a question to the hub. */
 const pendingAcksMax = 512;
@@ -91,7 +93,12 @@ export class Outbox {
     ): void => {
       if (planned.length >= batchesMax) return;
       const block = read();
-      if (bytes + block.byteLength > batchBytesMax || parts.length >= batchPartsMax) cut();
+      if (
+        bytes + block.byteLength > batchBytesMax ||
+        parts.length >= batchPartsMax ||
+        row.last - first >= batchItemsMax
+      )
+        cut();
       if (planned.length >= batchesMax) return;
       if (parts.length === 0) first = row.first;
       last = row.last;
@@ -121,7 +128,7 @@ export class Outbox {
 
   /** Seals the oldest unsealed rows of a lane in the tables into at most one batch. Durable when it returns. */
   sealBacklog(lane: Lane): StoredBatch | undefined {
-    const rows = contiguous(this.store.unsealedRows(lane, 0, batchPartsMax));
+    const rows = contiguous(this.store.unsealedRows(lane, laneStart, batchPartsMax));
     const first = rows[0];
     const last = rows.at(-1);
     if (first === undefined || last === undefined) return undefined;
@@ -176,13 +183,13 @@ export class Outbox {
     const last = epoch.last[lane] ?? 0;
     const range = (first: number, until: number) => ({ epochId: epoch.id, lane, first, last: until });
     const heldFlat = held.watermark > 0 ? [1, held.watermark, ...held.beyond] : held.beyond;
-    for (let i = 0; i < heldFlat.length; i += 2) this.#markHeld(range(heldFlat[i] ?? 0, heldFlat[i + 1] ?? 0), held);
+    for (let i = 0; i < heldFlat.length; i += 2) this.#markHeld(range(heldFlat[i] ?? 0, heldFlat[i + 1] ?? 0));
     let rewound = 0;
     let gone = 0;
     const gaps = last === 0 ? [] : held.missing(1, last);
     for (let i = 0; i < gaps.length; i += 2) {
       const gap = range(gaps[i] ?? 0, gaps[i + 1] ?? 0);
-      rewound += this.store.markBatchesInRange(gap, false);
+      rewound += this.store.rewindBatchesInRange(gap);
       gone += this.#declareGone(gap);
     }
     return { rewound, gone };
@@ -234,30 +241,23 @@ export class Outbox {
     this.#ackedIds = [];
   }
 
-  #markHeld(range: { epochId: number; lane: Lane; first: number; last: number }, held: SeqRanges): void {
-    this.store.markBatchesInRange(range, true);
+  #markHeld(range: StoredRange): void {
+    this.store.ackBatchesInRange(range);
     // A database that went back in time has rows unsealed that its former self delivered.
-    const delivered = [...this.store.rowsInRange(range)].filter(
-      (row) => row.batch === null && held.has(row.first, row.last),
-    );
-    for (const row of delivered) {
-      this.store.setBatchOfRow(row.id, this.store.insertBatch(row, this.#assemble(row, [row]).crc, true));
+    for (;;) {
+      const delivered = this.store.unsealedRowsWithin(range, rowsPerStep);
+      for (const row of delivered)
+        this.store.setBatchOfRow(row.id, this.store.insertBatch(row, this.#assemble(row, [row]).crc, true));
+      if (delivered.length < rowsPerStep) break;
     }
     for (const lost of this.store.voidsInRange(range))
-      if (held.has(lost.first, lost.last)) this.store.setVoidAcked(lost.id, true);
+      if (lost.first >= range.first && lost.last <= range.last) this.store.setVoidAcked(lost.id, true);
   }
 
   /** Voids cover what no row of the range holds; earlier voids go again. Returns the items newly declared. */
-  #declareGone(gap: { epochId: number; lane: Lane; first: number; last: number }): number {
-    const covered: { first: number; last: number }[] = [...this.store.rowsInRange(gap)].map(({ first, last }) => ({
-      first,
-      last,
-    }));
-    for (const known of this.store.voidsInRange(gap)) {
-      covered.push(known);
-      this.store.setVoidAcked(known.id, false);
-    }
-    covered.sort((a, b) => a.first - b.first);
+  #declareGone(gap: StoredRange): number {
+    const known = this.store.voidsInRange(gap);
+    for (const { id } of known) this.store.setVoidAcked(id, false);
     let next = gap.first;
     let gone = 0;
     const declare = (last: number): void => {
@@ -273,13 +273,25 @@ export class Outbox {
       });
       gone += last - next + 1;
     };
-    for (const { first, last } of covered) {
+    for (const { first, last } of inOrder(this.store.rowRangesIn(gap), known)) {
       declare(Math.min(first - 1, gap.last));
       next = Math.max(next, last + 1);
     }
     declare(gap.last);
     return gone;
   }
+}
+
+type Range = Pick<StoredRange, 'first' | 'last'>;
+
+/** Two ordered sequences of ranges as one. */
+function* inOrder(left: Iterable<Range>, right: readonly Range[]): Generator<Range> {
+  let at = 0;
+  for (const range of left) {
+    for (let next = right[at]; next !== undefined && next.first < range.first; next = right[++at]) yield next;
+    yield range;
+  }
+  yield* right.slice(at);
 }
 
 /** The longest head of rows that belong to one epoch without a gap, within the bounds of a batch. */
@@ -290,7 +302,10 @@ function contiguous(rows: readonly StoredRow[]): StoredRow[] {
     const previous = head.at(-1);
     if (
       previous !== undefined &&
-      (row.epochId !== previous.epochId || row.first !== previous.last + 1 || bytes + row.bytes > batchBytesMax)
+      (row.epochId !== previous.epochId ||
+        row.first !== previous.last + 1 ||
+        bytes + row.bytes > batchBytesMax ||
+        row.last - (head[0]?.first ?? 0) >= batchItemsMax)
     )
       break;
     head.push(row);

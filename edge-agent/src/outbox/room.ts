@@ -2,17 +2,18 @@
  * Keeps the database within its budget of bytes and age (P6). What goes first is what costs nothing: history that no row
  * needs, then rows the hub has acked, oldest first. Then, lane by lane from the lowest, unacked rows: each is declared by a
  * void in the same transaction (P4). A lane with policy `keep` is never touched; when only such lanes remain there is no
- * room, and the caller withholds acks.
+ * room, and the caller withholds acks. The voids themselves have a budget too (void-budget.ts).
  */
 
 import { type Lane, laneCount, lanes } from '@fogline/shared/protocol/limits';
 import { type VoidReason } from '@fogline/shared/protocol/messages';
 import type { BufferConfig } from '../core-config.ts';
 import type { AgentStore } from '../journal/agent-store.ts';
-import type { StoredRow } from '../journal/stored.ts';
+import { laneStart, type StoredRow } from '../journal/stored.ts';
 import { BlockReader } from './envelope.ts';
 import { LossSummary } from './losses.ts';
 import type { Outbox } from './outbox.ts';
+import { VoidBudget } from './void-budget.ts';
 
 /** Room is made below this share of the limit at once, so that it is not made row by row. */
 const makeRoomToShare = 0.95;
@@ -23,19 +24,22 @@ const rowsPerStep = 256;
 const stepShare = 0.01;
 /** A void that describes this many (series, hour) is not grown further. */
 const voidStatsToGrowMax = 200;
+/** Share of the limit that the accounts of voids may take. */
+const voidShare = 1 / 16;
 
 export class Room {
   readonly #store: AgentStore;
   readonly #config: BufferConfig;
   readonly #blocks: BlockReader;
   readonly #outbox: Outbox;
+  readonly #voids: VoidBudget;
 
   constructor(outbox: Outbox, config: BufferConfig) {
     this.#outbox = outbox;
     this.#store = outbox.store;
-    const { store } = outbox;
     this.#config = config;
-    this.#blocks = new BlockReader(store);
+    this.#blocks = new BlockReader(outbox.store);
+    this.#voids = new VoidBudget(outbox.store, config.sizeBytesMax * voidShare);
   }
 
   isFull(neededBytes: number): boolean {
@@ -45,73 +49,83 @@ export class Room {
   /** Makes room on a flushed outbox; commits at or after `commitEnd` stay. Returns false when nothing more may go. */
   makeRoom(neededBytes: number, commitEnd: number): boolean {
     const target = this.#config.sizeBytesMax * makeRoomToShare - neededBytes;
+    const history = { examinedTo: 0 };
+    this.#boundVoids();
     while (this.#store.db.usedBytes() > target) {
       const isFreed = this.#store.transaction(
         () =>
-          this.#dropHistory(commitEnd) ||
-          this.#dropAcked(Number.POSITIVE_INFINITY) ||
-          this.#evictLowest('evicted_size', Number.POSITIVE_INFINITY),
+          this.#dropHistory(history, commitEnd) ||
+          this.#dropAcked(Number.POSITIVE_INFINITY, commitEnd) ||
+          this.#evictLowest('evicted_size', Number.POSITIVE_INFINITY, commitEnd),
       );
       if (!isFreed) return !this.isFull(neededBytes);
     }
     return true;
   }
 
-  /** Lets go what is older than the limit of age. */
+  /** Lets go what is older than the limit of age, by the time of its commit. */
   expire(now: number, commitEnd: number): void {
     const before = now - this.#config.ageMsMax;
-    const oldest = this.#store.oldestCommit();
-    if (oldest === undefined || oldest.now >= before) return;
-    while (this.#store.transaction(() => this.#dropAcked(before) || this.#evictLowest('evicted_age', before)));
-    this.#store.transaction(() => {
-      for (
-        let next = this.#store.oldestCommit();
-        next !== undefined && next.now < before;
-        next = this.#store.oldestCommit()
-      ) {
-        if (next.id >= commitEnd || this.#store.deleteUnreferencedCommits(Math.min(next.id + 1, commitEnd), 1) === 0)
-          break;
-      }
-    });
+    while (
+      this.#store.transaction(
+        () => this.#dropAcked(before, commitEnd) || this.#evictLowest('evicted_age', before, commitEnd),
+      )
+    );
+    const history = { examinedTo: 0 };
+    while (this.#store.transaction(() => this.#dropHistory(history, commitEnd, before)));
+    this.#boundVoids();
   }
 
-  #dropHistory(commitEnd: number): boolean {
-    return this.#store.deleteUnreferencedCommits(commitEnd, commitsPerStep) > 0;
+  #boundVoids(): void {
+    if (this.#store.transaction(() => this.#voids.enforce())) this.#outbox.mayHaveBacklog = true;
+  }
+
+  /** Drops commits that no row needs, the oldest first, as far as they are older than `before`. False when there are no more. */
+  #dropHistory(history: { examinedTo: number }, commitEnd: number, before = Number.POSITIVE_INFINITY): boolean {
+    const ids = this.#store.freeCommits(history.examinedTo, commitEnd, commitsPerStep);
+    for (const id of ids) {
+      if (Number.isFinite(before) && this.#store.readCommit(id).now >= before) return false;
+      this.#store.deleteCommit(id);
+      history.examinedTo = id;
+    }
+    return ids.length > 0;
   }
 
   /** Forgets the oldest acked batches whose rows were written before `before`. */
-  #dropAcked(before: number): boolean {
+  #dropAcked(before: number, commitEnd: number): boolean {
     let isDropped = false;
     for (const batch of this.#store.ackedBatches(batchesPerStep)) {
       const rows = this.#store.rowsOfBatch(batch.id);
       if (rows.some((row) => row.at >= before)) break;
-      for (const row of rows) this.#store.deleteRow(row.id);
+      for (const row of rows) this.#drop(row, commitEnd);
       this.#store.deleteBatch(batch.id);
       isDropped = true;
     }
-    if (isDropped) this.#store.deleteUnreferencedPacks();
     return isDropped;
   }
 
-  #evictLowest(reason: VoidReason, before: number): boolean {
+  #drop(row: StoredRow, commitEnd: number): void {
+    this.#store.deleteRow(row);
+    this.#store.deleteCommitOf(row, commitEnd);
+  }
+
+  #evictLowest(reason: VoidReason, before: number, commitEnd: number): boolean {
     for (let lane = laneCount - 1; lane >= 0; lane--) {
       const name = lanes[lane];
       if (name === undefined || this.#config.whenFull[name] === 'keep') continue;
-      if (this.#evictUnsealed(lane as Lane, reason, before) || this.#evictSealed(lane as Lane, reason, before)) {
-        this.#store.deleteUnreferencedPacks();
-        return true;
-      }
+      const eviction = { lane: lane as Lane, reason, before, commitEnd };
+      if (this.#evictUnsealed(eviction) || this.#evictSealed(eviction)) return true;
     }
     return false;
   }
 
   /** Rows that never left: neighbours share one void. */
-  #evictUnsealed(lane: Lane, reason: VoidReason, before: number): boolean {
+  #evictUnsealed(eviction: Eviction): boolean {
     const rows: StoredRow[] = [];
     let bytes = 0;
-    for (const row of this.#store.unsealedRows(lane, 0, rowsPerStep)) {
+    for (const row of this.#store.unsealedRows(eviction.lane, laneStart, rowsPerStep)) {
       bytes += row.bytes;
-      if (row.at >= before || (rows.length > 0 && bytes > this.#config.sizeBytesMax * stepShare)) break;
+      if (row.at >= eviction.before || (rows.length > 0 && bytes > this.#config.sizeBytesMax * stepShare)) break;
       rows.push(row);
     }
     for (let from = 0; from < rows.length; ) {
@@ -122,24 +136,24 @@ export class Room {
         rows[to]?.first === (rows[to - 1]?.last ?? 0) + 1
       )
         to++;
-      this.#declare(rows.slice(from, to), reason, true);
+      this.#declare(rows.slice(from, to), eviction, true);
       from = to;
     }
     return rows.length > 0;
   }
 
   /** Batches that may have arrived: each has a void of its own, so that data can beat it as a whole. */
-  #evictSealed(lane: Lane, reason: VoidReason, before: number): boolean {
-    const [batch] = this.#store.unackedBatches(lane, 0, 1);
+  #evictSealed(eviction: Eviction): boolean {
+    const [batch] = this.#store.unackedBatches(eviction.lane, 0, 1);
     if (batch === undefined) return false;
     const rows = this.#store.rowsOfBatch(batch.id);
-    if (rows.some((row) => row.at >= before)) return false;
-    this.#declare(rows, reason, false);
+    if (rows.some((row) => row.at >= eviction.before)) return false;
+    this.#declare(rows, eviction, false);
     this.#store.deleteBatch(batch.id);
     return true;
   }
 
-  #declare(rows: readonly StoredRow[], reason: VoidReason, mayGrow: boolean): void {
+  #declare(rows: readonly StoredRow[], { reason, commitEnd }: Eviction, mayGrow: boolean): void {
     const head = rows[0];
     const last = rows.at(-1)?.last;
     if (head === undefined || last === undefined) return;
@@ -156,10 +170,18 @@ export class Room {
       summary.addBlock(row.kind, this.#blocks.read(row.place));
       for (let i = 0; i < row.hours.length; i += 2)
         this.#store.addToLedger(lane, row.hours[i] ?? -1, 0, row.hours[i + 1] ?? 0);
-      this.#store.deleteRow(row.id);
+      this.#drop(row, commitEnd);
     }
     const id = this.#store.insertVoid({ epochId, lane, first, last, reason, ...summary.report() });
     if (!mayGrow) this.#store.markVoidSent(id);
     this.#outbox.mayHaveBacklog = true;
   }
+}
+
+interface Eviction {
+  readonly lane: Lane;
+  readonly reason: VoidReason;
+  /** Only what was written before this may go. */
+  readonly before: number;
+  readonly commitEnd: number;
 }

@@ -14,12 +14,12 @@ import {
   quality,
   type ReadingColumns,
   type SeriesDefinition,
-  type WindowColumns,
 } from '@fogline/shared/reading';
 import { Packr } from 'msgpackr';
 import type { WindowConfig } from '../core-config.ts';
 import { runEnd } from './columns.ts';
 import type { Items, Operator, SeriesRegistry } from './operator.ts';
+import { WindowBuilder } from './window-builder.ts';
 
 const stateVersion = 1;
 const packr = new Packr({ useRecords: false });
@@ -36,11 +36,12 @@ interface SeriesState {
   readonly open: Map<number, Partial>;
 }
 
-interface Emitted {
-  readonly output: number;
-  readonly start: number;
-  readonly isDelta: boolean;
-  readonly partial: Partial;
+/** Readings [from, to) of one series, ascending by time. */
+interface Rows {
+  readonly time: Float64Array;
+  readonly value: Float64Array;
+  readonly from: number;
+  readonly to: number;
 }
 
 export class TumblingWindow implements Operator {
@@ -50,6 +51,7 @@ export class TumblingWindow implements Operator {
   readonly #series = new Map<number, SeriesState>();
   /** Series with open windows. */
   readonly #active = new Set<SeriesState>();
+  readonly #closed = new WindowBuilder();
 
   constructor(config: WindowConfig, stream: string, registry: SeriesRegistry) {
     this.#config = config;
@@ -58,21 +60,19 @@ export class TumblingWindow implements Operator {
   }
 
   process(columns: ReadingColumns, now: number): Items {
-    const emitted: Emitted[] = [];
     for (let from = 0; from < columns.count; ) {
       const end = runEnd(columns.series, from, columns.count);
-      this.#processRun(columns, from, end, now, emitted);
+      if (((columns.flags[from] ?? 0) & flagText) === 0) this.#processRun(columns, from, end, now);
       from = end;
     }
-    return { kind: 'windows', columns: columnsOf(emitted) };
+    return { kind: 'windows', columns: this.#closed.take() };
   }
 
   tick(now: number): Items | undefined {
-    const emitted: Emitted[] = [];
     for (const state of this.#active) {
-      if (now - state.seenAt >= this.#idleMs) this.#close(state, Number.POSITIVE_INFINITY, emitted);
+      if (now - state.seenAt >= this.#idleMs) this.#close(state, Number.POSITIVE_INFINITY);
     }
-    return emitted.length === 0 ? undefined : { kind: 'windows', columns: columnsOf(emitted) };
+    return this.#closed.count === 0 ? undefined : { kind: 'windows', columns: this.#closed.take() };
   }
 
   dueAt(): number | undefined {
@@ -89,48 +89,70 @@ export class TumblingWindow implements Operator {
     return this.#config.everyMs + this.#config.latenessMs;
   }
 
-  #processRun(columns: ReadingColumns, from: number, end: number, now: number, emitted: Emitted[]): void {
-    const { everyMs, latenessMs, hasSketch } = this.#config;
-    const { time, value, flags } = columns;
-    if (((flags[from] ?? 0) & flagText) !== 0) return;
-    const state = this.#stateOf(columns.series[from] ?? 0);
-    let deltas: Map<number, Partial> | undefined;
-    for (let row = from; row < end; row++) {
-      const rowFlags = flags[row] ?? 0;
-      if ((rowFlags & flagText) !== 0 || (rowFlags & flagQualityMask) === quality.bad) continue;
-      const t = time[row] ?? 0;
-      const start = Math.floor(t / everyMs) * everyMs;
-      const isLate = start + everyMs <= state.closedUntil;
-      if (isLate) deltas ??= new Map();
-      const windows = isLate && deltas !== undefined ? deltas : state.open;
-      let partial = windows.get(start);
-      if (partial === undefined) {
-        partial = Partial.empty({ sketch: hasSketch });
-        windows.set(start, partial);
-      }
-      partial.add(t, value[row] ?? 0);
-      if (t > state.maxTime) state.maxTime = t;
+  /** The readings of one series in one commit. */
+  #processRun(columns: ReadingColumns, first: number, end: number, now: number): void {
+    const { everyMs, latenessMs } = this.#config;
+    const state = this.#stateOf(columns.series[first] ?? 0);
+    const rows = rowsByTime(columns, first, end);
+    const { time, to } = rows;
+    if (to > rows.from) state.maxTime = Math.max(state.maxTime, time[to - 1] ?? 0);
+    const watermark = state.maxTime - latenessMs;
+    for (let from = rows.from; from < to; ) {
+      const start = Math.floor((time[from] ?? 0) / everyMs) * everyMs;
+      let next = from + 1;
+      while (next < to && Math.floor((time[next] ?? 0) / everyMs) * everyMs === start) next++;
+      this.#take(state, { ...rows, from, to: next }, start, watermark);
+      from = next;
     }
     state.seenAt = now;
     if (state.open.size > 0) this.#active.add(state);
-    if (deltas !== undefined)
-      for (const [start, partial] of sorted(deltas))
-        emitted.push({ output: state.output, start, isDelta: true, partial });
-    this.#close(state, state.maxTime - latenessMs, emitted);
+    this.#close(state, watermark);
   }
 
-  /** Closes and emits every window that ends at or before the watermark. */
-  #close(state: SeriesState, watermark: number, emitted: Emitted[]): void {
-    const { everyMs } = this.#config;
-    for (const [start, partial] of sorted(state.open)) {
-      if (start + everyMs > watermark) break;
-      state.open.delete(start);
-      state.closedUntil = Math.max(state.closedUntil, start + everyMs);
-      emitted.push({ output: state.output, start, isDelta: false, partial });
+  /** Adds all readings that one commit has of one window; windows of a series come in ascending order. */
+  #take(state: SeriesState, rows: Rows, start: number, watermark: number): void {
+    const { everyMs, hasSketch } = this.#config;
+    const end = start + everyMs;
+    const isDelta = end <= state.closedUntil;
+    const isWhole = !isDelta && end <= watermark;
+    // Those before it come out before it.
+    if (isWhole) this.#emit(state, start);
+    const open = isDelta ? undefined : state.open.get(start);
+    if (open !== undefined) {
+      open.addColumns(rows.time, rows.value, rows.from, rows.to);
+    } else if (isDelta || isWhole) {
+      const { from, to } = rows;
+      this.#closed.addRows({ series: state.output, start, isDelta, columns: rows, from, to, hasSketch });
+    } else {
+      const partial = Partial.empty({ sketch: hasSketch });
+      partial.addColumns(rows.time, rows.value, rows.from, rows.to);
+      state.open.set(start, partial);
     }
-    if (Number.isFinite(watermark))
+  }
+
+  /** Closes every window that ends at or before the watermark. */
+  #close(state: SeriesState, watermark: number): void {
+    const { everyMs } = this.#config;
+    const until = this.#emit(state, watermark);
+    state.closedUntil = Math.max(state.closedUntil, until);
+    if (Number.isFinite(watermark)) {
       state.closedUntil = Math.max(state.closedUntil, Math.floor(watermark / everyMs) * everyMs);
+    }
     if (state.open.size === 0) this.#active.delete(state);
+  }
+
+  /** Emits the open windows that end at or before `until`; returns the end of the last. */
+  #emit(state: SeriesState, until: number): number {
+    const { everyMs } = this.#config;
+    let last = Number.NEGATIVE_INFINITY;
+    if (state.open.size === 0) return last;
+    for (const [start, partial] of sorted(state.open)) {
+      if (start + everyMs > until) break;
+      state.open.delete(start);
+      this.#closed.add(state.output, start, partial);
+      last = start + everyMs;
+    }
+    return last;
   }
 
   #stateOf(input: number): SeriesState {
@@ -182,14 +204,24 @@ function sorted(windows: Map<number, Partial>): [number, Partial][] {
   return windows.size < 2 ? [...windows] : [...windows].sort((a, b) => a[0] - b[0]);
 }
 
-/** Canonical columns: ascending output series, emission order within. */
-function columnsOf(emitted: Emitted[]): WindowColumns {
-  emitted.sort((a, b) => a.output - b.output);
+/** The rows of a run that enter windows, ascending by time: the columns themselves where they are so already. */
+function rowsByTime({ time, value, flags }: ReadingColumns, from: number, end: number): Rows {
+  let isReady = true;
+  for (let row = from; row < end && isReady; row++) {
+    isReady = isWindowed(flags[row] ?? 0) && (row === from || (time[row - 1] ?? 0) <= (time[row] ?? 0));
+  }
+  if (isReady) return { time, value, from, to: end };
+  const order: number[] = [];
+  for (let row = from; row < end; row++) if (isWindowed(flags[row] ?? 0)) order.push(row);
+  order.sort((a, b) => (time[a] ?? 0) - (time[b] ?? 0));
   return {
-    count: emitted.length,
-    series: Uint32Array.from(emitted, (item) => item.output),
-    start: Float64Array.from(emitted, (item) => item.start),
-    delta: Uint8Array.from(emitted, (item) => (item.isDelta ? 1 : 0)),
-    partial: emitted.map((item) => item.partial.encode()),
+    time: Float64Array.from(order, (row) => time[row] ?? 0),
+    value: Float64Array.from(order, (row) => value[row] ?? 0),
+    from: 0,
+    to: order.length,
   };
+}
+
+function isWindowed(flags: number): boolean {
+  return (flags & flagText) === 0 && (flags & flagQualityMask) !== quality.bad;
 }

@@ -1,8 +1,8 @@
 /** Who may use a local MQTT listener: users with a password, or nobody known from this machine or from private networks. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { BlockList, isIPv6 } from 'node:net';
-import { isLoopback } from '@fogline/shared/loopback';
 import { FoglineError } from '@fogline/shared/errors';
+import { isLoopback } from '@fogline/shared/loopback';
 
 export interface LocalAccess {
   readonly host: string;

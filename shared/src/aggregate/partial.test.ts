@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hasCode } from '../errors.ts';
+import { ByteWriter } from './bytes.ts';
 import { blockMax } from './moments.ts';
-import { isLess, mergeEncoded, Partial } from './partial.ts';
+import { isLess, mergeEncoded, Partial, writePartialOf } from './partial.ts';
 import { type Mergeable, orderFreedom } from './testing/order-freedom.ts';
 import { anyTime, anyValue, hex, mutation, nearest, squareUnits, sumUnits } from './testing/reference.ts';
 
@@ -49,6 +50,29 @@ describe('order freedom', () => {
         let bytes = Partial.empty().encode();
         for (const item of items) bytes = mergeEncoded(bytes, partialOf([item]).encode());
         expect(hex(bytes)).toBe(hex(partialOf(items).encode()));
+      }),
+    );
+  });
+
+  test('partials written one after the other from columns have the bytes of partials of their own', () => {
+    const rows = fc.array(reading, { minLength: 1, maxLength: 60 });
+    fc.assert(
+      fc.property(rows, fc.array(fc.nat({ max: 59 }), { maxLength: 6 }), fc.boolean(), (items, cuts, sketch) => {
+        const columns = {
+          time: Float64Array.from(items, ([time]) => time),
+          value: Float64Array.from(items, ([, value]) => value),
+        };
+        const bounds = [...new Set([0, ...cuts.filter((cut) => cut < items.length), items.length])].sort(
+          (a, b) => a - b,
+        );
+        const writer = new ByteWriter();
+        const expected: string[] = [];
+        for (let i = 1; i < bounds.length; i++) {
+          const [from, to] = [bounds[i - 1] ?? 0, bounds[i] ?? 0];
+          writePartialOf(writer, columns, from, to, { sketch });
+          expected.push(hex(partialOf(items.slice(from, to), sketch).encode()));
+        }
+        expect(hex(writer.finish())).toBe(expected.join(''));
       }),
     );
   });

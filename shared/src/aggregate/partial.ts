@@ -416,7 +416,9 @@ export class Partial {
       left.#reset();
       sketch.clear();
       left.#sketch = hasSketch ? sketch : null;
-      left.#begin(time[from] as number, value[from] as number);
+      const first = value[from] as number;
+      invariant(first - first === 0, 'a finite value');
+      left.#begin(time[from] as number, first);
       left.addColumns(time, value, from + 1, to);
       left.write(writer);
     };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { pack } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
-import { nestingMax, plainProblem } from './plain.ts';
+import { nestingMax, plainProblem, valuesMax } from './plain.ts';
 
 const plain = fc.letrec<{ value: unknown }>((tie) => ({
   value: fc.oneof(
@@ -33,7 +33,7 @@ describe('a plain value', () => {
   it.each([
     ['string of 2^16', 'x'.repeat(70_000)],
     ['binary of 2^16', new Uint8Array(70_000)],
-    ['array of 2^16', Array.from({ length: 70_000 }, () => 1)],
+    ['array of as many values as there may be', Array.from({ length: valuesMax - 1 }, () => 1)],
     ['binary of 2^8', new Uint8Array(300)],
     ['array of 16', Array.from({ length: 16 }, () => 'x')],
   ])('%s passes', (_what, value) => {
@@ -52,6 +52,11 @@ describe('refused', () => {
     ['a long extension', [0xc9, 0, 0, 0, 1, 0x78, 0], 'a value begins with 0xc9, which is no plain type'],
     ['an array of 2^32 entries', [0xdd, 255, 255, 255, 255, 1], 'it ends too early'],
     ['a string of 2^32 bytes', [0xdb, 255, 255, 255, 255, 65], 'it ends too early'],
+    [
+      'more values than there may be',
+      pack(Array.from({ length: valuesMax }, () => 1)),
+      `more than ${valuesMax} values`,
+    ],
     ['deep nesting', [...Array.from({ length: nestingMax + 1 }, () => 0x91), 1], 'arrays nest deeper than 8'],
   ])('%s', (_what, bytes, problem) => {
     expect(plainProblem(Uint8Array.from(bytes))).toBe(problem);

@@ -6,6 +6,8 @@
 
 /** The deepest message, `hello`, nests five arrays. */
 export const nestingMax = 8;
+/** Values of one envelope, arrays included. The most a message has is 132,000: a full page of `welcome` with all its ranges. */
+export const valuesMax = 262_144;
 
 /** Bytes that follow the first byte of a value without a length of its own; -1 = it is not of this kind. Index: first byte − 0xc0. */
 const fixedBytes = [0, -1, 0, 0, -1, -1, -1, -1, -1, -1, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8] as const;
@@ -16,6 +18,7 @@ export function plainProblem(bytes: Uint8Array): string | undefined {
   const open: number[] = [];
   let at = 0;
   let left = 1;
+  let values = 0;
   for (;;) {
     while (left === 0) {
       const outer = open.pop();
@@ -23,6 +26,7 @@ export function plainProblem(bytes: Uint8Array): string | undefined {
       left = outer;
     }
     left--;
+    if (++values > valuesMax) return `more than ${valuesMax} values`;
     const first = bytes[at++];
     if (first === undefined) return 'it ends too early';
     const count = arrayLength(bytes, first, at);

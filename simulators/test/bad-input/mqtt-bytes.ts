@@ -1,8 +1,21 @@
 /** Bytes that are no MQTT: what both doors, that of the agent and that of the hub, must refuse. */
-import { connectFrame, frame, pingFrame, publishFrame, pubrelFrame, subscribeFrame } from '@fogline/shared/broker/testing/wire-client';
+import {
+  connectFrame,
+  frame,
+  pingFrame,
+  publishFrame,
+  pubrelFrame,
+  subscribeFrame,
+} from '@fogline/shared/broker/testing/wire-client';
 import { SeededRandom } from '@fogline/shared/random';
 
-const connect = connectFrame({ clientId: 'c', keepaliveSeconds: 60, username: 'u', password: 'p', will: { topic: 'w', payload: 'x', qos: 1 } });
+const connect = connectFrame({
+  clientId: 'c',
+  keepaliveSeconds: 60,
+  username: 'u',
+  password: 'p',
+  will: { topic: 'w', payload: 'x', qos: 1 },
+});
 
 /** Every truncation, as it is, and with a remaining length that hides it. */
 export function* truncatedConnects(): Generator<Uint8Array> {
@@ -46,7 +59,9 @@ export function* damagedPackets(count: number): Generator<Uint8Array> {
   ];
   for (let seed = 1; seed <= count; seed++) {
     const random = new SeededRandom(seed);
-    const packets = Array.from({ length: 1 + random.below(5) }, () => Buffer.from(sound[random.below(sound.length)] ?? pingFrame));
+    const packets = Array.from({ length: 1 + random.below(5) }, () =>
+      Buffer.from(sound[random.below(sound.length)] ?? pingFrame),
+    );
     const damaged = packets[random.below(packets.length)] ?? pingFrame;
     damaged[random.below(damaged.length)] = random.below(256);
     yield Buffer.concat(packets);

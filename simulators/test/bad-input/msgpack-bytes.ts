@@ -13,7 +13,8 @@ export function sharedReferences(levels: number): Uint8Array {
   return Uint8Array.from([...bytes, 1]);
 }
 
-const filled = (head: readonly number[], byte: number, count: number): Uint8Array => Buffer.concat([Uint8Array.from(head), Buffer.alloc(count, byte)]);
+const filled = (head: readonly number[], byte: number, count: number): Uint8Array =>
+  Buffer.concat([Uint8Array.from(head), Buffer.alloc(count, byte)]);
 
 /** By what they are. */
 export const hostileMessages: Readonly<Record<string, Uint8Array>> = {
@@ -22,8 +23,16 @@ export const hostileMessages: Readonly<Record<string, Uint8Array>> = {
   'a number': Uint8Array.of(1),
   'an empty array': Uint8Array.of(0x90),
   'a map': Uint8Array.of(0x81, 0xa1, 0x61, 1),
-  'a map that names __proto__': Buffer.concat([Uint8Array.of(0x81, 0xa9), Buffer.from('__proto__'), Uint8Array.of(0x81, 0xa1, 0x61, 1)]),
-  'a map in place of the agent, with a toString of its own': Buffer.concat([Uint8Array.of(0x92, 1, 0x81, 0xa8), Buffer.from('toString'), Uint8Array.of(1)]),
+  'a map that names __proto__': Buffer.concat([
+    Uint8Array.of(0x81, 0xa9),
+    Buffer.from('__proto__'),
+    Uint8Array.of(0x81, 0xa1, 0x61, 1),
+  ]),
+  'a map in place of the agent, with a toString of its own': Buffer.concat([
+    Uint8Array.of(0x92, 1, 0x81, 0xa8),
+    Buffer.from('toString'),
+    Uint8Array.of(1),
+  ]),
   'an array of 2^32 entries': Uint8Array.of(0xdd, 0xff, 0xff, 0xff, 0xff, 1),
   'an array of 2^24 entries': filled([0xdd, 0x01, 0, 0, 0], 0xc0, 10),
   'text of 2^32 bytes': Uint8Array.of(0x92, 1, 0xdb, 0xff, 0xff, 0xff, 0xff, 65),
@@ -35,10 +44,17 @@ export const hostileMessages: Readonly<Record<string, Uint8Array>> = {
   'a reference to nothing': Uint8Array.of(0x92, 1, 0xd6, 0x70, ...u32(7)),
   'a reference to itself': Uint8Array.of(0x92, 1, 0xd6, 0x69, ...u32(0), 0x91, 0xd6, 0x70, ...u32(0)),
   'a record definition': Uint8Array.of(0x92, 1, 0xd4, 0x72, 0x40, 0x91, 0xa1, 0x61, 1),
-  'a record of 500,000 fields': Buffer.concat([filled([0x92, 1, 0xd4, 0x72, 0x40, 0xdd, ...u32(500_000)], 0xa0, 500_000), Buffer.alloc(500_000, 1)]),
+  'a record of 500,000 fields': Buffer.concat([
+    filled([0x92, 1, 0xd4, 0x72, 0x40, 0xdd, ...u32(500_000)], 0xa0, 500_000),
+    Buffer.alloc(500_000, 1),
+  ]),
   'bundled strings that reach backwards': Uint8Array.of(0x92, 1, 0xd6, 0x62, 0xff, 0xff, 0xff, 0xff, 0xa0, 0xa0),
   'a bigint of a megabyte': filled([0x92, 1, 0xc9, ...u32(1_000_000), 0x42], 0xff, 1_000_000),
-  'a regular expression': Buffer.concat([Uint8Array.of(0x92, 1, 0xd4, 0x78, 0, 0x92, 0xab), Buffer.from('(a+)+(a+)+$'), Uint8Array.of(0xa0)]),
+  'a regular expression': Buffer.concat([
+    Uint8Array.of(0x92, 1, 0xd4, 0x78, 0, 0x92, 0xab),
+    Buffer.from('(a+)+(a+)+$'),
+    Uint8Array.of(0xa0),
+  ]),
   'a date': Uint8Array.of(0x92, 1, 0xd6, 0xff, ...u32(1)),
   'a set': Uint8Array.of(0x92, 1, 0xd4, 0x73, 0, 0x91, 1),
   'an error': Uint8Array.of(0x92, 1, 0xd4, 0x65, 0, 0x92, 0xa1, 0x61, 0xa1, 0x62),

@@ -1,7 +1,8 @@
 /** An agent reduced to a raw MQTT connection with a valid token: it says to the hub whatever a case wants it to say. */
 import { publishFrame, WireClient } from '@fogline/shared/broker/testing/wire-client';
 import { encodeReadings } from '@fogline/shared/codec/readings';
-import { type BatchPart, encodeBatch, encodeHello, encodeSeries, type Lane } from '@fogline/shared/protocol/messages';
+import type { Lane } from '@fogline/shared/protocol/limits';
+import { type BatchPart, encodeBatch, encodeHello, encodeSeries } from '@fogline/shared/protocol/messages';
 import { topicOf, type UpKind } from '@fogline/shared/protocol/topics';
 import type { SeriesDefinition } from '@fogline/shared/reading';
 import type { Stage } from '../support/stage.ts';
@@ -28,7 +29,11 @@ export class Peer {
 
   /** Throws when the hub refuses it. */
   static async connect(port: number, agent: string, epoch: string, token: string): Promise<Peer> {
-    return new Peer(agent, epoch, await WireClient.connect(port, { clientId: `${agent}:${epoch}`, username: agent, password: token }));
+    return new Peer(
+      agent,
+      epoch,
+      await WireClient.connect(port, { clientId: `${agent}:${epoch}`, username: agent, password: token }),
+    );
   }
 
   /** Publishes at QoS 1 and waits for the ack, which is the commit. Throws when the connection ends instead. */

@@ -1,9 +1,9 @@
 /** An agent that is not what it should be: a configuration with mistakes does not start, a token that is wrong loses nothing. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { openRig, patienceMs, type Rig, Sensor } from './rig.ts';
-import { enrol } from './peer.ts';
 import { freePort, loopback } from '../support/ports.ts';
+import { enrol } from './peer.ts';
+import { openRig, patienceMs, type Rig, Sensor } from './rig.ts';
 
 const configurationFault = 78;
 
@@ -27,8 +27,16 @@ uplinks: { hub: { mqtt: { url: "mqtt://127.0.0.1:1" }, token: { file: ./token } 
 `;
 
   it.each([
-    ['an unknown key', sound.replace('topics:', 'topic:'), ':5:34: sources.climate.mqtt.topic: unknown key (did you mean "topics"?)\n'],
-    ['an unknown key at the top', `${sound}bufer: { path: ./x }\n`, ':7:1: bufer: unknown key (did you mean "buffer"?)\n'],
+    [
+      'an unknown key',
+      sound.replace('topics:', 'topic:'),
+      ':5:34: sources.climate.mqtt.topic: unknown key (did you mean "topics"?)\n',
+    ],
+    [
+      'an unknown key at the top',
+      `${sound}bufer: { path: ./x }\n`,
+      ':7:1: bufer: unknown key (did you mean "buffer"?)\n',
+    ],
     ['a key twice', `${sound}version: 1\n`, ':7:1: '],
     ['a word for a number', sound.replace('version: 1', 'version: one'), ':1:10: version: '],
     ['no YAML', 'a: [', ':1:'],
@@ -83,7 +91,10 @@ local: { http: ${loopback}:${http} }
     const sent = Array.from({ length: 20 }, (_, n) => [Date.now() + n, n] as const);
     for (const [ts, temperature] of sent) await sensor.publish('second', JSON.stringify({ ts, temperature }));
     await stage.until('it was refused more than once', patienceMs, async () => (await refusals()) >= refusedBefore + 3);
-    const status = (await (await fetch(`http://${loopback}:${http}/status`)).json()) as { isConnected: boolean; queuedItems: number[] };
+    const status = (await (await fetch(`http://${loopback}:${http}/status`)).json()) as {
+      isConnected: boolean;
+      queuedItems: number[];
+    };
     expect(status).toMatchObject({ isConnected: false, queuedItems: [0, 0, sent.length, 0] });
     const lines = readFileSync(stage.path('second.log'), 'utf8').trim().split('\n');
     expect(lines).toEqual([expect.any(String)]);
@@ -93,7 +104,11 @@ local: { http: ${loopback}:${http} }
     await agent.stop();
     writeFileSync(stage.path('second.token'), token);
     await agent.start();
-    await stage.until('all of it is at the hub', patienceMs, async () => (await rig.atHub('second')).length >= sent.length);
+    await stage.until(
+      'all of it is at the hub',
+      patienceMs,
+      async () => (await rig.atHub('second')).length >= sent.length,
+    );
     expect(await rig.atHub('second')).toEqual(sent);
     await agent.stop();
   });

@@ -63,7 +63,9 @@ export async function openRig(name: string): Promise<Rig> {
       );
       const range = { fromMs: 0, toMs: 4_102_444_800_000 };
       const all = await Promise.all(found.map((series) => reader.readings(series, range)));
-      return all.flatMap((readings) => [...readings.all.time].map((time, row) => [time, readings.all.value[row] ?? Number.NaN] as const));
+      return all.flatMap((readings) =>
+        [...readings.all.time].map((time, row) => [time, readings.all.value[row] ?? Number.NaN] as const),
+      );
     },
     async expectSound(ceiling = residentMaxMiB.usual) {
       stage.check();
@@ -88,7 +90,11 @@ export async function openRig(name: string): Promise<Rig> {
     async expectCounted(of: 'agent' | 'hub', metric: string, label: string, by: number, work: () => Promise<void>) {
       const before = await rig.count(of, metric, label);
       await work();
-      await stage.until(`${metric} ${label} is counted`, patienceMs, async () => (await rig.count(of, metric, label)) >= before + by);
+      await stage.until(
+        `${metric} ${label} is counted`,
+        patienceMs,
+        async () => (await rig.count(of, metric, label)) >= before + by,
+      );
       expect(await rig.count(of, metric, label)).toBe(before + by);
     },
   });

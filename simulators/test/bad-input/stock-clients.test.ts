@@ -62,7 +62,11 @@ const numbered = (from: number, count: number): readonly (readonly [number, numb
   Array.from({ length: count }, (_, n) => [now + from + n, from + n] as const);
 
 async function expectAtHub(device: string, readings: readonly (readonly [number, number])[]): Promise<void> {
-  await rig.stage.until(`the readings of ${device} are at the hub`, patienceMs, async () => (await rig.atHub(device)).length >= readings.length);
+  await rig.stage.until(
+    `the readings of ${device} are at the hub`,
+    patienceMs,
+    async () => (await rig.atHub(device)).length >= readings.length,
+  );
   expect(await rig.atHub(device)).toEqual(readings);
 }
 
@@ -74,7 +78,13 @@ describe.skipIf(!hasMosquitto)('mosquitto_pub and mosquitto_sub (Debian package 
     start('stdbuf', ['-oL', 'mosquitto_sub', '-p', `${rig.system.mqttPort}`, ...args]);
 
   it.each(['0', '1', '2'])('300 readings at QoS %s, a line each', async (qos) => {
-    await publish(`mosquitto-${qos}`, ['-q', qos, '-l'], `${numbered(0, 300).map(([, value]) => line(value)).join('\n')}\n`);
+    await publish(
+      `mosquitto-${qos}`,
+      ['-q', qos, '-l'],
+      `${numbered(0, 300)
+        .map(([, value]) => line(value))
+        .join('\n')}\n`,
+    );
     await expectAtHub(`mosquitto-${qos}`, numbered(0, 300));
   });
 
@@ -100,7 +110,19 @@ describe.skipIf(!hasMosquitto)('mosquitto_pub and mosquitto_sub (Debian package 
     await awake.ended.catch(() => undefined);
     await publish('sleep', ['-q', '1', '-l'], `${line(1)}\n${line(2)}\n`);
     expect(await subscribe([...session, '-C', '2']).ended).toBe(`${line(1)}\n${line(2)}\n`);
-    const clean = subscribe(['-d', '-i', 'mosquitto-sleeper', '-t', 'sensors/sleep/+', '-q', '1', '-C', '1', '-F', 'got %p']);
+    const clean = subscribe([
+      '-d',
+      '-i',
+      'mosquitto-sleeper',
+      '-t',
+      'sensors/sleep/+',
+      '-q',
+      '1',
+      '-C',
+      '1',
+      '-F',
+      'got %p',
+    ]);
     await clean.printed('Subscribed');
     await publish('sleep', ['-q', '1', '-m', line(3)]);
     expect((await clean.ended).split('\n').filter((text) => text.startsWith('got'))).toEqual([`got ${line(3)}`]);
@@ -108,7 +130,17 @@ describe.skipIf(!hasMosquitto)('mosquitto_pub and mosquitto_sub (Debian package 
   });
 
   it('the will of a client that was killed is a reading', async () => {
-    const mortal = subscribe(['-d', '-t', 'x', '--will-topic', 'sensors/will/climate', '--will-payload', line(9), '--will-qos', '1']);
+    const mortal = subscribe([
+      '-d',
+      '-t',
+      'x',
+      '--will-topic',
+      'sensors/will/climate',
+      '--will-payload',
+      line(9),
+      '--will-qos',
+      '1',
+    ]);
     await mortal.printed('Subscribed');
     mortal.child.kill('SIGKILL');
     await expectAtHub('will', numbered(9, 1));
@@ -130,9 +162,19 @@ describe.skipIf(!hasPaho)('paho-mqtt (Debian package python3-paho-mqtt)', () => 
     [1, 'clean'],
   ])('500 readings at QoS %i in a %s session, the connection lost in the middle: each once', async (qos, session) => {
     const device = `paho-${qos}-${session}`;
-    const out = await start(python, [script('paho-readings.py'), `${rig.system.mqttPort}`, device, `${qos}`, '500', session]).ended;
+    const out = await start(python, [
+      script('paho-readings.py'),
+      `${rig.system.mqttPort}`,
+      device,
+      `${qos}`,
+      '500',
+      session,
+    ]).ended;
     const base = Number(out);
-    await expectAtHub(device, Array.from({ length: 500 }, (_, n) => [base + n, n] as const));
+    await expectAtHub(
+      device,
+      Array.from({ length: 500 }, (_, n) => [base + n, n] as const),
+    );
   });
 
   it('retained, wills, offline queues, 2,000 in flight, keepalive, a refused 10 MB payload', async () => {

@@ -1,0 +1,274 @@
+"""The messages of PROTOCOL §4: from a MessagePack value to a dict with the names of the page's vectors, every rule checked."""
+
+import re
+
+import msgpack
+from wire import EXACT, UnknownVersion, require
+
+AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+EPOCHS_MAX = 64
+RANGES_MAX = 256
+DEFINITIONS_MAX = 1000
+TAGS_MAX = 16
+TEXT_MAX = 256
+ITEMS_MAX = 262_144
+BLOCKS_MAX = 4096
+STATS_MAX = 1000
+ROWS_MAX = 500
+HOUR_MAX = 2_400_000_000
+SERIES_MAX = 2**32 - 1
+PARTS = ("readings", "windows")
+KINDS = ("reading", "window")
+TYPES = ("number", "boolean", "text")
+SAMPLINGS = ("all", "held", "subset")
+REASONS = ("evicted_size", "evicted_age", "gone", "damaged")
+
+
+def decode(kind, data):
+    """The message of this kind (which the topic tells, not the bytes)."""
+    require(kind in MESSAGES, f"no message is called {kind}")
+    fields = _list(msgpack.decode(data), "message")
+    require(fields, "an empty message")
+    if fields[0] != 1 or not isinstance(fields[0], int):
+        raise UnknownVersion(f"version {fields[0]!r} of the protocol")
+    count, read = MESSAGES[kind]
+    require(len(fields) == count + 2, f"{kind} with {len(fields)} fields instead of {count + 2}")
+    agent = _text(fields[1], "agent")
+    require(AGENT.fullmatch(agent), "not an agent id")
+    return {"agent": agent, **read(*fields[2:])}
+
+
+# ---- fields
+
+
+def _list(value, what, most=None):
+    require(isinstance(value, list), f"{what} is not a list")
+    require(most is None or len(value) <= most, f"{what} with more than {most} entries")
+    return value
+
+
+def _text(value, what):
+    require(isinstance(value, str), f"{what} is not a string")
+    return value
+
+
+def _short(value, what):
+    require(len(_text(value, what)) <= TEXT_MAX, f"{what} is too long")
+    return value
+
+
+def _binary(value, what):
+    require(isinstance(value, bytes), f"{what} is not binary")
+    return value
+
+
+def _epoch(value):
+    require(len(_binary(value, "epoch")) == 8, "an epoch that is not 8 bytes")
+    return value.hex()
+
+
+def _integer(value, what, least=0, most=EXACT - 1):
+    """An integer; beyond 32 bits it comes as a float64."""
+    if isinstance(value, float):
+        require(value.is_integer() and abs(value) >= 2**31, f"{what} is not an integer in its shortest form")
+        value = int(value)
+    require(isinstance(value, int) and least <= value <= most, f"{what} is not an integer from {least} to {most}")
+    return value
+
+
+def _number(value, what):
+    require(isinstance(value, (int, float)), f"{what} is not a number")
+    return value
+
+
+def _time(value, what):
+    return _integer(value, what, -EXACT + 1)
+
+
+def _flag(value, what):
+    return _integer(value, what, 0, 1) == 1
+
+
+def _name(value, names, what):
+    return names[_integer(value, what, 0, len(names) - 1)]
+
+
+def _per_lane(value, what):
+    require(len(_list(value, what)) == 4, f"{what} does not have four lanes")
+    return value
+
+
+def _counts(value, what):
+    return [_integer(n, what) for n in _per_lane(value, what)]
+
+
+def _range(first, last):
+    out = {"first": _integer(first, "first", 1), "last": _integer(last, "last", 1)}
+    require(out["first"] <= out["last"], "a range that ends before it begins")
+    return out
+
+
+def _hour(value):
+    return _integer(value, "hour", -HOUR_MAX, HOUR_MAX)
+
+
+def _pairs(value, what):
+    flat = _list(value, what)
+    require(len(flat) % 2 == 0, f"{what} is not a list of pairs")
+    return list(zip(flat[0::2], flat[1::2]))
+
+
+def _record(value, count, what):
+    require(len(_list(value, what)) == count, f"{what} does not have {count} fields")
+    return value
+
+
+def _page(session, page, pages):
+    checked = {"session": _integer(session, "session", 0, 2**32 - 1), "page": _integer(page, "page", 1)}
+    return {**checked, "pages": _integer(pages, "pages", checked["page"])}
+
+
+# ---- messages
+
+
+def _hello(session, page, pages, current, software, clock, trusted, queued, epochs):
+    return {
+        **_page(session, page, pages),
+        "current": _epoch(current),
+        "software": _text(software, "software"),
+        "clockMs": _time(clock, "clock"),
+        "isClockTrusted": _flag(trusted, "clockTrusted"),
+        "queued": _counts(queued, "queued"),
+        "epochs": [_held_epoch(entry) for entry in _list(epochs, "epochs", EPOCHS_MAX)],
+    }
+
+
+def _held_epoch(entry):
+    epoch, parent, base, count, last = _record(entry, 5, "epoch entry")
+    out = {"epoch": _epoch(epoch)}
+    if parent is not None:
+        named, at = _record(parent, 2, "parent")
+        out["parent"] = {"epoch": _epoch(named), "last": _counts(at, "last")}
+    out["seriesBase"] = _integer(base, "seriesBase")
+    out["seriesCount"] = _integer(count, "seriesCount")
+    out["last"] = _counts(last, "last")
+    return out
+
+
+def _welcome(session, page, pages, to, server_time, window, refused, epochs):
+    out = {**_page(session, page, pages), "to": _epoch(to), "serverTimeMs": _time(server_time, "serverTime")}
+    out["window"] = _integer(window, "window", 1, 65_535)
+    if refused is not None:
+        out["refused"] = _text(refused, "refused")
+    out["epochs"] = [_known_epoch(entry) for entry in _list(epochs, "epochs", EPOCHS_MAX)]
+    return out
+
+
+def _known_epoch(entry):
+    epoch, known, held = _record(entry, 3, "epoch entry")
+    lanes = [_held(lane) for lane in _per_lane(held, "held")]
+    return {"epoch": _epoch(epoch), "seriesKnown": _integer(known, "seriesKnown"), "held": lanes}
+
+
+def _held(value):
+    flat = [_integer(n, "held") for n in _list(value, "held", 1 + 2 * RANGES_MAX)]
+    require(len(flat) % 2 == 1, "held is not a watermark and ranges")
+    for before, first, last in zip(flat[0::2], flat[1::2], flat[2::2]):
+        require(before + 1 < first <= last, "held ranges that do not ascend with gaps")
+    return flat
+
+
+def _series(epoch, first, definitions):
+    listed = [_definition(entry) for entry in _list(definitions, "definitions", DEFINITIONS_MAX)]
+    least = _integer(first, "first id", 0, SERIES_MAX)
+    require(least + len(listed) - 1 <= SERIES_MAX, "a series id beyond 32 bits")
+    return {"epoch": _epoch(epoch), "first": least, "definitions": listed}
+
+
+def _definition(entry):
+    stream, device, metric, unit, kind, value_type, sampling, tags, width, hold = _record(entry, 10, "definition")
+    pairs = [(_short(k, "tag"), _short(v, "tag")) for k, v in _pairs(tags, "tags")]
+    require(len(pairs) <= TAGS_MAX, "too many tags")
+    require(all(a[0] < b[0] for a, b in zip(pairs, pairs[1:])), "tags that do not ascend")
+    return {
+        "stream": _short(stream, "stream"),
+        "device": _short(device, "device"),
+        "metric": _short(metric, "metric"),
+        "unit": _short(unit, "unit"),
+        "kind": _name(kind, KINDS, "kind"),
+        "type": _name(value_type, TYPES, "type"),
+        "sampling": _name(sampling, SAMPLINGS, "sampling"),
+        "tags": [list(pair) for pair in pairs],
+        "widthMs": _integer(width, "width"),
+        "holdMs": _integer(hold, "hold"),
+    }
+
+
+def _batch(epoch, lane, first, last, parts):
+    named = _range(first, last)
+    require(named["last"] - named["first"] < ITEMS_MAX, "a batch of too many items")
+    blocks = _pairs(parts, "parts")
+    require(len(blocks) <= BLOCKS_MAX, "a batch of too many blocks")
+    listed = [{"kind": _name(kind, PARTS, "kind"), "bytes": _binary(block, "block").hex()} for kind, block in blocks]
+    return {"epoch": _epoch(epoch), "lane": _integer(lane, "lane", 0, 3), **named, "parts": listed}
+
+
+def _void(epoch, lane, first, last, reason, stats, omitted, hours):
+    return {
+        "epoch": _epoch(epoch),
+        "lane": _integer(lane, "lane", 0, 3),
+        **_range(first, last),
+        "reason": _name(reason, REASONS, "reason"),
+        "stats": [_stat(entry) for entry in _list(stats, "stats", STATS_MAX)],
+        "statsOmitted": _integer(omitted, "statsOmitted"),
+        "hours": [[_hour(hour), _integer(items, "items")] for hour, items in _pairs(hours, "hours")],
+    }
+
+
+def _stat(entry):
+    series, hour, count, least, greatest, mean = _record(entry, 6, "stat")
+    return {
+        "series": _integer(series, "series", 0, SERIES_MAX),
+        "hour": _hour(hour),
+        "count": _integer(count, "count"),
+        "min": _number(least, "min"),
+        "max": _number(greatest, "max"),
+        "mean": _number(mean, "mean"),
+    }
+
+
+def _reported(at, rows, counters):
+    pairs = [[_text(name, "counter"), _integer(value, "counter")] for name, value in _pairs(counters, "counters")]
+    return {"atMs": _time(at, "at"), "rows": [_row(row) for row in _list(rows, "rows", ROWS_MAX)], "counters": pairs}
+
+
+def _row(row):
+    lane, hour, produced, queued, evicted = _record(row, 5, "row")
+    return {
+        "lane": _integer(lane, "lane", 0, 3),
+        "hour": _hour(hour),
+        "produced": _integer(produced, "produced"),
+        "queued": _integer(queued, "queued"),
+        "evicted": _integer(evicted, "evicted"),
+    }
+
+
+def _status(epoch, online):
+    return {"epoch": _epoch(epoch), "isOnline": _flag(online, "online")}
+
+
+def _flow(window):
+    return {"window": _integer(window, "window", 1, 65_535)}
+
+
+MESSAGES = {
+    "hello": (9, _hello),
+    "welcome": (8, _welcome),
+    "series": (3, _series),
+    "batch": (5, _batch),
+    "void": (8, _void),
+    "reported": (3, _reported),
+    "status": (2, _status),
+    "flow": (1, _flow),
+}
+"""Kind: the number of fields after version and agent, and what reads them."""
