@@ -1,17 +1,39 @@
 /** `npm run bench -- NAME [args]`: one benchmark; without a name all that fit in a quarter of an hour, one after the other. */
 
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const dataFolder = new URL('../../shared/data/', import.meta.url);
+const codecFiles = [
+  ...[
+    'Air-pressure',
+    'Basel-temp',
+    'Bitcoin-price',
+    'City-lat',
+    'IR-bio-temp',
+    'SSD-bench',
+    'Stocks-DE',
+    'Wind-Speed',
+  ].map((name) => `elf_floats/${name}.csv`),
+  'intel_lab_30s/intel_temperature_30s_52motes.csv',
+];
+
 interface Benchmark {
   readonly summary: string;
   /** Left out when all run: it takes too long. */
   readonly isLong?: true;
   /** Before those of the command line. */
   readonly args?: readonly string[];
+  /** In place of an empty command line; when there are none, the benchmark is left out of all. */
+  dataFiles?(): string[];
   load(): Promise<{ run(args: string[]): Promise<void> }>;
 }
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   codec: {
     summary: 'bits per value and values/s of the columnar codec, against Gorilla, deflate and msgpackr + zstd',
+    dataFiles: () =>
+      codecFiles.map((name) => fileURLToPath(new URL(name, dataFolder))).filter((file) => existsSync(file)),
     load: () => import('./codec/main.ts'),
   },
   aggregate: {
@@ -38,7 +60,8 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   },
 };
 
-async function start({ args = [], load }: Benchmark, more: readonly string[]): Promise<void> {
+async function start({ args = [], dataFiles, load }: Benchmark, asked: readonly string[]): Promise<void> {
+  const more = asked.length === 0 ? (dataFiles?.() ?? []) : asked;
   const { run } = await load();
   // An option of the command line takes the place of the one that is set here.
   const given = new Set(more.map((text) => text.split('=')[0]));
@@ -61,7 +84,8 @@ else if (name === undefined) {
   for (const [each, benchmark] of Object.entries(benchmarks)) {
     if (benchmark.isLong === true) continue;
     console.log(`== ${each}`);
-    await start(benchmark, []);
+    if (benchmark.dataFiles?.().length === 0) console.log('skipped: ../shared/data is absent');
+    else await start(benchmark, []);
     console.log('');
   }
 } else {

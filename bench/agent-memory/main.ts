@@ -106,10 +106,11 @@ async function restarts(agent: AgentProcess, add: Add): Promise<void> {
 
 async function drain(site: Site, agent: AgentProcess, hubPort: number, sent: PublishResult, add: Add): Promise<void> {
   const linkBefore = await site.linkBytes();
+  const edgeBefore = agent.running.usage;
   await site.startHub(hubPort);
+  const before = { edge: edgeBefore, hub: site.hub.usage };
   await agent.untilConnected();
   const startedMs = performance.now();
-  const before = { edge: agent.running.usage, hub: site.hub.usage };
   let isOver = false;
   const probing = probe(agent.mqttPort, site.httpUrl, () => isOver);
   const isWhole = await untilApplied(site.httpUrl, sent.sent);

@@ -3,7 +3,7 @@
  *
  * Size: independent blobs of 1,000 readings each, everything included (head, directory, checksum). `bitsPerValue` is taken
  * with one reading a second, so that times cost next to nothing and yet count; `bitsPerTimestamp` is what the file's own
- * times add to that. Speed: whole readings (series, time, value, flags) per second in the same blocks, all peers
+ * times add to that. Speed: whole readings (series, time, value, flags) per CPU-second in the same blocks, all peers
  * interleaved round by round, median of the rounds; msgpackr packs the same four columns as plain arrays. A file of many
  * columns is a fleet: one series each, one batch per row (live), and a day of them merged.
  */
@@ -15,8 +15,8 @@ import { type Block, blockOf, type Peer, peers } from './peers.ts';
 import { type FleetFile, readFleet, readSeries } from './series-file.ts';
 
 const blockRows = 1000;
-const rounds = 9;
-const warmups = 4;
+const rounds = 15;
+const warmups = 5;
 /** Blocks of a round: long files are sampled evenly, short ones repeated. */
 const blocksTimed = 40;
 const dayMs = 86_400_000;
@@ -113,6 +113,12 @@ function bitsPerTimestamp(values: Float64Array, times: Float64Array, steady: Flo
   return Number((((bytesWith(times) - bytesWith(steady)) * 8) / values.length).toFixed(3));
 }
 
+/** CPU time of the process, garbage collection included: on a shared machine the wall clock measures the neighbours. */
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
 function timePeers(all: readonly Block[]): Record<string, { encode: Speed; decode: Speed }> {
   const full = all.filter((block) => block.columns.count === blockRows);
   const from = full.length > 0 ? full : all;
@@ -124,14 +130,14 @@ function timePeers(all: readonly Block[]): Record<string, { encode: Speed; decod
   const samples = peers.map(() => ({ encode: [] as number[], decode: [] as number[] }));
   for (let round = -warmups; round < rounds; round++) {
     peers.forEach((peer, p) => {
-      const start = process.hrtime.bigint();
+      const start = cpuSeconds();
       const encoded = blocks.map((block) => peer.encode(block));
-      const middle = process.hrtime.bigint();
+      const middle = cpuSeconds();
       for (const own of encoded) consumed += Math.abs(peer.decode(own)) % 7;
-      const end = process.hrtime.bigint();
+      const end = cpuSeconds();
       if (round < 0) return;
-      samples[p]?.encode.push(readings / (Number(middle - start) / 1e9));
-      samples[p]?.decode.push(readings / (Number(end - middle) / 1e9));
+      samples[p]?.encode.push(readings / (middle - start));
+      samples[p]?.decode.push(readings / (end - middle));
     });
   }
   return Object.fromEntries(
@@ -190,7 +196,7 @@ function fleetFigures({ columns, times }: FleetFile) {
 }
 
 const tableHead =
-  'file                       values  dense   fast  gorilla deflate mp+zstd   time | M readings/s: fast enc/dec  dense enc/dec  gorilla enc/dec  msgpackr enc/dec';
+  'file                       values  dense   fast  gorilla deflate mp+zstd   time | M readings/CPU-s: fast enc/dec  dense enc/dec  gorilla enc/dec  msgpackr enc/dec';
 
 function tableRow(file: string, figures: ReturnType<typeof seriesFigures>): string {
   const { peers: others } = figures;

@@ -21,7 +21,7 @@ const folders = new Set<string>();
 process.once('exit', () => folders.forEach(removeFolder));
 
 function removeFolder(folder: string): void {
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   folders.delete(folder);
 }
 
@@ -158,7 +158,7 @@ export class AgentProcess {
   }
 
   async untilConnected(): Promise<void> {
-    while (!(await this.status()).isConnected) await pause(50);
+    while (!(await this.status()).isConnected) await pause(5);
   }
 
   async status(): Promise<AgentStatus> {

@@ -6,12 +6,11 @@
  * An error of the storage is fatal: it is thrown to the caller, nothing is released any more, the process has to exit, and
  * the next start recovers.
  */
-import type { Clock, Timer } from '@fogline/shared/clock';
-import type { Logger } from '@fogline/shared/log';
+import type { Timer } from '@fogline/shared/clock';
 import { type Lane, laneCount, protocolLimits } from '@fogline/shared/protocol/limits';
-import type { Random } from '@fogline/shared/random';
-import type { Database } from '@fogline/shared/sqlite';
 import type { CoreConfig } from './core-config.ts';
+import type { CorePorts, CoreStatus } from './core-ports.ts';
+import { guardedClock, guardedWire } from './guarded.ts';
 import { AgentStore } from './journal/agent-store.ts';
 import { CommitPacer } from './journal/commit-pacer.ts';
 import { type CommitInput, type CommitRecord, encodeCommit } from './journal/commit-record.ts';
@@ -27,9 +26,8 @@ import { Outbox, type PlannedSeal } from './outbox/outbox.ts';
 import { outputsOf, type PendingOutput } from './outbox/outputs.ts';
 import { Room } from './outbox/room.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
-import type { IngestPort, SourceBatch, Token } from './sources/batch-port.ts';
+import type { IngestPort, SourceBatch } from './sources/batch-port.ts';
 import { Uplink } from './uplink/uplink.ts';
-import type { Wire } from './uplink/wire.ts';
 
 const tickEveryMs = 1000;
 const checkpointCommitsMax = 1024;
@@ -38,31 +36,6 @@ const checkpointEveryMs = { prompt: 10_000, flash: 60_000 } as const;
 const mergesPerTick = 2;
 /** Room a commit needs beyond its readings: outputs, seals, pages. */
 const commitReserveBytes = 256 * 1024;
-
-export interface CorePorts {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly wire: Wire;
-  readonly log: Logger;
-  /** The readings behind these tokens are durable. */
-  release(source: string, tokens: readonly Token[]): void;
-  /** No room: senders that can wait must, the others' readings are dropped and counted by the source. */
-  setOverloaded(isOverloaded: boolean): void;
-  /** The storage failed; the process must exit. */
-  onFatal(error: unknown): void;
-}
-
-export interface CoreStatus {
-  readonly epoch: string;
-  readonly isConnected: boolean;
-  readonly isOverloaded: boolean;
-  readonly commits: number;
-  readonly queuedItems: readonly number[];
-  readonly usedBytes: number;
-  readonly series: number;
-  readonly filtered: number;
-}
 
 export class AgentCore implements IngestPort {
   readonly #config: CoreConfig;
@@ -83,6 +56,8 @@ export class AgentCore implements IngestPort {
   #commitTimer: { readonly timer: Timer; readonly dueAt: number } | undefined;
   #tickTimer: Timer | undefined;
   #sinceCheckpoint = { commits: 0, bytes: 0, at: 0 };
+  readonly #startedAt: { readonly wallMs: number; readonly monotonicMs: number };
+  #filtered = 0;
   #isOverloaded = false;
   #isDead = false;
 
@@ -104,18 +79,20 @@ export class AgentCore implements IngestPort {
     this.#room = new Room(this.#outbox, config.buffer);
     this.#merger = new Merger(this.#store);
     const { agent, software, uplink } = config;
+    const guard = (work: () => void): void => this.#guard(work);
     this.#uplink = new Uplink(
       { agent, software, config: uplink, outbox: this.#outbox, series: this.#series, currentEpoch: () => this.#epoch },
       {
-        clock: this.#guardedClock(ports.clock),
+        clock: guardedClock(ports.clock, guard),
         random: ports.random,
-        wire: this.#guardedWire(ports.wire),
+        wire: guardedWire(ports.wire, guard),
         log: ports.log,
-        checkpoint: () => this.checkpoint(),
+        checkpoint: () => this.#checkpointInEpoch(),
         onCapacity: () => this.#sealWhenDue(),
       },
     );
-    this.#sinceCheckpoint.at = ports.clock.monotonic();
+    this.#startedAt = { wallMs: ports.clock.now(), monotonicMs: ports.clock.monotonic() };
+    this.#sinceCheckpoint.at = this.#startedAt.monotonicMs;
     if (recovered.isConfigChanged) this.#write(ports.clock.now(), [], outputsOf(recovered.drained), 'with checkpoint');
   }
 
@@ -126,7 +103,10 @@ export class AgentCore implements IngestPort {
 
   /** Commits what came in, leaves the database checkpointed, says goodbye. The core is of no use afterwards. */
   stop(): void {
-    if (this.#isDead) return;
+    if (this.#isDead) {
+      this.#ports.wire.close();
+      return;
+    }
     this.#guard(() => {
       this.commit();
       this.checkpoint();
@@ -157,14 +137,28 @@ export class AgentCore implements IngestPort {
     if (payload !== undefined) this.#rejected.add({ at: this.#ports.clock.now(), source, reason, topic, payload });
   }
 
+  /** Acks are withheld because nothing more may be dropped. */
+  get isOverloaded(): boolean {
+    return this.#isOverloaded;
+  }
+
+  get isConnected(): boolean {
+    return this.#uplink.isReady;
+  }
+
+  get usedBytes(): number {
+    return this.#store.db.usedBytes();
+  }
+
+  /** Reads the whole queue. */
   status(): CoreStatus {
     return {
       epoch: this.#epoch.epoch,
-      isConnected: this.#uplink.isReady,
+      isConnected: this.isConnected,
       isOverloaded: this.#isOverloaded,
       commits: this.#lastCommit,
       queuedItems: this.#outbox.queued(),
-      usedBytes: this.#store.db.usedBytes(),
+      usedBytes: this.usedBytes,
       series: this.#series.count,
       filtered: this.#pipeline.filtered(),
     };
@@ -182,13 +176,15 @@ export class AgentCore implements IngestPort {
     if (!this.#hasRoom()) return;
     const now = this.#ports.clock.now();
     const taken = this.#intake.take();
+    const released = this.#intake.takeTokens();
     const outputs: PendingOutput[] = [];
     taken.forEach((entry, index) => {
       outputs.push(...outputsOf(this.#pipeline.process(entry.source, entry.columns, now), index));
     });
     outputs.push(...outputsOf(this.#pipeline.tick(now)));
+    this.#countFiltered();
     this.#write(now, taken, outputs);
-    for (const { source, tokens } of this.#intake.takeTokens()) this.#ports.release(source, tokens);
+    for (const { source, tokens } of released) this.#ports.release(source, tokens);
     if (this.#sinceCheckpoint.commits >= checkpointCommitsMax || this.#sinceCheckpoint.bytes >= checkpointBytesMax)
       this.checkpoint();
   }
@@ -197,6 +193,21 @@ export class AgentCore implements IngestPort {
   checkpoint(): void {
     this.#store.transaction(() => this.#writeCheckpoint());
     this.#afterCheckpoint();
+  }
+
+  /** As a checkpoint, with the epoch of this process recorded, so that it may be named to the hub. */
+  #checkpointInEpoch(): void {
+    this.#store.transaction(() => {
+      this.#outbox.openEpoch(this.#epoch);
+      this.#writeCheckpoint();
+    });
+    this.#afterCheckpoint();
+  }
+
+  #countFiltered(): void {
+    const filtered = this.#pipeline.filtered();
+    if (filtered > this.#filtered) this.#intake.count('filtered', filtered - this.#filtered);
+    this.#filtered = filtered;
   }
 
   /** Appends one commit. With a checkpoint in the same transaction for what must not be replayed. */
@@ -216,7 +227,9 @@ export class AgentCore implements IngestPort {
     const inputs: CommitInput[] = taken.map((entry) => entry.input);
     const draft = { epochId: this.#epoch.id, now, inputs, outputs, counted: [] };
     const planned = this.#planSeals(draft);
-    if (inputs.length === 0 && outputs.length === 0 && planned.length === 0 && checkpoint === undefined) {
+    // What is only counted is committed too: who waits for a message that became no reading must find it counted after a crash.
+    const isEmpty = inputs.length === 0 && outputs.length === 0 && planned.length === 0 && !this.#intake.hasCounted;
+    if (isEmpty && checkpoint === undefined) {
       // Timers of the system may fire a little early: what has not lingered long enough is looked at again.
       this.#sealWhenDue();
       return;
@@ -229,6 +242,7 @@ export class AgentCore implements IngestPort {
     const body = encodeCommit(record);
     const id = this.#lastCommit + 1;
     const batches = this.#store.transaction(() => {
+      this.#outbox.openEpoch(this.#epoch);
       for (const { id: seriesId, packed } of this.#series.takeNew()) this.#store.insertSeries(seriesId, packed);
       this.#store.appendCommit(id, body);
       this.#lastCommit = id;
@@ -310,7 +324,7 @@ export class AgentCore implements IngestPort {
     const needed = this.#intake.bytes + commitReserveBytes;
     let hasRoom = !this.#room.isFull(needed);
     if (!hasRoom) {
-      this.checkpoint();
+      if (this.#sinceCheckpoint.commits > 0 || this.#outbox.hasUnwritten) this.checkpoint();
       hasRoom = this.#room.makeRoom(needed, this.#lastCommit);
     }
     if (hasRoom === this.#isOverloaded) {
@@ -339,11 +353,17 @@ export class AgentCore implements IngestPort {
     const isDue = this.#ports.clock.monotonic() - at >= checkpointEveryMs[this.#config.buffer.commit];
     if (isDue && (commits > 0 || this.#outbox.hasUnwritten || this.#intake.hasCounted)) {
       this.checkpoint();
-      this.#room.expire(now, this.#lastCommit);
+      this.#room.expire(this.#ageNow(), this.#lastCommit);
     }
     if (isDue) this.report();
     if (!this.#uplink.isReady) this.#merger.merge(mergesPerTick);
     this.#uplink.pump();
+  }
+
+  /** The time by which things age: a clock that is set forward makes nothing older than it is. */
+  #ageNow(): number {
+    const { wallMs, monotonicMs } = this.#startedAt;
+    return Math.min(this.#ports.clock.now(), wallMs + this.#ports.clock.monotonic() - monotonicMs);
   }
 
   /** Tells the hub the account of every hour that changed since it last confirmed it. */
@@ -351,37 +371,9 @@ export class AgentCore implements IngestPort {
     if (!this.#uplink.isReady) return;
     const lines = this.#store.dirtyLedger(protocolLimits.ledgerRowsPerMessageMax);
     if (lines.length === 0) return;
-    const queued = new Map<string, number>();
-    this.#outbox.eachQueued(({ lane, hours }) => {
-      for (let i = 0; i < hours.length; i += 2) {
-        const key = `${lane}:${hours[i]}`;
-        queued.set(key, (queued.get(key) ?? 0) + (hours[i + 1] ?? 0));
-      }
-    });
+    const queued = this.#outbox.queuedByHour();
     const rows = lines.map((line) => ({ ...line, queued: queued.get(`${line.lane}:${line.hour}`) ?? 0 }));
     this.#uplink.report(this.#ports.clock.now(), rows, Object.entries(this.counters()));
-  }
-
-  #guardedClock(clock: Clock): Clock {
-    return {
-      now: () => clock.now(),
-      monotonic: () => clock.monotonic(),
-      after: (name, delayMs, fire) => clock.after(name, delayMs, () => this.#guard(fire)),
-    };
-  }
-
-  #guardedWire(wire: Wire): Wire {
-    return {
-      open: (options, events) =>
-        wire.open(options, {
-          onOpen: () => this.#guard(() => events.onOpen()),
-          onMessage: (topic, payload) => this.#guard(() => events.onMessage(topic, payload)),
-          onAck: (reference) => this.#guard(() => events.onAck(reference)),
-          onClose: (reason) => this.#guard(() => events.onClose(reason)),
-        }),
-      publish: (topic, payload, isRetained, reference) => wire.publish(topic, payload, isRetained, reference),
-      close: () => wire.close(),
-    };
   }
 
   /** Runs what a timer, the wire or a source asked for; its failure is the end of this process. */

@@ -92,6 +92,8 @@ class Rooms {
         log: log.child('mqtt'),
       });
       this.listeners.push({ listener: open, sources: listener.sources });
+      // One that opened before may have filled the buffer meanwhile.
+      if (core.isOverloaded) open.pause();
     }
     if (local !== undefined) this.http = await this.#openLocal(local, core);
     core.start();
@@ -141,7 +143,7 @@ class Rooms {
       log: this.#ports.log.child('http'),
       routes: {
         '/healthz': () => json({ status: 'ok' }),
-        '/readyz': () => (core.status().isOverloaded ? json({ status: 'overloaded' }, 503) : json({ status: 'ready' })),
+        '/readyz': () => (core.isOverloaded ? json({ status: 'overloaded' }, 503) : json({ status: 'ready' })),
         '/status': () => json(core.status()),
         '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.expose() }),
       },

@@ -10,6 +10,9 @@ import type { PartKind } from '@fogline/shared/protocol/messages';
 import { partKinds } from '@fogline/shared/protocol/messages';
 import { Packr } from 'msgpackr';
 
+/** Of one block: it fits into an envelope beside its other fields. One that no envelope can carry would block its lane for ever. */
+export const blockBytesMax = 960 * 1024;
+
 const recordVersion = 1;
 const packr = new Packr({ useRecords: false });
 

@@ -4,10 +4,9 @@
  */
 import { encodeReadings } from '@fogline/shared/codec/readings';
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
-import { blockBytesMax } from '../outbox/envelope.ts';
 import { ColumnBuilder } from '../pipeline/columns.ts';
 import type { SourceBatch, SourceSeriesDefinition, Token } from '../sources/batch-port.ts';
-import type { CommitInput } from './commit-record.ts';
+import { blockBytesMax, type CommitInput } from './commit-record.ts';
 import type { RepeatFilter } from './repeat-filter.ts';
 import type { DurableSeries } from './series-registry.ts';
 

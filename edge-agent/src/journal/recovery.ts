@@ -3,9 +3,10 @@
  * under the configuration they were committed under, their outputs are thrown away, for the outbox rows are in the log. Its cost is
  * bounded by the checkpoint's thresholds, not by the backlog.
  *
- * Every start opens a new epoch whose parent is the last one. A changed configuration ends what the changed operators held open.
+ * Every start has a new epoch whose parent is the last one; it is recorded with its first commit or session, so that a process which
+ * fails before leaves no trace. A changed configuration ends what the changed operators held open.
  */
-import { decodeReadings } from '@fogline/shared/codec/readings';
+import { decodeReadings, readReadingsHeader } from '@fogline/shared/codec/readings';
 import { laneCount } from '@fogline/shared/protocol/limits';
 import type { Random } from '@fogline/shared/random';
 import type { PipelineConfig } from '../core-config.ts';
@@ -17,8 +18,12 @@ import type { RepeatFilter } from './repeat-filter.ts';
 import type { DurableSeries } from './series-registry.ts';
 import type { EpochRow } from './stored.ts';
 
+/** Commits that are read to remember their readings; the time of a start must not depend on how small commits were. */
+const recalledCommitsMax = 16_384;
+
 export interface Recovered {
   readonly pipeline: Pipeline;
+  /** Of this process; not recorded yet. */
   readonly epoch: EpochRow;
   readonly lastCommit: number;
   /** What ended because its configuration changed; to be committed together with the new configuration. */
@@ -49,15 +54,23 @@ export function recover(
     for (const output of record.outputs) last[output.lane] = Math.max(last[output.lane] ?? 0, output.last);
     lastCommit = id;
   }
-  const epoch = store.transaction(() => {
+  store.transaction(() => {
     outbox.flush();
+    for (const { id, packed } of series.takeNew()) store.insertSeries(id, packed);
     if (previous !== undefined) store.updateEpoch(previous.id, series.count, last);
     store.saveState('pipelines', JSON.stringify(activeConfigs));
     store.saveOperators(active.save());
     store.saveState('checkpoint', String(lastCommit));
-    const parent = previous === undefined ? undefined : { ...previous, last };
-    return store.insertEpoch(Buffer.from(random.bytes(8)).toString('hex'), parent, series.count);
   });
+  const epoch: EpochRow = {
+    id: (previous?.id ?? 0) + 1,
+    epoch: Buffer.from(random.bytes(8)).toString('hex'),
+    parent: previous?.epoch ?? null,
+    parentLast: previous === undefined ? [] : last,
+    seriesBase: series.count,
+    seriesCount: series.count,
+    last: new Array<number>(laneCount).fill(0),
+  };
   outbox.clearTail();
   outbox.reloadEpochs();
   const pipeline = new Pipeline(configs, series);
@@ -68,13 +81,13 @@ export function recover(
   return { pipeline, epoch, lastCommit, drained, isConfigChanged };
 }
 
-/** Fills the repeat filter from the log's tail. */
+/** Fills the repeat filter from the log's tail: the last `filter.depth` readings of any kind, or the last commits. */
 export function recallRepeats(store: AgentStore, filter: RepeatFilter): void {
   const ids: number[] = [];
   let readings = 0;
   for (const { id, record } of store.commitsBackwards()) {
-    if (readings >= filter.depth) break;
-    for (const input of record.inputs) if (input.hasSourceTime) readings += decodeReadings(input.bytes).count;
+    if (readings >= filter.depth || ids.length >= recalledCommitsMax) break;
+    for (const input of record.inputs) readings += readReadingsHeader(input.bytes).count;
     ids.push(id);
   }
   for (const id of ids.reverse()) {

@@ -7,13 +7,11 @@ const defaultGenerationSize = 131_072;
 
 export class RepeatFilter {
   readonly #generationSize: number;
-  #current: HashTable;
-  #previous: HashTable;
+  #current = new HashTable();
+  #previous = new HashTable();
 
   constructor(generationSize = defaultGenerationSize) {
     this.#generationSize = generationSize;
-    this.#current = new HashTable(generationSize);
-    this.#previous = new HashTable(generationSize);
   }
 
   /** How many readings back a repeat is recognised at least. */
@@ -36,24 +34,18 @@ export class RepeatFilter {
   }
 }
 
-/** Open addressing over float64 keys; 0 marks an empty slot, so no hash is 0. */
+/** Open addressing over float64 keys; 0 marks an empty slot, so no hash is 0. Grows with what it holds. */
 class HashTable {
-  readonly #slots: Float64Array;
-  readonly #mask: number;
+  #slots = new Float64Array(1024);
+  #mask = 1023;
   size = 0;
-
-  constructor(capacity: number) {
-    let slots = 16;
-    while (slots < capacity * 2) slots *= 2;
-    this.#slots = new Float64Array(slots);
-    this.#mask = slots - 1;
-  }
 
   has(hash: number): boolean {
     return this.#slots[this.#find(hash)] === hash;
   }
 
   add(hash: number): void {
+    if (this.size * 2 >= this.#slots.length) this.#grow();
     this.#slots[this.#find(hash)] = hash;
     this.size++;
   }
@@ -61,6 +53,13 @@ class HashTable {
   clear(): void {
     this.#slots.fill(0);
     this.size = 0;
+  }
+
+  #grow(): void {
+    const held = this.#slots;
+    this.#slots = new Float64Array(held.length * 2);
+    this.#mask = this.#slots.length - 1;
+    for (const hash of held) if (hash !== 0) this.#slots[this.#find(hash)] = hash;
   }
 
   #find(hash: number): number {

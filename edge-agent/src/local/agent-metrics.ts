@@ -44,12 +44,12 @@ export function agentMetrics(core: AgentCore, listeners: readonly OpenListener[]
     return Object.fromEntries(lanes.map((lane, index) => [lane, queuedItems[index] ?? 0]));
   });
   metrics.readGauge('agent_connected', '1 while a session with the hub is ready.', () =>
-    core.status().isConnected ? 1 : 0,
+    core.isConnected ? 1 : 0,
   );
   metrics.readGauge('agent_overloaded', '1 while acks are withheld because nothing more may be dropped.', () =>
-    core.status().isOverloaded ? 1 : 0,
+    core.isOverloaded ? 1 : 0,
   );
-  metrics.readGauge('agent_database_bytes', 'Database pages in use.', () => core.status().usedBytes);
+  metrics.readGauge('agent_database_bytes', 'Database pages in use.', () => core.usedBytes);
   metrics.readCounters(
     'agent_counted_total',
     'Counted before the outbox since the database was made, by name.',

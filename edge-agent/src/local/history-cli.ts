@@ -79,11 +79,7 @@ const outbox = defineCommand({
   options,
   run({ options: { config }, io }) {
     withStore(config, io.env, (store, agent) => {
-      const queued = new Map<string, number>();
-      outboxOf(store, agent).eachQueued(({ lane, hours }) => {
-        for (let i = 0; i < hours.length; i += 2)
-          queued.set(`${lane}:${hours[i]}`, (queued.get(`${lane}:${hours[i]}`) ?? 0) + (hours[i + 1] ?? 0));
-      });
+      const queued = outboxOf(store, agent).queuedByHour();
       io.out(['lane', 'hour', 'produced', 'queued', 'evicted'].join('\t'));
       for (const { lane, hour, produced, evicted } of store.wholeLedger()) {
         io.out([lanes[lane], hourText(hour), produced, queued.get(`${lane}:${hour}`) ?? 0, evicted].join('\t'));

@@ -8,10 +8,8 @@ import type { AgentStore } from '../journal/agent-store.ts';
 import { blockOf, type CommitRecord } from '../journal/commit-record.ts';
 import type { BlockPlace } from '../journal/stored.ts';
 
-/** A batch is cut when its blocks exceed this; one block alone may be larger, up to `blockBytesMax`. */
+/** A batch is cut when its blocks exceed this; one block alone may be larger, up to `blockBytesMax` (commit-record.ts). */
 export const batchBytesMax = 192 * 1024;
-/** Far below what an envelope holds beside its other fields: a block that no envelope can carry would block its lane for ever. */
-export const blockBytesMax = 960 * 1024;
 /** A batch is cut at this many blocks. */
 export const batchPartsMax = 2048;
 /** A batch is cut when its items exceed this; half of what a hub takes, for items may be very small. */

@@ -51,6 +51,13 @@ export class Outbox {
     this.#epochs = new Map(this.store.epochs().map((row) => [row.id, row]));
   }
 
+  /** Records the epoch of this process, inside the transaction of what first needs it. */
+  openEpoch(epoch: EpochRow): void {
+    if (this.#epochs.has(epoch.id)) return;
+    this.store.insertEpoch(epoch);
+    this.#epochs.set(epoch.id, epoch);
+  }
+
   get epochs(): ReadonlyMap<number, EpochRow> {
     return this.#epochs;
   }
@@ -198,13 +205,25 @@ export class Outbox {
   /** Items per lane whose delivery is not known. */
   queued(): number[] {
     const queued = new Array<number>(laneCount).fill(0);
-    this.eachQueued((row) => {
+    this.#eachQueued((row) => {
       queued[row.lane] = (queued[row.lane] ?? 0) + row.last - row.first + 1;
     });
     return queued;
   }
 
-  eachQueued(visit: (row: { lane: Lane; first: number; last: number; hours: readonly number[] }) => void): void {
+  /** The same per `lane:hour`. */
+  queuedByHour(): Map<string, number> {
+    const queued = new Map<string, number>();
+    this.#eachQueued(({ lane, hours }) => {
+      for (let i = 0; i < hours.length; i += 2) {
+        const key = `${lane}:${hours[i]}`;
+        queued.set(key, (queued.get(key) ?? 0) + (hours[i + 1] ?? 0));
+      }
+    });
+    return queued;
+  }
+
+  #eachQueued(visit: (row: { lane: Lane; first: number; last: number; hours: readonly number[] }) => void): void {
     for (const row of this.store.queuedRows()) visit(row);
     for (const row of this.tail.rows) if (row.batch?.isAcked !== true) visit(row);
   }

@@ -258,6 +258,32 @@ describe('overload', () => {
   });
 });
 
+describe('what became no reading', () => {
+  it('is reported with the message it is about; what is harmless without', async () => {
+    const reported: (readonly [string, string, string, string | undefined])[] = [];
+    const metrics = ['t', 'u'].map((name) => ({ name, field: name, unit: '', type: 'number' as const }));
+    await open({
+      sources: [{ name: 'climate', topics: ['sensors/{device}/climate'], metrics }],
+      onRejected: (source, reason, topic, payload) =>
+        reported.push([source, reason, topic, payload === undefined ? undefined : Buffer.from(payload).toString()]),
+    });
+    const client = await connect();
+    client.send(publish('d', 'junk'), publish('d', '{"t":"1","u":2}'), publish('d', '{"t":1}'), publish('', '{"t":1}'));
+    client.send(publishFrame('other', 'x'));
+    await typesUntilPong(client);
+    listener.pause();
+    client.send(publish('d', '{"t":1,"u":1}', 0));
+    await typesUntilPong(client);
+    expect(reported).toEqual([
+      ['climate', 'junk_json', 'sensors/d/climate', 'junk'],
+      ['climate', 'wrong_type', 'sensors/d/climate', '{"t":"1","u":2}'],
+      ['climate', 'field_missing', 'sensors/d/climate', undefined],
+      ['climate', 'device_name_invalid', 'sensors//climate', '{"t":1}'],
+      ['climate', 'qos0_dropped_overload', 'sensors/d/climate', '{"t":1,"u":1}'],
+    ]);
+  });
+});
+
 describe('the door', () => {
   it('needs credentials or a word beyond loopback', async () => {
     await open();

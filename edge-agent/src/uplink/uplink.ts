@@ -6,16 +6,13 @@
  * use them. It keeps no state that matters: after a crash or a cut everything is read again from the database.
  */
 import { Backoff } from '@fogline/shared/backoff';
-import type { Clock, Timer } from '@fogline/shared/clock';
-import type { Logger } from '@fogline/shared/log';
+import type { Timer } from '@fogline/shared/clock';
 import { type Lane, laneCount, protocolLimits } from '@fogline/shared/protocol/limits';
 import {
   decodeFlow,
   decodeWelcome,
   type EpochAnswer,
-  encodeHello,
   encodeReported,
-  encodeSeries,
   encodeStatus,
   encodeVoid,
   type Flow,
@@ -23,41 +20,19 @@ import {
   type Welcome,
 } from '@fogline/shared/protocol/messages';
 import { isDownKind, parseTopic, topicOf, type UpKind } from '@fogline/shared/protocol/topics';
-import type { Random } from '@fogline/shared/random';
-import type { UplinkConfig } from '../core-config.ts';
-import type { DurableSeries } from '../journal/series-registry.ts';
 import type { EpochRow } from '../journal/stored.ts';
 import type { Outbox } from '../outbox/outbox.ts';
 import type { SealedBatch } from '../outbox/tail.ts';
+import { DefinitionsSent } from './definitions.ts';
 import { Flight, type Sent } from './flight.ts';
-import type { Wire } from './wire.ts';
+import { helloPages } from './hello.ts';
+import type { UplinkContext, UplinkPorts } from './uplink-ports.ts';
 
+const openTimeoutMs = 30_000;
 const greetTimeoutMs = 15_000;
 const ackTimeoutMs = 30_000;
 const watchEveryMs = 5_000;
 const backoff = { baseMs: 500, maxMs: 60_000, healthyMs: 30_000 };
-const seriesPerMessage = 200;
-
-export interface UplinkPorts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly wire: Wire;
-  readonly log: Logger;
-  /** Brings every table up to date: the tail becomes backlog. */
-  checkpoint(): void;
-  /** There is room in the window again for fresh batches. */
-  onCapacity(): void;
-}
-
-export interface UplinkContext {
-  readonly agent: string;
-  readonly software: string;
-  readonly config: UplinkConfig;
-  readonly outbox: Outbox;
-  readonly series: DurableSeries;
-  /** The epoch of this process, with what it has produced and defined so far, durably. */
-  currentEpoch(): EpochRow;
-}
 
 type State =
   | { readonly name: 'stopped' | 'waiting' | 'opening' }
@@ -67,19 +42,20 @@ type State =
       readonly pages: number;
       readonly answers: Map<number, Welcome>;
     }
-  | { readonly name: 'ready'; readonly session: number; readonly since: number };
+  | { readonly name: 'ready'; readonly session: number };
 
 export class Uplink {
   readonly #context: UplinkContext;
   readonly #ports: UplinkPorts;
   readonly #backoff: Backoff;
   readonly #flight: Flight;
+  /** What the last welcome allows; `flow` may ask for less. */
+  #windowMax: number;
+  readonly #definitions: DefinitionsSent;
   #state: State = { name: 'stopped' };
   #timer: Timer | undefined;
   #watch: Timer | undefined;
   #readySince: number | undefined;
-  /** Per epoch, definitions below this are known to the hub or on their way. */
-  #seriesSent = new Map<number, number>();
   #batchCursor = new Array<number>(laneCount).fill(0);
   #voidCursor = 0;
   #isPumping = false;
@@ -90,6 +66,8 @@ export class Uplink {
     this.#ports = ports;
     this.#backoff = new Backoff(backoff, ports.random);
     this.#flight = new Flight(context.config.window);
+    this.#windowMax = context.config.window;
+    this.#definitions = new DefinitionsSent(context.agent, context.series);
   }
 
   start(): void {
@@ -105,10 +83,6 @@ export class Uplink {
 
   get isReady(): boolean {
     return this.#state.name === 'ready';
-  }
-
-  get inFlight(): number {
-    return this.#flight.size;
   }
 
   /** How many fresh batches may be sealed now. */
@@ -165,6 +139,7 @@ export class Uplink {
     const { agent, config } = this.#context;
     const { epoch } = this.#context.currentEpoch();
     this.#state = { name: 'opening' };
+    this.#timer = this.#ports.clock.after('uplink.open', openTimeoutMs, () => this.#abort('no connection came about'));
     this.#ports.wire.open(
       {
         clientId: `${agent}:${epoch}`,
@@ -204,9 +179,10 @@ export class Uplink {
     this.#timer?.cancel();
     this.#watch?.cancel();
     this.#flight.clear();
-    this.#flight.window = this.#context.config.window;
+    this.#windowMax = this.#context.config.window;
+    this.#flight.window = this.#windowMax;
     this.#readySince = undefined;
-    this.#seriesSent = new Map();
+    this.#definitions.clear();
     this.#batchCursor.fill(0);
     this.#voidCursor = 0;
   }
@@ -218,37 +194,21 @@ export class Uplink {
     const current = this.#context.currentEpoch();
     const session = this.#ports.random.uint32();
     const epochs = [...outbox.epochs.values()].map((row) => (row.id === current.id ? current : row));
-    const pages = Math.max(1, Math.ceil(epochs.length / protocolLimits.epochsPerPageMax));
-    this.#state = { name: 'greeting', session, pages, answers: new Map() };
+    const head = {
+      agent,
+      session,
+      current: current.epoch,
+      software,
+      clockMs: this.#ports.clock.now(),
+      isClockTrusted: true,
+      queued: outbox.queued(),
+    };
+    const messages = helloPages(head, epochs);
+    this.#state = { name: 'greeting', session, pages: messages.length, answers: new Map() };
     this.#timer = this.#ports.clock.after('uplink.greet', greetTimeoutMs, () =>
       this.#abort('the hub did not answer hello'),
     );
-    const queued = outbox.queued();
-    for (let page = 1; page <= pages; page++) {
-      const offers = epochs
-        .slice((page - 1) * protocolLimits.epochsPerPageMax, page * protocolLimits.epochsPerPageMax)
-        .map((row) => ({
-          epoch: row.epoch,
-          parent: row.parent === null ? undefined : { epoch: row.parent, last: row.parentLast },
-          seriesBase: row.seriesBase,
-          seriesCount: row.seriesCount,
-          last: row.last,
-        }));
-      const clockMs = this.#ports.clock.now();
-      const payload = encodeHello({
-        agent,
-        session,
-        page,
-        pages,
-        current: current.epoch,
-        software,
-        clockMs,
-        isClockTrusted: true,
-        queued,
-        epochs: offers,
-      });
-      this.#publish('hello', payload, { kind: 'control', sentAt: this.#now() });
-    }
+    for (const payload of messages) this.#publish('hello', payload, { kind: 'control', sentAt: this.#now() });
   }
 
   #onMessage(topic: string, payload: Uint8Array): void {
@@ -263,35 +223,55 @@ export class Uplink {
       return;
     }
     if ('welcome' in message) this.#onWelcome(message.welcome);
-    else this.#flight.window = Math.min(this.#context.config.window, message.flow.window);
+    else if (this.isReady) this.#onFlow(message.flow);
+  }
+
+  #onFlow({ window }: Flow): void {
+    this.#flight.window = Math.min(this.#windowMax, window);
+    this.pump();
+    if (this.#flight.freshCapacity > 0) this.#ports.onCapacity();
   }
 
   #onWelcome(welcome: Welcome): void {
+    if (this.#state.name !== 'ready' && this.#state.name !== 'greeting') return;
     // Another process of this agent, or an answer to an earlier hello.
-    if (welcome.to !== this.#context.currentEpoch().epoch) return;
+    if (welcome.to !== this.#context.currentEpoch().epoch || welcome.session !== this.#state.session) return;
     if (this.#state.name === 'ready') {
       // The hub knows less than it did: ask for all of it again, on the same connection.
       this.#greet();
       return;
     }
-    if (this.#state.name !== 'greeting' || welcome.session !== this.#state.session) return;
     if (welcome.refused !== undefined) {
       this.#abort(`the hub refused this agent: ${welcome.refused}`);
       return;
     }
     const { answers, pages, session } = this.#state;
+    // A welcome of the hub's own accord may slip in between; what it asks for, the answers ask for too.
+    if (welcome.pages !== pages || welcome.page > pages || answers.has(welcome.page)) return;
     answers.set(welcome.page, welcome);
     if (answers.size < pages) return;
     this.#timer?.cancel();
-    this.#reconcile([...answers.values()].flatMap((answer) => answer.epochs));
-    this.#flight.window = Math.min(this.#context.config.window, welcome.window);
+    const known = [...answers.values()].flatMap((answer) => answer.epochs);
+    if (!this.#isEveryEpochIn(known)) {
+      this.#abort('the hub does not take every epoch of this agent');
+      return;
+    }
+    this.#reconcile(known);
+    this.#windowMax = Math.min(this.#context.config.window, welcome.window);
+    this.#flight.window = this.#windowMax;
     this.#readySince = this.#now();
     this.#lastProblem = '';
-    this.#state = { name: 'ready', session, since: this.#readySince };
+    this.#state = { name: 'ready', session };
     this.#publishStatus(true);
     this.#watchAcks();
     this.pump();
     this.#ports.onCapacity();
+  }
+
+  /** What an epoch that the hub does not know produced would only be quarantined there; here it is safe. */
+  #isEveryEpochIn(answers: readonly EpochAnswer[]): boolean {
+    const answered = new Set(answers.map(({ epoch }) => epoch));
+    return [...this.#context.outbox.epochs.values()].every(({ epoch }) => answered.has(epoch));
   }
 
   #reconcile(answers: readonly EpochAnswer[]): void {
@@ -299,7 +279,6 @@ export class Uplink {
     this.#ports.checkpoint();
     const byEpoch = new Map(answers.map((answer) => [answer.epoch, answer]));
     const current = this.#context.currentEpoch();
-    const known = new Map<string, number>();
     let rewound = 0;
     let gone = 0;
     outbox.store.transaction(() => {
@@ -307,9 +286,7 @@ export class Uplink {
         const row = stored.id === current.id ? current : stored;
         const answer = byEpoch.get(row.epoch);
         if (answer === undefined) continue;
-        const inherited = Math.min(row.parent === null ? 0 : (known.get(row.parent) ?? 0), row.seriesBase);
-        this.#seriesSent.set(row.id, Math.max(answer.seriesKnown, inherited));
-        known.set(row.epoch, row.seriesCount);
+        this.#definitions.start(row, answer, usesSeries(row) || row.id === current.id);
         answer.held.forEach((held, lane) => {
           const result = outbox.reconcile(row, lane as Lane, held);
           rewound += result.rewound;
@@ -321,22 +298,13 @@ export class Uplink {
     if (rewound > 0 || gone > 0)
       this.#ports.log.warn({ batches: rewound, itemsGone: gone }, 'the hub holds less than it acked; sending again');
     for (const row of outbox.epochs.values())
-      if (row.last.some((last) => last > 0) || row.id === current.id)
+      if (usesSeries(row) || row.id === current.id)
         this.#sendDefinitions(row.id === current.id ? current : row);
   }
 
   #sendDefinitions(epoch: EpochRow): void {
-    const { agent, series } = this.#context;
-    for (let first = this.#seriesSent.get(epoch.id) ?? 0; first < epoch.seriesCount; ) {
-      const end = Math.min(first + seriesPerMessage, epoch.seriesCount);
-      const definitions = series.slice(first, end);
-      this.#publish('series', encodeSeries({ agent, epoch: epoch.epoch, first, definitions }), {
-        kind: 'control',
-        sentAt: this.#now(),
-      });
-      this.#seriesSent.set(epoch.id, end);
-      first = end;
-    }
+    for (const payload of this.#definitions.messagesFor(epoch))
+      this.#publish('series', payload, { kind: 'control', sentAt: this.#now() });
   }
 
   /** Returns whether none is left to send. */
@@ -362,6 +330,8 @@ export class Uplink {
       if (sealed === undefined) continue;
       this.#batchCursor[lane] = sealed.id;
       const { payload, hours } = outbox.payloadOf(sealed);
+      const current = this.#context.currentEpoch();
+      if (sealed.epochId === current.id) this.#sendDefinitions(current);
       const batch: SealedBatch = { ...sealed, isAcked: false };
       this.#publish('batch', payload, { kind: 'batch', batch, hours, isBacklog: true, sentAt: this.#now() });
       return true;
@@ -420,4 +390,9 @@ export class Uplink {
       else this.#watchAcks();
     });
   }
+}
+
+/** It produced items, which need its definitions. */
+function usesSeries(epoch: EpochRow): boolean {
+  return epoch.last.some((last) => last > 0);
 }

@@ -33,10 +33,12 @@ export function bucketBits(symbol: number, mantissa: number): number {
   return symbol < 2 << mantissa ? 0 : (symbol >>> mantissa) - 1;
 }
 
+const powersOfTwo = Float64Array.from({ length: symbolsMax }, (_, bits) => 2 ** bits);
+
 /** Smallest u of a symbol. */
 export function bucketLow(symbol: number, mantissa: number): number {
   const bits = bucketBits(symbol, mantissa);
-  return (symbol - (bits << mantissa)) * 2 ** bits;
+  return (symbol - (bits << mantissa)) * (powersOfTwo[bits] as number);
 }
 
 /** log2 of the states of a table for `count` values. A plan leaves every symbol room for two of them. */

@@ -69,15 +69,21 @@ export function collectDistinct(values: Float64Array, count: number): number {
   return entries;
 }
 
-/** Sorts the table and turns entry numbers into ranks. */
+/** Sorts the table (typed arrays put −0 before +0) and turns entry numbers into ranks. */
 function rank(entries: number, count: number): void {
-  const order = Array.from({ length: entries }, (_, entry) => entry);
-  const unsorted = distinctValues.slice(0, entries);
-  order.sort((a, b) => compareDoubles(unsorted[a] as number, unsorted[b] as number));
-  for (let at = 0; at < entries; at++) {
-    const entry = order[at] as number;
-    rankOf[entry] = at;
-    distinctValues[at] = unsorted[entry] as number;
+  const unsorted = doubles;
+  unsorted.set(distinctValues.subarray(0, entries));
+  const sorted = distinctValues.subarray(0, entries).sort();
+  for (let entry = 0; entry < entries; entry++) {
+    const value = unsorted[entry] as number;
+    let low = 0;
+    let high = entries - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareDoubles(sorted[middle] as number, value) < 0) low = middle + 1;
+      else high = middle;
+    }
+    rankOf[entry] = low;
   }
   for (let i = 0; i < count; i++) distinctIndices[i] = rankOf[distinctIndices[i] as number] as number;
 }

@@ -142,6 +142,51 @@ test('bytes made to fit the checksum are refused or give canonical rows', () => 
   expect(accepted).toBeGreaterThan(100);
 });
 
+describe('past failures', () => {
+  const far = 2 ** 53;
+  const rowsOf = (ids: number[], time: number[], value: number[]): ReadingColumns => ({
+    count: ids.length,
+    series: Uint32Array.from(ids),
+    time: Float64Array.from(time),
+    value: Float64Array.from(value),
+    flags: new Uint8Array(ids.length),
+    strings: [],
+  });
+
+  test.each([
+    [
+      'differences of times beyond 2^53, by series',
+      rowsOf([1, 1, 2, 2, 3], [-far, far, -far + 1, far, 0], [1, 2, 3, 4, 5]),
+    ],
+    ['a step between the first times that no double holds', rowsOf([1, 1, 1], [-far, far - 1, far - 1], [1, 2, 3])],
+    ['two value blocks and no lengths', { ...sampleColumns(113, 3000) }],
+    ['a dictionary whose table looks repetitive', sampleColumns(4, 400)],
+  ])('%s', (_, columns) => {
+    for (const mode of ['fast', 'dense'] as const) {
+      const bytes = encodeReadings(columns, mode);
+      expect(differenceOf(decodeReadings(bytes), columns)).toBeUndefined();
+      const { timeMin, timeMax, blocks } = readReadingsDirectory(bytes);
+      expect([timeMin, timeMax]).toEqual([Math.min(...columns.time), Math.max(...columns.time)]);
+      expect(blocks.reduce((sum, block) => sum + block.count, 0)).toBe(columns.count);
+    }
+  });
+
+  test('the search for a grid ends where divisors grow again after they shrank', () => {
+    // POI-like coordinates: no grid, eight digits; the search once went round in circles on such columns.
+    for (let seed = 1; seed <= 300; seed++) {
+      const random = new SeededRandom(seed);
+      const places = 10 ** (4 + random.below(6));
+      const value = Array.from({ length: 64 }, () => Math.round(random.unit() ** 3 * 50 * places) / places);
+      const columns = rowsOf(
+        Array.from(value, () => 1),
+        Array.from(value, (_, i) => i),
+        value,
+      );
+      expect(differenceOf(decodeReadings(encodeReadings(columns, 'dense')), columns)).toBeUndefined();
+    }
+  });
+});
+
 describe('bombs cost no more than an honest blob', () => {
   test('a count beyond the limit is refused before anything is allocated', () => {
     const bytes = sealed((out) => {

@@ -32,6 +32,8 @@ export const gridMisses = new Float64Array(blockRowsMax);
 
 /** Steps looked at to find a grid. */
 const sampleSteps = 96;
+/** The divisor is not found by then: there is none. */
+const restartsMax = 40;
 /** A step may miss a multiple of the grid by this part of it. */
 const missMax = 0.2;
 /** A grid whose k need more bits than this is none. */
@@ -90,8 +92,10 @@ export function findGrid(values: Float64Array, count: number, places: number): G
   if (places >= 0) {
     const unit = 1 / (powersOfTen[places] as number);
     const step = commonStep(values, count, unit * 1.5);
-    if (step > 0) return fitGrid(values, count, places, step);
+    const grid = step > 0 ? fitGrid(values, count, places, step) : undefined;
+    if (grid?.isClear) return grid;
   }
+  // Misses of many units are what a float32 hides.
   const form = places < 0 ? forms.single : forms.shortestSingle;
   let magnitude = 0;
   for (let i = 0; i < count; i += 16) {
@@ -118,12 +122,14 @@ function commonStep(values: Float64Array, count: number, stepMin: number): numbe
   let step = sorted[0] as number;
   let products = 0;
   let squares = 0;
+  let restarts = 0;
   for (let i = 0; i < taken; i++) {
-    if (step < stepMin) return 0;
+    if (!(step >= stepMin && step > 0)) return 0;
     const own = sorted[i] as number;
     const k = Math.round(own / step);
     const miss = Math.abs(own - k * step);
     if (miss > missMax * step) {
+      if (restarts++ === restartsMax) return 0;
       step = miss;
       products = 0;
       squares = 0;
@@ -204,7 +210,7 @@ function withMisses(values: Float64Array, count: number, fit: Fit): Grid | undef
   }
   if (exceptions * 16 > count) return undefined;
   const units = form <= exponentMax ? step * power : step / halfWidth(form, values[0] as number);
-  return { ...fit, exceptions, isClear: units >= 6 && (missed / count) * 8 < units };
+  return { ...fit, exceptions, isClear: units >= 8 && (missed / count) * 8 < units && missed < 4 * count };
 }
 
 /** Steps of each row from a middle one. */

@@ -3,7 +3,7 @@
 const u32 = (value: number): number[] => [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255];
 
 /** Extensions 0x69 and 0x70 of msgpackr: an array of arrays, each holding the one before twice. Anything that prints it takes 2^levels steps. */
-export function sharedReferences(levels: number): Uint8Array {
+function sharedReferences(levels: number): Uint8Array {
   const bytes = [0xdc, (levels + 1) >> 8, (levels + 1) & 255, 0xd6, 0x69, ...u32(0), 0x91, 1];
   for (let level = 1; level <= levels; level++) {
     const pointer = [0xd6, 0x70, ...u32(level - 1)];

@@ -1,7 +1,7 @@
 /** Seeded damage to messages: to their bytes, to their shape, and, below the checksum, to the columns that they carry. */
 import { crc32 } from 'node:zlib';
+import { packAnything, unpackAnything } from '@fogline/shared/protocol/testing/message-pack';
 import type { SeededRandom } from '@fogline/shared/random';
-import { pack, unpack } from 'msgpackr';
 
 type Mutation = (random: SeededRandom, payload: Uint8Array) => Uint8Array;
 
@@ -43,14 +43,14 @@ const cutShort: Mutation = (random, payload) => payload.slice(0, random.below(pa
 const prolong: Mutation = (random, payload) => Buffer.concat([payload, random.bytes(1 + random.below(8))]);
 /** More than any envelope may have, in a field that takes bytes where there is one. */
 const inflate: Mutation = (_random, payload) => {
-  const tree = unpack(payload) as unknown[];
+  const tree = unpackAnything(payload) as unknown[];
   const parts = tree.findLast((value) => Array.isArray(value));
   if (Array.isArray(parts)) parts.push(0, Buffer.alloc(1_100_000));
-  return pack(tree);
+  return packAnything(tree);
 };
 
 function damageShape(random: SeededRandom, payload: Uint8Array): Uint8Array {
-  const tree = unpack(payload) as unknown[];
+  const tree = unpackAnything(payload) as unknown[];
   for (let times = 1 + random.below(3); times > 0; times--) {
     let list = tree;
     for (;;) {
@@ -70,7 +70,7 @@ function damageShape(random: SeededRandom, payload: Uint8Array): Uint8Array {
     else if (choice === 4 && old instanceof Uint8Array && old.length > 8) list[at] = resealed(damageBytes(random, old));
     else list[at] = odd;
   }
-  return pack(tree);
+  return packAnything(tree);
 }
 
 /** With the checksum of what it holds now, so that the decoder behind the checksum gets to see it. */
@@ -81,7 +81,7 @@ function resealed(block: Uint8Array): Uint8Array {
 }
 
 function damageColumns(random: SeededRandom, payload: Uint8Array): Uint8Array {
-  const tree = unpack(payload) as unknown[];
+  const tree = unpackAnything(payload) as unknown[];
   const visit = (list: unknown[]): void => {
     for (const [at, value] of list.entries()) {
       if (Array.isArray(value)) visit(value);
@@ -89,7 +89,7 @@ function damageColumns(random: SeededRandom, payload: Uint8Array): Uint8Array {
     }
   };
   visit(tree);
-  return pack(tree);
+  return packAnything(tree);
 }
 
 const mutations: readonly Mutation[] = [

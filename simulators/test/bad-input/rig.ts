@@ -101,12 +101,12 @@ export async function openRig(name: string): Promise<Rig> {
 }
 
 /** VmRSS. */
-export function residentMiB({ pid }: Service): number {
+function residentMiB({ pid }: Service): number {
   const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return (Number(kib) * 1024) / mebibyte;
 }
 
-export function counterIn(text: string, metric: string, label: string): number {
+function counterIn(text: string, metric: string, label: string): number {
   const line = text.split('\n').find((each) => each.startsWith(`fogline_${metric}{`) && each.includes(`="${label}"`));
   return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ')));
 }

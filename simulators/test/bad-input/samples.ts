@@ -61,7 +61,7 @@ function windows(): BatchPart {
   };
 }
 
-export const definitions = [
+const definitions = [
   definitionOf('value', { tags: [['site', 'north']] }),
   definitionOf('state', { type: 'text' }),
   definitionOf('window', { kind: 'window', stream: 'stats', widthMs: 60_000 }),

@@ -35,7 +35,7 @@ describe.skipIf(missing !== undefined)(`kill -9 under load${missing === undefine
         expect(verdict.summary).toMatchObject({ isClean: true, lost: 0, duplicated: 0 });
         expect(verdict.summary.acked).toBeGreaterThan(10_000);
       }
-      await stage.until('the ledger has a place for every item', 60_000, async () => {
+      await stage.until('the ledger has a place for every item', 150_000, async () => {
         const { produced, delivered, unaccounted } = await ledgerTotals(system.hubUrl);
         return unaccounted === 0 && delivered === produced;
       });

@@ -37,6 +37,13 @@ export class StubHub implements Wire {
     this.events = undefined;
   }
 
+  /** The connection breaks, and the agent hears of it. */
+  cut(): void {
+    const { events } = this;
+    this.events = undefined;
+    events?.onClose('cut');
+  }
+
   /** The last hello of this connection. */
   hello(): Hello | undefined {
     const last = this.published.findLast(({ kind }) => kind === 'hello');

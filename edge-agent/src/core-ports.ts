@@ -1,0 +1,32 @@
+/** What the core needs of the world, and what it tells of itself. */
+import type { Clock } from '@fogline/shared/clock';
+import type { Logger } from '@fogline/shared/log';
+import type { Random } from '@fogline/shared/random';
+import type { Database } from '@fogline/shared/sqlite';
+import type { Token } from './sources/batch-port.ts';
+import type { Wire } from './uplink/wire.ts';
+
+export interface CorePorts {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly wire: Wire;
+  readonly log: Logger;
+  /** The readings behind these tokens are durable. */
+  release(source: string, tokens: readonly Token[]): void;
+  /** No room: senders that can wait must, the others' readings are dropped and counted by the source. */
+  setOverloaded(isOverloaded: boolean): void;
+  /** The storage failed; the process must exit. */
+  onFatal(error: unknown): void;
+}
+
+export interface CoreStatus {
+  readonly epoch: string;
+  readonly isConnected: boolean;
+  readonly isOverloaded: boolean;
+  readonly commits: number;
+  readonly queuedItems: readonly number[];
+  readonly usedBytes: number;
+  readonly series: number;
+  readonly filtered: number;
+}
