@@ -45,7 +45,7 @@ describe('CommitPacer', () => {
       const delay = pacer.delayMs();
       if (delay < 1000) {
         promptCommits++;
-        bytes += 2 * 4096 + 200;
+        bytes += 2 * 4096 + 400;
       }
       clock.advance(delay);
       elapsed += delay;

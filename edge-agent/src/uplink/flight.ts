@@ -46,9 +46,6 @@ export class Flight {
     this.#window = window;
   }
 
-  get size(): number {
-    return this.#sent.size;
-  }
 
   get freshCapacity(): number {
     return Math.max(0, this.#window - this.#dataInFlight);

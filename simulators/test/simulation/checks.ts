@@ -138,7 +138,7 @@ function deadbanded(pipeline: Pipeline, source: string, columns: ReadingColumns,
 }
 
 /** P4: per lane and event hour, everything produced is delivered or declared; nothing is queued any more. */
-function checkLedger(agent: SimAgent, read: StoreRead): void {
+function checkLedger(world: World, agent: SimAgent, read: StoreRead): void {
   const hub = new Map(read.ledger(agent.name).map((line) => [`${line.lane}:${line.hour}`, line]));
   const store = new AgentStore(agent.db);
   const totals = lanes.map(() => ({ produced: 0, accounted: 0 }));
@@ -152,6 +152,9 @@ function checkLedger(agent: SimAgent, read: StoreRead): void {
     // What was given up while the hub already held it is delivered: data beats void.
     if (declared > evicted)
       throw new CheckFailed(`${agent.name}: lane ${lane}, hour ${hour}: ${declared} declared, only ${evicted} evicted`);
+    const keeps = agent.config.buffer.whenFull[lanes[lane]] === 'keep';
+    if (keeps && evicted > 0) throw new CheckFailed(`${agent.name}: ${evicted} items of a lane that keeps were evicted`);
+    if (keeps && produced > 0) world.facts.note('rows of a keep lane survived a full buffer');
     const total = totals[lane];
     if (total !== undefined) {
       total.produced += produced;
@@ -185,7 +188,7 @@ export function checkAll(world: World, { isLossAllowed }: { isLossAllowed: boole
   checkNoQuarantine(read);
   for (const agent of world.agents) {
     checkNothingMissing(agent);
-    checkLedger(agent, read);
+    checkLedger(world, agent, read);
     if (isLossAllowed) continue;
     checkSensorsToJournal(agent);
     checkRollups(agent, read);

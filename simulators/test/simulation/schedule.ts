@@ -1,10 +1,12 @@
 /**
  * One random schedule from a seed: load, crashes of agent and hub between events and around COMMITs, cuts, stalls, duplicates, ghosts,
- * restores of the hub, changed configurations, small budgets. Then everything heals, drains and is checked.
+ * restores of the hub, changed configurations, small budgets of bytes or age, lanes that must be kept. Then everything heals,
+ * drains and is checked.
  */
-import type { CoreConfig } from '@fogline/edge-agent/core-config';
+import type { BufferConfig, CoreConfig, FullPolicy } from '@fogline/edge-agent/core-config';
 import { SeededRandom } from '@fogline/shared/random';
 import { checkAll } from './checks.ts';
+import type { Facts } from './facts.ts';
 import { simSource } from './sensors.ts';
 import { type SimAgent, World } from './world.ts';
 
@@ -18,21 +20,44 @@ export interface Outcome {
   readonly readings: number;
   readonly crashes: number;
   readonly hubCrashes: number;
+  readonly facts: Facts;
 }
 
 /** Bugs that are planted to see whether the checks notice. */
 export type Canary = 'delete on send' | 'merge after send' | 'ack before commit';
 
 const drainMs = 600_000;
+/** Longer than any window stays open without readings, so that what is in none is out. */
+const settleMs = 30_000;
+
+/** A buffer that never loses anything, or one that is too small, too short-lived, or may not lose what it has no room for. */
+function bufferFor(random: SeededRandom, hasLoss: boolean): BufferConfig {
+  const policy = (): FullPolicy => (random.chance(0.5) ? 'keep' : 'drop_oldest');
+  const kind = hasLoss ? random.below(3) : undefined;
+  return {
+    commit: random.chance(0.3) ? 'flash' : 'prompt',
+    flashBytesPerDay: 64 * 1024 * 1024,
+    sizeBytesMax: kind === 0 || kind === 1 ? 512 * 1024 + 4096 * random.below(60) : 1024 ** 3,
+    ageMsMax: kind === 2 ? 20_000 + random.below(60_000) : 7 * 86_400_000,
+    whenFull: {
+      alarm: 'drop_oldest',
+      high: kind === 1 ? policy() : 'drop_oldest',
+      normal: kind === 1 ? policy() : 'drop_oldest',
+      low: kind === 1 ? policy() : 'drop_oldest',
+    },
+  };
+}
 
 function configFor(agent: string, random: SeededRandom, hasLoss: boolean): CoreConfig {
-  const isFlash = random.chance(0.3);
+  const buffer = bufferFor(random, hasLoss);
+  // Without it, readings alone produce nothing that is sent.
+  const hasLive = hasLoss || random.chance(0.85);
   return {
     agent,
     software: 'simulation',
     sources: [simSource],
     pipelines: [
-      { name: 'live', from: simSource, lane: 2 },
+      ...(hasLive ? [{ name: 'live', from: simSource, lane: 2 as const }] : []),
       {
         name: 'calm',
         from: simSource,
@@ -46,13 +71,7 @@ function configFor(agent: string, random: SeededRandom, hasLoss: boolean): CoreC
         lane: 1,
       },
     ],
-    buffer: {
-      commit: isFlash ? 'flash' : 'prompt',
-      flashBytesPerDay: 64 * 1024 * 1024,
-      sizeBytesMax: hasLoss ? 512 * 1024 + 4096 * random.below(60) : 1024 ** 3,
-      ageMsMax: 7 * 86_400_000,
-      whenFull: { alarm: 'drop_oldest', high: 'drop_oldest', normal: 'drop_oldest', low: 'drop_oldest' },
-    },
+    buffer,
     uplink: { token: '', window: 1 + random.below(16), lingerMs: random.below(3) * 500 },
   };
 }
@@ -81,7 +100,9 @@ export function runSchedule(schedule: Schedule, canary?: Canary): Outcome {
     }
     heal(world);
     checkAll(world, { isLossAllowed: schedule.hasLoss });
+    for (const agent of world.agents) agent.observe();
     return {
+      facts: world.facts,
       readings: world.agents.reduce((sum, agent) => sum + agent.sensors.truth.length, 0),
       crashes: world.agents.reduce((sum, agent) => sum + agent.crashes, 0),
       hubCrashes: world.hubCrashes,
@@ -118,7 +139,10 @@ function revive(world: World, random: SeededRandom): void {
   for (const agent of world.agents) {
     agent.link.isDown = false;
     if (agent.core !== undefined) continue;
-    if (random.chance(0.1)) agent.config = changed(agent.config, random);
+    if (random.chance(0.1)) {
+      agent.config = changed(agent.config, random);
+      world.facts.note('configuration changed');
+    }
     agent.start();
   }
 }
@@ -145,7 +169,7 @@ function heal(world: World): void {
   const step = 1000;
   for (let waited = 0; waited < drainMs; waited += step) {
     world.clock.advance(step);
-    if (waited > 120_000 && world.agents.every((agent) => isDrained(agent))) break;
+    if (waited > settleMs && world.agents.every((agent) => isDrained(agent))) break;
   }
   for (const agent of world.agents) agent.core?.checkpoint();
 }

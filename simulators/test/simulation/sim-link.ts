@@ -8,6 +8,7 @@ import type { Wire, WireEvents, WireOptions } from '@fogline/edge-agent/uplink/w
 import type { Clock } from '@fogline/shared/clock';
 import { type DownKind, isUpKind, parseTopic, topicOf, type UpKind } from '@fogline/shared/protocol/topics';
 import type { SeededRandom } from '@fogline/shared/random';
+import { type Facts, SessionFacts } from './facts.ts';
 
 export interface HubSide {
   /** Undefined while the hub is down. `done` is dropped by a hub that crashes. */
@@ -23,6 +24,7 @@ export interface LinkOptions {
 
 interface Connection {
   readonly events: WireEvents;
+  readonly facts: SessionFacts;
   isAlive: boolean;
   isStalled: boolean;
   upDueAt: number;
@@ -35,23 +37,31 @@ export class SimLink implements Wire {
   readonly #clock: Clock;
   readonly #random: SeededRandom;
   readonly #options: LinkOptions;
+  readonly #facts: Facts;
+  readonly #batchesSent = new Set<string>();
   #connection: Connection | undefined;
   /** No connection comes about while the line is down. */
   isDown = false;
-  published = 0;
   /** Told of every publish before it travels; where canaries sit. */
   onPublish: ((kind: UpKind, payload: Uint8Array) => void) | undefined;
 
-  constructor(agent: string, hub: HubSide, clock: Clock, random: SeededRandom, options: LinkOptions) {
+  constructor(
+    agent: string,
+    hub: HubSide,
+    ports: { readonly clock: Clock; readonly random: SeededRandom; readonly facts: Facts },
+    options: LinkOptions,
+  ) {
     this.#agent = agent;
     this.#hub = hub;
-    this.#clock = clock;
-    this.#random = random;
+    this.#clock = ports.clock;
+    this.#random = ports.random;
+    this.#facts = ports.facts;
     this.#options = options;
   }
 
   open(_options: WireOptions, events: WireEvents): void {
-    const connection: Connection = { events, isAlive: true, isStalled: false, upDueAt: 0, downDueAt: 0 };
+    const facts = new SessionFacts(this.#facts, this.#batchesSent);
+    const connection: Connection = { events, facts, isAlive: true, isStalled: false, upDueAt: 0, downDueAt: 0 };
     this.#connection = connection;
     this.#clock.after('link.open', this.#latency(), () => {
       if (!connection.isAlive) return;
@@ -64,7 +74,7 @@ export class SimLink implements Wire {
     const connection = this.#connection;
     const kind = parseTopic(topic)?.kind ?? '';
     if (connection === undefined || !connection.isAlive || !isUpKind(kind)) return;
-    this.published++;
+    connection.facts.published(kind, payload);
     this.onPublish?.(kind, payload);
     const bytes = payload.slice();
     connection.upDueAt = Math.max(connection.upDueAt, this.#clock.monotonic() + this.#latency());
@@ -76,7 +86,9 @@ export class SimLink implements Wire {
       }
       const ack = (): void => this.#down(connection, () => connection.events.onAck(reference));
       this.#hub.submit(this.#agent, kind, bytes, ack);
-      if (this.#random.chance(this.#options.duplicateChance)) this.#hub.submit(this.#agent, kind, bytes, ack);
+      if (!this.#random.chance(this.#options.duplicateChance)) return;
+      this.#facts.note('message duplicated');
+      this.#hub.submit(this.#agent, kind, bytes, ack);
     });
   }
 
@@ -95,17 +107,23 @@ export class SimLink implements Wire {
 
   /** Cuts the line; the agent learns of it. */
   cut(): void {
-    if (this.#connection !== undefined) this.#fail(this.#connection, 'cut');
+    if (this.#connection === undefined) return;
+    this.#facts.note('connection cut');
+    this.#fail(this.#connection, 'cut');
   }
 
   /** Half-open: nothing passes any more, and nobody says so. */
   stall(): void {
-    if (this.#connection !== undefined) this.#connection.isStalled = true;
+    if (this.#connection === undefined) return;
+    this.#facts.note('connection stalled');
+    this.#connection.isStalled = true;
   }
 
   #ghost(kind: UpKind, payload: Uint8Array): void {
     this.#clock.after('link.ghost', this.#random.below(5000), () => {
-      if (this.#hub.isUp) this.#hub.submit(this.#agent, kind, payload, () => undefined);
+      if (!this.#hub.isUp) return;
+      this.#facts.note('ghost read by the hub');
+      this.#hub.submit(this.#agent, kind, payload, () => undefined);
     });
   }
 

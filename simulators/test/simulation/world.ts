@@ -10,10 +10,10 @@ import { AgentCore } from '@fogline/edge-agent/agent-core';
 import type { CoreConfig } from '@fogline/edge-agent/core-config';
 import { agentDatabase } from '@fogline/edge-agent/journal/schema';
 import type { Timer } from '@fogline/shared/clock';
-import { silentLogger } from '@fogline/shared/log';
 import { SeededRandom } from '@fogline/shared/random';
-import { type Database, openDatabase, type StorageFaults } from '@fogline/shared/sqlite';
+import { type Database, openDatabase, type Statement, type StorageFaults } from '@fogline/shared/sqlite';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
+import { Facts } from './facts.ts';
 import { SimSensors } from './sensors.ts';
 import { type HubSide, SimLink } from './sim-link.ts';
 
@@ -22,19 +22,47 @@ class SimulatedCrash extends Error {}
 
 class CrashPoint implements StorageFaults {
   armed: 'before' | 'after' | undefined;
+  readonly #who: 'agent' | 'hub';
+  readonly #facts: Facts;
+
+  constructor(who: 'agent' | 'hub', facts: Facts) {
+    this.#who = who;
+    this.#facts = facts;
+  }
 
   beforeCommit(): void {
-    if (this.armed === 'before') this.#strike();
+    if (this.armed === 'before') this.#strike('before');
   }
 
   afterCommit(): void {
-    if (this.armed === 'after') this.#strike();
+    if (this.armed === 'after') this.#strike('after');
   }
 
-  #strike(): never {
+  #strike(when: 'before' | 'after'): never {
     this.armed = undefined;
+    this.#facts.note(`${this.#who} crashed ${when} COMMIT`);
     throw new SimulatedCrash('simulated crash');
   }
+}
+
+/** The same database with every statement prepared once, however often the agent on it starts anew. */
+function preparedOnce(db: Database): Database {
+  const prepared = new Map<string, Statement<unknown>>();
+  return {
+    path: db.path,
+    prepare: <Row>(sql: string) => {
+      const known = prepared.get(sql) ?? db.prepare(sql);
+      prepared.set(sql, known);
+      return known as Statement<Row>;
+    },
+    exec: (sql) => db.exec(sql),
+    transaction: (work) => db.transaction(work),
+    usedBytes: () => db.usedBytes(),
+    backup: (file) => db.backup(file),
+    serialize: () => db.serialize(),
+    checkpointWal: () => db.checkpointWal(),
+    close: () => db.close(),
+  };
 }
 
 export interface WorldOptions {
@@ -58,15 +86,18 @@ export class SimAgent {
   afterSubmit: ((tokens: readonly number[]) => void) | undefined;
   readonly #clock: ManualClock;
   readonly #random: SeededRandom;
+  readonly #facts: Facts;
 
-  constructor(name: string, options: WorldOptions, hub: HubSide, clock: ManualClock, random: SeededRandom) {
+  constructor(name: string, options: WorldOptions, world: World, random: SeededRandom) {
+    const { clock, facts } = world;
     this.name = name;
     this.#clock = clock;
     this.#random = random;
-    this.crashPoint = new CrashPoint();
-    this.db = openDatabase(':memory:', { ...agentDatabase, faults: this.crashPoint });
+    this.#facts = facts;
+    this.crashPoint = new CrashPoint('agent', facts);
+    this.db = preparedOnce(openDatabase(':memory:', { ...agentDatabase, faults: this.crashPoint }));
     this.sensors = new SimSensors(options.devices, random.fork(), clock.now());
-    this.link = new SimLink(name, hub, clock, random.fork(), options.link);
+    this.link = new SimLink(name, world, { clock, random: random.fork(), facts }, options.link);
     this.config = options.config(name);
     this.start();
   }
@@ -79,14 +110,15 @@ export class SimAgent {
         clock: this.#clock,
         random: this.#random.fork(),
         wire: this.link,
-        log: silentLogger,
+        log: this.#facts.logger(),
         release: (_source, tokens) => this.sensors.release(tokens),
         setOverloaded: (isOverloaded) => {
           this.isOverloaded = isOverloaded;
+          this.#facts.note(isOverloaded ? 'overloaded' : 'overload ended');
         },
         onFatal: (error) => {
           if (!(error instanceof SimulatedCrash)) throw error;
-          this.crash();
+          this.die();
         },
       });
     } catch (error) {
@@ -98,13 +130,27 @@ export class SimAgent {
     for (const batch of this.sensors.resend()) this.core?.submit(batch);
   }
 
+  /** A crash between two events. */
   crash(): void {
     if (this.core === undefined) return;
+    this.#facts.note('agent crashed between events');
+    this.die();
+  }
+
+  die(): void {
+    if (this.core === undefined) return;
     this.crashes++;
+    this.observe();
     this.core.kill();
     this.core = undefined;
     this.link.close();
     this.crashPoint.armed = undefined;
+  }
+
+  /** Looks into the database for what cannot be seen from outside. */
+  observe(): void {
+    const { packs } = this.db.prepare<{ packs: number }>('SELECT count(*) AS packs FROM packs').get() ?? { packs: 0 };
+    if (packs > 0) this.#facts.note('rows merged');
   }
 
   send(): void {
@@ -119,7 +165,8 @@ export class World implements HubSide {
   readonly clock = new ManualClock();
   readonly random: SeededRandom;
   readonly agents: SimAgent[] = [];
-  readonly hubCrashPoint = new CrashPoint();
+  readonly facts = new Facts();
+  readonly hubCrashPoint = new CrashPoint('hub', this.facts);
   hubDb: Database;
   hub: HubCore | undefined;
   hubCrashes = 0;
@@ -132,7 +179,7 @@ export class World implements HubSide {
     this.hubDb = openHubDatabase(':memory:', { faults: this.hubCrashPoint });
     this.startHub();
     for (let i = 0; i < options.agents; i++)
-      this.agents.push(new SimAgent(`a${i}`, options, this, this.clock, this.random.fork()));
+      this.agents.push(new SimAgent(`a${i}`, options, this, this.random.fork()));
   }
 
   get isUp(): boolean {
@@ -164,8 +211,14 @@ export class World implements HubSide {
     }
   }
 
+  /** A crash between two events. */
   crashHub(): void {
     if (this.hub === undefined) return;
+    this.facts.note('hub crashed between events');
+    this.#loseHub();
+  }
+
+  #loseHub(): void {
     this.hubCrashes++;
     this.hub = undefined;
     this.#hubTimer?.cancel();
@@ -180,7 +233,8 @@ export class World implements HubSide {
 
   /** The hub goes down and comes back with the database of an earlier moment. */
   restoreHub(backup: Uint8Array): void {
-    this.crashHub();
+    this.facts.note('hub restored');
+    if (this.hub !== undefined) this.#loseHub();
     this.hubDb.close();
     this.hubDb = openHubDatabase(backup, { faults: this.hubCrashPoint });
     this.startHub();
@@ -202,7 +256,7 @@ export class World implements HubSide {
       if (this.hub?.commit() === true) this.#hubTimer = this.clock.after('hub.commit', 1, () => this.#commitHub());
     } catch (error) {
       if (!(error instanceof SimulatedCrash)) throw error;
-      this.crashHub();
+      this.#loseHub();
     }
   }
 }

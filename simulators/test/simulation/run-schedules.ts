@@ -1,0 +1,39 @@
+/**
+ * Runs many schedules and adds up what came about. A failure names its seed; replay one with
+ *   FOGLINE_SEED=123 npx vitest run simulators/test/simulation
+ * More of them: FOGLINE_SCHEDULES=10000.
+ */
+import { env } from 'node:process';
+import { Facts, type Fact, factsExpected } from './facts.ts';
+import { runSchedule } from './schedule.ts';
+
+export const stepsPerSchedule = 120;
+const schedulesDefault = 1000;
+/** With fewer, rare things need not come about. */
+const schedulesToExpectAll = 200;
+
+export interface Total {
+  readonly schedules: number;
+  readonly readings: number;
+  /** What should have come about and did not. */
+  readonly missing: readonly Fact[];
+}
+
+export function runAll(hasLoss: boolean): Total {
+  const { FOGLINE_SEED: seed, FOGLINE_SCHEDULES: count } = env;
+  const schedules = Number(count ?? schedulesDefault);
+  const seeds = seed === undefined ? Array.from({ length: schedules }, (_, i) => i + 1) : [Number(seed)];
+  const facts = new Facts();
+  let readings = 0;
+  for (const seed of seeds) {
+    try {
+      const outcome = runSchedule({ seed, steps: stepsPerSchedule, hasLoss });
+      readings += outcome.readings;
+      facts.addAll(outcome.facts);
+    } catch (error) {
+      throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+  }
+  const missing = factsExpected(hasLoss).filter((fact) => !facts.counts.has(fact));
+  return { schedules: seeds.length, readings, missing: seeds.length < schedulesToExpectAll ? [] : missing };
+}
