@@ -9,7 +9,7 @@ import { type OptionSpecs, type OptionValues, parseOptions } from './cli-options
 import { FoglineError, hasCode, messageOf } from './errors.ts';
 import { didYouMean } from './suggest.ts';
 
-export const exitCodes = { ok: 0, failed: 1, usage: 2, configuration: 78 } as const;
+const exitCodes = { ok: 0, failed: 1, usage: 2, configuration: 78 } as const;
 
 /** Where a command reads and writes; the process in production, plain objects in tests. */
 export interface CliIo {

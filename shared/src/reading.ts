@@ -9,7 +9,6 @@
 
 /** Bits 0-1 of a row's flags. `bad` readings are kept and queryable, but enter no aggregate. */
 export const quality = { good: 0, uncertain: 1, bad: 2 } as const;
-export type Quality = (typeof quality)[keyof typeof quality];
 
 export const flagQualityMask = 0b011;
 /** The value is an index into `strings`. */

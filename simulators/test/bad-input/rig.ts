@@ -16,7 +16,7 @@ export interface Ceiling {
 }
 
 /** Resident memory that no case may drive a process beyond, and what the most series that a source may have may cost. */
-export const residentMaxMiB = { usual: { agent: 256, hub: 512 }, mostSeries: { agent: 640, hub: 512 } } as const;
+export const residentMaxMiB = { usual: { agent: 256, hub: 512 }, mostSeries: { agent: 640, hub: 640 } } as const;
 /** How long something that has to happen may take on a busy machine. */
 export const patienceMs = 30_000;
 
