@@ -33,7 +33,7 @@ const withLoss = [
   'items declared gone',
   'overloaded',
   'overload ended',
-  'rows of a keep lane survived a full buffer',
+  'lane kept while another was evicted',
 ] as const;
 
 export type Fact = (typeof everywhere)[number] | (typeof withLoss)[number];

@@ -32,7 +32,8 @@ const settleMs = 30_000;
 
 /** A buffer that never loses anything, or one that is too small, too short-lived, or may not lose what it has no room for. */
 function bufferFor(random: SeededRandom, hasLoss: boolean): BufferConfig {
-  const policy = (): FullPolicy => (random.chance(0.5) ? 'keep' : 'drop_oldest');
+  const keepChance = random.chance(0.5) ? 1 : 0.5;
+  const policy = (): FullPolicy => (random.chance(keepChance) ? 'keep' : 'drop_oldest');
   const kind = hasLoss ? random.below(3) : undefined;
   return {
     commit: random.chance(0.3) ? 'flash' : 'prompt',
@@ -89,12 +90,15 @@ export function runSchedule(schedule: Schedule, canary?: Canary): Outcome {
       duplicateChance: random.unit() * 0.1,
     },
   });
+  // A line that is down comes back with the rest, or much later.
+  const lineChance = schedule.hasLoss && random.chance(0.6) ? 0.1 : 1;
   try {
     if (canary !== undefined) plant(world, canary);
     let backup: Uint8Array | undefined;
     for (let step = 0; step < schedule.steps; step++) {
       if (random.chance(0.01)) backup = world.backupHub();
       disturb(world, random, backup);
+      if (random.chance(0.2)) revive(world, random, lineChance);
       load(world, random);
       world.clock.advance(random.chance(0.1) ? random.below(20_000) : random.below(400));
     }
@@ -129,15 +133,14 @@ function disturb(world: World, random: SeededRandom, backup: Uint8Array | undefi
   else if (dice < 0.06) world.hubCrashPoint.armed = random.chance(0.5) ? 'before' : 'after';
   else if (dice < 0.09) agent.link.cut();
   else if (dice < 0.1) agent.link.stall();
-  else if (dice < 0.12) agent.link.isDown = true;
+  else if (dice < 0.12) agent.link.takeDown();
   else if (dice < 0.123 && backup !== undefined) world.restoreHub(backup);
-  if (random.chance(0.2)) revive(world, random);
 }
 
-function revive(world: World, random: SeededRandom): void {
+function revive(world: World, random: SeededRandom, lineChance: number): void {
   if (!world.isUp) world.startHub();
   for (const agent of world.agents) {
-    agent.link.isDown = false;
+    if (random.chance(lineChance)) agent.link.isDown = false;
     if (agent.core !== undefined) continue;
     if (random.chance(0.1)) {
       agent.config = changed(agent.config, random);

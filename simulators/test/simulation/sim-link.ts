@@ -112,6 +112,12 @@ export class SimLink implements Wire {
     this.#fail(this.#connection, 'cut');
   }
 
+  /** Cuts the line for as long as `isDown` stays. */
+  takeDown(): void {
+    this.isDown = true;
+    this.cut();
+  }
+
   /** Half-open: nothing passes any more, and nobody says so. */
   stall(): void {
     if (this.#connection === undefined) return;
