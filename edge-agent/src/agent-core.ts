@@ -20,6 +20,7 @@ import { RejectedLog } from './journal/rejected-log.ts';
 import { RepeatFilter } from './journal/repeat-filter.ts';
 import { DurableSeries } from './journal/series-registry.ts';
 import type { EpochRow } from './journal/stored.ts';
+import { AgeClock } from './outbox/age-clock.ts';
 import { batchBytesMax } from './outbox/envelope.ts';
 import { Merger } from './outbox/merger.ts';
 import { Outbox, type PlannedSeal } from './outbox/outbox.ts';
@@ -56,7 +57,7 @@ export class AgentCore implements IngestPort {
   #commitTimer: { readonly timer: Timer; readonly dueAt: number } | undefined;
   #tickTimer: Timer | undefined;
   #sinceCheckpoint = { commits: 0, bytes: 0, at: 0 };
-  readonly #startedAt: { readonly wallMs: number; readonly monotonicMs: number };
+  readonly #ageClock: AgeClock;
   #filtered = 0;
   #isOverloaded = false;
   #isDead = false;
@@ -77,7 +78,7 @@ export class AgentCore implements IngestPort {
     this.#intake = new Intake(sources, this.#series, repeats);
     this.#pacer = new CommitPacer(config.buffer, ports.clock);
     this.#room = new Room(this.#outbox, config.buffer);
-    this.#merger = new Merger(this.#store);
+    this.#merger = new Merger(this.#store, config.buffer.ageMsMax);
     const { agent, software, uplink } = config;
     const guard = (work: () => void): void => this.#guard(work);
     this.#uplink = new Uplink(
@@ -91,8 +92,8 @@ export class AgentCore implements IngestPort {
         onCapacity: () => this.#sealWhenDue(),
       },
     );
-    this.#startedAt = { wallMs: ports.clock.now(), monotonicMs: ports.clock.monotonic() };
-    this.#sinceCheckpoint.at = this.#startedAt.monotonicMs;
+    this.#ageClock = new AgeClock(ports.clock, config.buffer.ageMsMax);
+    this.#sinceCheckpoint.at = ports.clock.monotonic();
     if (recovered.isConfigChanged) this.#write(ports.clock.now(), [], outputsOf(recovered.drained), 'with checkpoint');
   }
 
@@ -348,22 +349,17 @@ export class AgentCore implements IngestPort {
 
   #tick(): void {
     const now = this.#ports.clock.now();
+    const ageNow = this.#ageClock.now();
     if (this.#isOverloaded || (this.#pipeline.dueAt() ?? Number.POSITIVE_INFINITY) <= now) this.commit();
     const { commits, at } = this.#sinceCheckpoint;
     const isDue = this.#ports.clock.monotonic() - at >= checkpointEveryMs[this.#config.buffer.commit];
     if (isDue && (commits > 0 || this.#outbox.hasUnwritten || this.#intake.hasCounted)) {
       this.checkpoint();
-      this.#room.expire(this.#ageNow(), this.#lastCommit);
+      this.#room.expire(ageNow, this.#lastCommit);
     }
     if (isDue) this.report();
     if (!this.#uplink.isReady) this.#merger.merge(mergesPerTick);
     this.#uplink.pump();
-  }
-
-  /** The time by which things age: a clock that is set forward makes nothing older than it is. */
-  #ageNow(): number {
-    const { wallMs, monotonicMs } = this.#startedAt;
-    return Math.min(this.#ports.clock.now(), wallMs + this.#ports.clock.monotonic() - monotonicMs);
   }
 
   /** Tells the hub the account of every hour that changed since it last confirmed it. */

@@ -108,12 +108,19 @@ class SqliteDatabase implements Database {
   readonly path: string;
   readonly #raw: Sqlite.Database;
   readonly #faults: StorageFaults | undefined;
+  /** Prepared once: room is asked for with every commit. */
+  readonly #pageCount: Sqlite.Statement<[], number>;
+  readonly #freeCount: Sqlite.Statement<[], number>;
+  readonly #pageSize: number;
   #failure: unknown;
 
   constructor(raw: Sqlite.Database, path: string, faults: StorageFaults | undefined) {
     this.#raw = raw;
     this.path = path;
     this.#faults = faults;
+    this.#pageCount = raw.prepare<[], number>('PRAGMA page_count').pluck();
+    this.#freeCount = raw.prepare<[], number>('PRAGMA freelist_count').pluck();
+    this.#pageSize = Number(raw.pragma('page_size', { simple: true }));
   }
 
   prepare<Row>(sql: string): Statement<Row> {
@@ -164,8 +171,7 @@ class SqliteDatabase implements Database {
   }
 
   usedBytes(): number {
-    const number = (pragma: string): number => Number(this.#raw.pragma(pragma, { simple: true }));
-    return (number('page_count') - number('freelist_count')) * number('page_size');
+    return ((this.#pageCount.get() ?? 0) - (this.#freeCount.get() ?? 0)) * this.#pageSize;
   }
 
   async backup(file: string): Promise<void> {

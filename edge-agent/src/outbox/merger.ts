@@ -22,6 +22,8 @@ const itemsPerMergeMax = 32_768;
 const bytesPerMergeMax = 192 * 1024;
 /** Rows at least this big are dense enough. */
 const rowBytesToMergeMax = 48 * 1024;
+/** Of the limit of age: what one row spans at most, for it ages as a whole (room.ts). */
+export const mergeSpanShare = 1 / 32;
 
 export class Merger {
   readonly #store: AgentStore;
@@ -29,8 +31,11 @@ export class Merger {
   /** Per lane the last row that is as it will stay. */
   readonly #doneTo: RowPosition[] = new Array<RowPosition>(laneCount).fill(laneStart);
 
-  constructor(store: AgentStore) {
+  readonly #spanMsMax: number;
+
+  constructor(store: AgentStore, ageMsMax: number) {
     this.#store = store;
+    this.#spanMsMax = ageMsMax * mergeSpanShare;
     this.#blocks = new BlockReader(store);
   }
 
@@ -65,7 +70,10 @@ export class Merger {
         const count = row.last - row.first + 1;
         const isNeighbour =
           previous === undefined || (row.epochId === previous.epochId && row.first === previous.last + 1);
-        const fits = items + count <= itemsPerMergeMax && bytes + row.bytes <= bytesPerMergeMax;
+        const fits =
+          items + count <= itemsPerMergeMax &&
+          bytes + row.bytes <= bytesPerMergeMax &&
+          Math.abs(row.at - (run[0]?.at ?? row.at)) <= this.#spanMsMax;
         if (row.bytes <= rowBytesToMergeMax && isNeighbour && fits) {
           run.push(row);
           items += count;
@@ -89,12 +97,10 @@ export class Merger {
     this.#store.transaction(() => {
       for (const row of rows) this.#store.deleteRow(row);
       let first = head.first;
-      // Of the newest: no reading is given up before its age, some a little later.
-      const at = Math.max(...rows.map((row) => row.at));
       for (const part of merged) {
         if (part === undefined) continue;
         const pack = this.#store.insertPack(part.bytes);
-        const { epochId, lane } = head;
+        const { epochId, lane, at } = head;
         const last = first + part.count - 1;
         const { kind, hours } = part;
         const bytes = part.bytes.byteLength;

@@ -12,6 +12,7 @@ import type { AgentStore } from '../journal/agent-store.ts';
 import { laneStart, type StoredRow } from '../journal/stored.ts';
 import { BlockReader } from './envelope.ts';
 import { LossSummary } from './losses.ts';
+import { mergeSpanShare } from './merger.ts';
 import type { Outbox } from './outbox.ts';
 import { VoidBudget } from './void-budget.ts';
 
@@ -63,9 +64,9 @@ export class Room {
     return true;
   }
 
-  /** Lets go what is older than the limit of age, by the time of its commit. */
+  /** Lets go what is older than the limit of age, by the time of its commit; merged rows by their oldest, so none goes too early. */
   expire(now: number, commitEnd: number): void {
-    const before = now - this.#config.ageMsMax;
+    const before = now - this.#config.ageMsMax * (1 + mergeSpanShare);
     while (
       this.#store.transaction(
         () => this.#dropAcked(before, commitEnd) || this.#evictLowest('evicted_age', before, commitEnd),

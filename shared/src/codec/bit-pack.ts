@@ -137,29 +137,6 @@ export function unpackBits(from: ByteReader, values: Float64Array, count: number
   for (let i = 0; i < count; i++) values[i] = (values[i] as number) + (high[i] as number) * two32;
 }
 
-/** As `unpackBits` for widths of at most 31, into 32-bit integers. */
-export function unpackInts(from: ByteReader, values: Int32Array, count: number, width: number): void {
-  if (width === 0) {
-    values.fill(0, 0, count);
-    return;
-  }
-  readBitWords(from, (count * width + 7) >>> 3);
-  const mask = (1 << width) - 1;
-  let word = bitWords[0] as number;
-  let at = 0;
-  let used = 0;
-  for (let i = 0; i < count; i++) {
-    let value = word >>> used;
-    used += width;
-    if (used >= 32) {
-      word = bitWords[++at] as number;
-      used -= 32;
-      if (used > 0) value |= word << (width - used);
-    }
-    values[i] = value & mask;
-  }
-}
-
 function unpackNarrow(values: Float64Array, count: number, width: number): void {
   if (width === 32) {
     for (let i = 0; i < count; i++) values[i] = bitWords[i] as number;

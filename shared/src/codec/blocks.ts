@@ -24,6 +24,12 @@ export const blockFlags = new Uint8Array(blockRowsMax);
 const blockSeries = newBlockSeries();
 const flagInts = new Float64Array(blockRowsMax);
 
+/** The same for a block of one series. */
+export function enterLoneBlock(): void {
+  blockSeries.series = 1;
+  blockSeries.starts[0] = 0;
+}
+
 /** Sets `blockSeries` for a block of the plan; gives its rows. */
 export function enterBlock(plan: BlockPlan, block: number, order: Uint32Array, counts: Uint32Array): number {
   const position = plan.position[block] as number;
@@ -37,63 +43,86 @@ export function enterBlock(plan: BlockPlan, block: number, order: Uint32Array, c
   return plan.rows[block] as number;
 }
 
-/** Appends `blockTimes[0 … count)`, less `base`. */
-export function encodeTimeBlock(out: ByteWriter, count: number, base: number, dense: boolean): void {
+/** Appends times[0 … count), less `base`. */
+export function encodeTimeBlock(
+  out: ByteWriter,
+  times: Float64Array,
+  count: number,
+  base: number,
+  dense: boolean,
+): void {
   if (!hasSeries(blockSeries, count)) {
-    encodeIntegersLess(out, blockTimes, count, base, dense);
+    encodeIntegersLess(out, times, count, base, dense);
     return;
   }
   const from = out.at;
   out.u8(0);
-  encodeIntegersLess(out, blockTimes, count, base, dense);
+  encodeIntegersLess(out, times, count, base, dense);
   keepSmaller(out, from, () => {
     out.u8(1);
-    if (!encodeBySeries(out, blockTimes, count, blockSeries, base, dense)) out.at--;
+    if (!encodeBySeries(out, times, count, blockSeries, base, dense)) out.at--;
   });
 }
 
-/** Reads `blockTimes[0 … count)`; every time must lie in [min, max]. */
-export function decodeTimeBlock(from: ByteReader, count: number, base: number, min: number, max: number): void {
+/** Reads times[0 … count); every time must lie in [min, max]. */
+export function decodeTimeBlock(
+  from: ByteReader,
+  times: Float64Array,
+  count: number,
+  base: number,
+  min: number,
+  max: number,
+): void {
   const form = hasSeries(blockSeries, count) ? from.u8() : 0;
-  if (form === 0 && decodeRegular(from, blockTimes, count, base)) {
+  if (form === 0 && decodeRegular(from, times, count, base)) {
     // Equal steps: the ends tell the range.
-    const first = blockTimes[0] as number;
-    const last = blockTimes[count - 1] as number;
+    const first = times[0] as number;
+    const last = times[count - 1] as number;
     if (!(Math.min(first, last) >= min && Math.max(first, last) <= max)) corrupt('time out of range');
     return;
   }
-  if (form === 0) decodeIntegers(from, blockTimes, count);
-  else if (form === 1) decodeBySeries(from, blockTimes, count, blockSeries);
+  if (form === 0) decodeIntegers(from, times, count);
+  else if (form === 1) decodeBySeries(from, times, count, blockSeries);
   else corrupt('unknown time block');
   for (let i = 0; i < count; i++) {
-    const time = (blockTimes[i] as number) + base;
+    const time = (times[i] as number) + base;
     if (!(time >= min && time <= max)) corrupt('time out of range');
-    blockTimes[i] = time;
+    times[i] = time;
   }
 }
 
-/** Appends `blockFlags` and `blockValues[0 … count)`. */
-export function encodeValueBlock(out: ByteWriter, count: number, hasFlags: boolean, dense: boolean): void {
-  if (hasFlags) {
-    for (let i = 0; i < count; i++) flagInts[i] = blockFlags[i] as number;
+/** Appends flags[0 … count), where the blob has any, and values[0 … count). */
+export function encodeValueBlock(
+  out: ByteWriter,
+  values: Float64Array,
+  flags: Uint8Array | undefined,
+  count: number,
+  dense: boolean,
+): void {
+  if (flags !== undefined) {
+    for (let i = 0; i < count; i++) flagInts[i] = flags[i] as number;
     encodeIntegers(out, flagInts, count, dense);
   }
-  encodeValues(out, blockValues, count, blockSeries, dense);
+  encodeValues(out, values, count, blockSeries, dense);
 }
 
-/** Reads `blockFlags` (all 0 where the blob has none) and `blockValues[0 … count)`. */
-export function decodeValueBlock(from: ByteReader, count: number, hasFlags: boolean): void {
-  if (hasFlags) decodeFlags(from, count);
-  else blockFlags.fill(0, 0, count);
-  decodeValues(from, blockValues, count, blockSeries);
+/** Reads flags[0 … count), where the blob has any, and values[0 … count). */
+export function decodeValueBlock(
+  from: ByteReader,
+  values: Float64Array,
+  flags: Uint8Array | undefined,
+  count: number,
+): void {
+  if (flags !== undefined) decodeFlags(from, flags, count);
+  decodeValues(from, values, count, blockSeries);
 }
 
 /** Quality 0-2 and the text bit are all the flags there are. */
-export function decodeFlags(from: ByteReader, count: number): void {
+export function decodeFlags(from: ByteReader, into: Uint8Array, count: number): void {
   decodeIntegers(from, flagInts, count);
   for (let i = 0; i < count; i++) {
     const flags = flagInts[i] as number;
     if (!(flags >= 0 && flags < 7) || flags === 3) corrupt('flags out of range');
-    blockFlags[i] = flags;
+    into[i] = flags;
   }
 }

@@ -6,7 +6,9 @@
  *
  * A value that does not come back bit for bit (−0 among them) is an exception.
  */
+import { invariant } from '../errors.ts';
 import { blockRowsMax } from './bit-pack.ts';
+import type { ByteWriter } from './byte-io.ts';
 
 /** 10^22 is the last power of ten that a double holds exactly. */
 export const exponentMax = 22;
@@ -35,12 +37,19 @@ function isScaled(value: number, exponent: number, single: boolean): boolean {
   return back === value && scaled <= scaledMax && scaled >= -scaledMax;
 }
 
-/** Fewest decimal places that give `value` back, or `digitsMax` when none does. */
-function exponentOf(value: number, single: boolean): number {
+/** Fewest decimal places that give `value` back, or `digitsMax` when none does; soonest found near the guess. */
+function exponentOf(value: number, single: boolean, guess = 0): number {
+  if (isScaled(value, guess, single)) {
+    let fewest = guess;
+    while (fewest > 0 && isScaled(value, fewest - 1, single)) fewest--;
+    return fewest;
+  }
   let exponent = 0;
   while (exponent < digitsMax && !isScaled(value, exponent, single)) exponent++;
   return exponent;
 }
+
+const exponents = new Uint8Array(digitsMax + 1);
 
 /**
  * Decimal places that suit a sample of the values best: a place costs every value 3.3 bits, a missed value is stored
@@ -48,10 +57,12 @@ function exponentOf(value: number, single: boolean): number {
  */
 export function chooseExponent(values: Float64Array, count: number, single: boolean): number {
   const taken = Math.min(count, sampleRows);
-  const exponents = new Uint8Array(digitsMax + 1);
+  exponents.fill(0);
+  let guess = 0;
   for (let i = 0; i < taken; i++) {
-    const exponent = exponentOf(values[Math.floor((i * count) / taken)] as number, single);
+    const exponent = exponentOf(values[Math.floor((i * count) / taken)] as number, single, guess);
     exponents[exponent] = (exponents[exponent] as number) + 1;
+    if (exponent < digitsMax) guess = exponent;
   }
   let best = -1;
   let bestBits = taken * 56;
@@ -122,7 +133,7 @@ function scaleAll(values: Float64Array, count: number, power: number, out: Float
   return misses === 0 && min >= -scaledMax && max <= scaledMax;
 }
 
-function findNegativeZeros(values: Float64Array, count: number): number {
+export function findNegativeZeros(values: Float64Array, count: number): number {
   let exceptions = 0;
   for (let i = 0; i < count; i++) {
     if (values[i] === 0 && 1 / (values[i] as number) < 0) exceptionRows[exceptions++] = i;
@@ -157,5 +168,19 @@ function fillExceptions(out: Float64Array, exceptions: number, count: number): v
   for (let i = 0; i < exceptions; i++) {
     const row = exceptionRows[i] as number;
     out[row] = row < good ? lead : (out[row - 1] as number);
+  }
+}
+
+/** Appends the rows of `exceptionRows` as they are. */
+export function writeExceptions(out: ByteWriter, values: Float64Array, exceptions: number): void {
+  out.varint(exceptions);
+  let before = -1;
+  for (let i = 0; i < exceptions; i++) {
+    const row = exceptionRows[i] as number;
+    const value = values[row] as number;
+    invariant(Number.isFinite(value), 'readings: values are finite');
+    out.varint(row - before);
+    out.f64(value);
+    before = row;
   }
 }

@@ -67,8 +67,11 @@ function decodeTimes(blob: ReadingsBlob, reader: ByteReader, outStart: Uint32Arr
     if (blob.offsets !== undefined && !someWanted(outStart, timelines[first] as number, lastSeries)) continue;
     seek(blob, reader, block);
     const rows = enterBlock(plan, block, timelines, counts);
-    decodeTimeBlock(reader, rows, base, blob.timeMin, blob.timeMax);
+    const isLone = counts.length === 1 && rows === time.length;
+    decodeTimeBlock(reader, isLone ? time : blockTimes, rows, base, blob.timeMin, blob.timeMax);
     finishBlock(blob, reader);
+    // The block is all there is, and lies where it belongs.
+    if (isLone) return;
     let at = 0;
     for (let t = first; t < end; t++) {
       const s = timelines[t] as number;
@@ -97,13 +100,19 @@ function decodeValues(
 ): void {
   const { valuePlan: plan, order, counts } = blob;
   const hasFlags = (blob.bits & headBits.flags) !== 0;
+  if (!hasFlags) flags.fill(0);
   for (let block = 0; block < plan.blocks; block++) {
     const first = plan.position[block] as number;
     const end = first + (plan.series[block] as number);
     if (blob.offsets !== undefined && !order.subarray(first, end).some((s) => outStart[s] !== unwanted)) continue;
     seek(blob, reader, blob.timePlan.blocks + block);
     const rows = enterBlock(plan, block, order, counts);
-    decodeValueBlock(reader, rows, hasFlags);
+    if (counts.length === 1 && rows === value.length) {
+      decodeValueBlock(reader, value, hasFlags ? flags : undefined, rows);
+      finishBlock(blob, reader);
+      return;
+    }
+    decodeValueBlock(reader, blockValues, hasFlags ? blockFlags : undefined, rows);
     finishBlock(blob, reader);
     let at = 0;
     for (let position = first; position < end; position++) {
@@ -160,18 +169,20 @@ export function summarise(blob: ReadingsBlob): readonly BlockSummary[] {
     // A blob of one or two blocks tells nowhere where they begin.
     const rows = enterBlock(blob.timePlan, 0, blob.timelines, counts);
     const base = (blob.bits & headBits.wideTimes) !== 0 ? 0 : blob.timeMin;
-    decodeTimeBlock(reader, rows, base, blob.timeMin, blob.timeMax);
+    decodeTimeBlock(reader, blockTimes, rows, base, blob.timeMin, blob.timeMax);
   }
   for (let block = 0; block < plan.blocks; block++) {
     seek(blob, reader, blob.timePlan.blocks + block);
     const start = reader.at;
     const count = plan.rows[block] as number;
-    if ((blob.bits & headBits.flags) !== 0) decodeFlags(reader, count);
+    const hasFlags = (blob.bits & headBits.flags) !== 0;
+    if (hasFlags) decodeFlags(reader, blockFlags, count);
     const { min, max } = readValueBounds(reader, count);
     if (blob.offsets === undefined) {
       // Where the next block begins only this one tells.
       reader.at = start;
-      decodeValueBlock(reader, enterBlock(plan, block, order, counts), (blob.bits & headBits.flags) !== 0);
+      const rows = enterBlock(plan, block, order, counts);
+      decodeValueBlock(reader, blockValues, hasFlags ? blockFlags : undefined, rows);
     }
     const first = plan.position[block] as number;
     summaries.push({

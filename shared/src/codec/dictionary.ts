@@ -22,8 +22,8 @@ export const distinctIndices = new Float64Array(blockRowsMax);
 /** The table itself, ascending (−0 before +0). */
 export const distinctValues = new Float64Array(distinctMax);
 
-/** Whether a sample of the rows repeats itself enough for a dictionary to be worth a try. */
-export function looksRepetitive(values: Float64Array, count: number): boolean {
+/** Whether at least this part of a sample of the rows repeats others of it. */
+export function looksRepetitive(values: Float64Array, count: number, part: number): boolean {
   if (count < 16) return false;
   const taken = Math.min(count, sampleRows);
   seen.fill(0);
@@ -34,7 +34,7 @@ export function looksRepetitive(values: Float64Array, count: number): boolean {
     repeats += seen[slot] as number;
     seen[slot] = 1;
   }
-  return repeats * 4 >= taken;
+  return repeats >= taken * part;
 }
 
 function slotOf(low: number, high: number): number {

@@ -4,7 +4,15 @@
  */
 import { invariant } from '../errors.ts';
 import { flagQualityMask, flagText, type ReadingColumns } from '../reading.ts';
-import { blockFlags, blockTimes, blockValues, encodeTimeBlock, encodeValueBlock, enterBlock } from './blocks.ts';
+import {
+  blockFlags,
+  blockTimes,
+  blockValues,
+  encodeTimeBlock,
+  encodeValueBlock,
+  enterBlock,
+  enterLoneBlock,
+} from './blocks.ts';
 import { ByteWriter, integerMax } from './byte-io.ts';
 import {
   blockRowsOf,
@@ -49,6 +57,7 @@ export function encodeColumns(
   const survey = surveyRows(columns);
   const { ids, timeMin, timeMax, flagsUnion } = survey;
   if (flagsUnion & flagText) checkTexts(columns);
+  if (ids.length === 1 && count <= blockRowsFast) return encodeLone(columns, survey, dense);
   const blockRows = blockRowsOf(count, dense);
   const groups = chooseGroups(columns, survey, blockRows, groupOf);
   const bits =
@@ -71,9 +80,35 @@ export function encodeColumns(
   encodeValueBlocks(columns, survey, groups, blockRows, dense, lengths);
   if (lengths.length > 2) encodeEntries(out, lengths, 0, dense);
   out.raw(body.bytes.subarray(0, body.at));
+  return finish();
+}
+
+function finish(): Uint8Array {
   out.u32(checksumOf(out.bytes.subarray(0, out.at)));
   invariant(out.at <= readingsLimits.bytesMax, 'readings: blob within bytesMax');
   return out.copy();
+}
+
+/** One series in one block of each kind: straight from its columns, with nothing to plan, gather or put together. */
+function encodeLone(columns: ReadingColumns, survey: Survey, dense: boolean): Uint8Array {
+  const { count, time, value, flags, strings } = columns;
+  const { ids, timeMin, timeMax, flagsUnion, isRegular } = survey;
+  const bits = (flagsUnion === 0 ? 0 : headBits.flags) | (strings.length === 0 ? 0 : headBits.strings);
+  const head: Head = { count, seriesCount: 1, timeMin, timeMax, bits };
+  out.at = 0;
+  encodeHead(out, head);
+  encodeEntries(out, ids, 0, dense);
+  if (strings.length > 0) encodeStrings(out, strings);
+  enterLoneBlock();
+  if (timeMin !== timeMax) {
+    const base = hasWideTimes(head) ? 0 : timeMin;
+    const first = (time[0] as number) - base;
+    const step = (time[1] as number) - (time[0] as number);
+    if (isRegular && canBeRegular(first, step)) writeRegular(out, first, step);
+    else encodeTimeBlock(out, time, count, base, dense);
+  }
+  encodeValueBlock(out, value, flagsUnion === 0 ? undefined : flags, count, dense);
+  return finish();
 }
 
 function surveyRows(columns: ReadingColumns): Survey {
@@ -256,7 +291,7 @@ function encodeTimes(
       }
     }
     gather(columns.time, blockTimes, plan, block, timelines, survey.rowStart);
-    encodeTimeBlock(body, rows, base, dense);
+    encodeTimeBlock(body, blockTimes, rows, base, dense);
     lengths.push(body.at - from);
   }
 }
@@ -277,7 +312,7 @@ function encodeValueBlocks(
     const rows = enterBlock(plan, block, order, survey.counts);
     gather(columns.value, blockValues, plan, block, order, survey.rowStart);
     if (hasFlags) gather(columns.flags, blockFlags, plan, block, order, survey.rowStart);
-    encodeValueBlock(body, rows, hasFlags, dense);
+    encodeValueBlock(body, blockValues, hasFlags ? blockFlags : undefined, rows, dense);
     lengths.push(body.at - from);
   }
 }

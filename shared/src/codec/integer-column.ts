@@ -13,7 +13,7 @@
  *            3 entropy: a stream of tans.ts
  *            4 raw: float64 per row, with predictor none and no base
  */
-import { blockRowsMax, unpackBits, unpackInts, widthMax } from './bit-pack.ts';
+import { blockRowsMax, unpackBits, widthMax } from './bit-pack.ts';
 import { type ByteReader, corrupt, integerMax } from './byte-io.ts';
 import { type Predictor, predictorRows, predictors, unpredict } from './predict.ts';
 import { decodeSymbols } from './tans.ts';
@@ -23,9 +23,9 @@ export const zigzagBit = 0x40;
 /** Residuals whose zigzag from any centre fits 31 bits are handled as 32-bit integers. */
 export const narrowSpanMax = 2 ** 30;
 
-const narrow = new Int32Array(blockRowsMax);
-const patchRows = new Uint16Array(blockRowsMax);
-const patchValues = new Float64Array(blockRowsMax);
+/** Of the last `readPatches`; one more row than patches fits. */
+export const patchRows = new Uint16Array(blockRowsMax + 1);
+export const patchValues = new Float64Array(blockRowsMax);
 
 /** Reads a column of equal steps, at least one, not 0, adding `base`; false, and nothing read, when it is another. */
 export function decodeRegular(from: ByteReader, x: Float64Array, count: number, base: number): boolean {
@@ -103,7 +103,7 @@ function decodePacked(from: ByteReader, x: Float64Array, count: number, patched:
 }
 
 /** Reads `patchRows` and `patchValues`; gives their number. */
-function readPatches(from: ByteReader, count: number, width: number): number {
+export function readPatches(from: ByteReader, count: number, width: number): number {
   const patches = from.bounded(count, 'patch count');
   const scale = 2 ** width;
   let row = -1;
@@ -115,81 +115,6 @@ function readPatches(from: ByteReader, count: number, width: number): number {
     patchValues[i] = from.bounded(Math.floor(integerMax / scale), 'patch') * scale;
   }
   return patches;
-}
-
-/**
- * As `decodeIntegers` of a column within [0, range], then x = (x + min) / power: the form that most blocks of values have,
- * in one pass less and in 32-bit integers where those suffice.
- */
-export function decodeScaled(
-  from: ByteReader,
-  x: Float64Array,
-  count: number,
-  min: number,
-  range: number,
-  power: number,
-): void {
-  const start = from.at;
-  if (range < 2 ** 31 && decodeScaledNarrow(from, x, count, min, power)) return;
-  from.at = start;
-  decodeIntegers(from, x, count);
-  for (let i = 0; i < count; i++) x[i] = ((x[i] as number) + min) / power;
-}
-
-/** False when the column is no packing of small integers, plain or as deltas. */
-function decodeScaledNarrow(from: ByteReader, x: Float64Array, count: number, min: number, power: number): boolean {
-  const head = from.peek();
-  const kind = (head >>> 3) & 7;
-  const predictor = head & 7;
-  if (head >= 0x80 || predictor > 1 || (kind !== coder.packed && kind !== coder.patched)) return false;
-  from.u8();
-  const first = predictor === 1 ? from.svarint() : 0;
-  const base = from.svarint();
-  const width = from.u8();
-  if (width > 30 || Math.abs(base) >= narrowSpanMax || Math.abs(first) >= narrowSpanMax || count <= predictor)
-    return false;
-  const left = count - predictor;
-  const patches = kind === coder.patched ? readPatches(from, left, width) : 0;
-  for (let i = 0; i < patches; i++) if ((patchValues[i] as number) >= narrowSpanMax) return false;
-  unpackInts(from, narrow, left, width);
-  for (let i = 0; i < patches; i++) {
-    const row = patchRows[i] as number;
-    narrow[row] = (narrow[row] as number) + (patchValues[i] as number);
-  }
-  const zigzag = (head & zigzagBit) !== 0;
-  if (predictor === 1) {
-    x[0] = (first + min) / power;
-    if (zigzag) scaleZigzagSums(x, left, first, base, min, power);
-    else scaleSums(x, left, first, base, min, power);
-  } else if (zigzag) {
-    for (let i = 0; i < left; i++) {
-      const u = narrow[i] as number;
-      x[i] = (((u >>> 1) ^ -(u & 1)) + base + min) / power;
-    }
-  } else {
-    for (let i = 0; i < left; i++) x[i] = ((narrow[i] as number) + base + min) / power;
-  }
-  return true;
-}
-
-/** Sums wrap at 32 bits only in columns that no encoder writes. */
-function scaleZigzagSums(x: Float64Array, left: number, first: number, base: number, min: number, power: number): void {
-  let sum = first | 0;
-  const step = base | 0;
-  for (let i = 0; i < left; i++) {
-    const u = narrow[i] as number;
-    sum = (sum + ((u >>> 1) ^ -(u & 1)) + step) | 0;
-    x[i + 1] = (sum + min) / power;
-  }
-}
-
-function scaleSums(x: Float64Array, left: number, first: number, base: number, min: number, power: number): void {
-  let sum = first | 0;
-  const step = base | 0;
-  for (let i = 0; i < left; i++) {
-    sum = (sum + (narrow[i] as number) + step) | 0;
-    x[i + 1] = (sum + min) / power;
-  }
 }
 
 function addBase(x: Float64Array, count: number, base: number, zigzag: boolean): void {

@@ -26,7 +26,8 @@ import { type ByteReader, corrupt, integerMax } from './byte-io.ts';
 import { exceptionRows, exponentMax, powersOfTen } from './decimal.ts';
 import { compareDoubles, distinctMax, distinctValues } from './dictionary.ts';
 import { applyForm, isForm } from './grid.ts';
-import { decodeIntegers, decodeScaled } from './integer-column.ts';
+import { decodeIntegers } from './integer-column.ts';
+import { decodeScaled } from './quick-decode.ts';
 import { decodeSplit } from './split.ts';
 import { decodeXor } from './xor.ts';
 

@@ -6,10 +6,11 @@ import { invariant } from '../errors.ts';
 import { blockRowsMax } from './bit-pack.ts';
 import { type BlockSeries, encodeBySeries, hasSeries } from './by-series.ts';
 import { type ByteWriter, keepSmaller } from './byte-io.ts';
-import { chooseExponent, exceptionRows, type Scaled, scaleDecimals, widerExponent } from './decimal.ts';
+import { chooseExponent, type Scaled, scaleDecimals, widerExponent, writeExceptions } from './decimal.ts';
 import { collectDistinct, compareDoubles, distinctIndices, distinctValues, looksRepetitive } from './dictionary.ts';
 import { findGrid, type Grid, gridMisses, gridSteps } from './grid.ts';
 import { encodeIntegers, encodeIntegersWithin } from './integer-encode.ts';
+import { encodeQuickDecimals } from './quick-decimals.ts';
 import { encodeSplit } from './split.ts';
 import { boundedRowsMin, boundsOf, bySeriesBit, exceptionsBit, kinds, oneSeries, ticksBit } from './value-block.ts';
 import { encodeXor } from './xor.ts';
@@ -37,6 +38,16 @@ function encodeBlock(
   isTable: boolean,
 ): void {
   const exponent = chooseExponent(values, count, false);
+  if (!dense && !isTable && !hasSeries(series, count)) {
+    const from = out.at;
+    if (encodeQuickDecimals(out, values, count, exponent)) {
+      // A dictionary costs more time than all of this: only for what it makes much smaller.
+      if ((out.at - from) * 8 > count * 9 + 64 && looksRepetitive(values, count, 0.75)) {
+        keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
+      }
+      return;
+    }
+  }
   // A grid is coarser than the rounding that hides it: few digits hide none.
   const grid =
     dense && !isTable && (exponent < 0 || exponent >= gridPlacesMin) ? findGrid(values, count, exponent) : undefined;
@@ -70,7 +81,7 @@ function encodePlain(
     encodeSingles(out, values, count, series, dense);
   if (exceptions === undefined || exceptions * 16 > count) encodeDoubles(out, values, count, dense, from);
   // Indices of a dictionary that is worth one take nine bits, or what entropy coding makes of them.
-  if (!isTable && (out.at - from) * 8 > count * (dense ? 6 : 9) + 64 && looksRepetitive(values, count)) {
+  if (!isTable && (out.at - from) * 8 > count * (dense ? 6 : 9) + 64 && looksRepetitive(values, count, 0.25)) {
     keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
   }
 }
@@ -180,19 +191,6 @@ function writeIntegers(
   if (!hasSeries(series, count)) return;
   const isBySeries = keepSmaller(out, from, () => encodeBySeries(out, x, count, series, min, dense));
   if (isBySeries) out.bytes[headAt] = (out.bytes[headAt] as number) | bySeriesBit;
-}
-
-function writeExceptions(out: ByteWriter, values: Float64Array, exceptions: number): void {
-  out.varint(exceptions);
-  let before = -1;
-  for (let i = 0; i < exceptions; i++) {
-    const row = exceptionRows[i] as number;
-    const value = values[row] as number;
-    invariant(Number.isFinite(value), 'readings: values are finite');
-    out.varint(row - before);
-    out.f64(value);
-    before = row;
-  }
 }
 
 /** Appends the smallest of the kinds for doubles, unless what was appended since `from` is smaller. */

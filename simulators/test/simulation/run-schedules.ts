@@ -10,7 +10,7 @@ import { runSchedule } from './schedule.ts';
 export const stepsPerSchedule = 120;
 const schedulesDefault = 1000;
 /** With fewer, rare things need not come about. */
-const schedulesToExpectAll = 200;
+const schedulesToExpectAll = 500;
 
 export interface Total {
   readonly schedules: number;

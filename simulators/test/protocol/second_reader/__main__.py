@@ -12,9 +12,11 @@ A second reader of the Fogline sync protocol, written from its pages alone (shar
 import json
 import sys
 
-import session
-import vectors
-from wire import Refused
+sys.dont_write_bytecode = True
+
+import session  # noqa: E402
+import vectors  # noqa: E402
+from wire import Refused  # noqa: E402
 
 
 def main(arguments):

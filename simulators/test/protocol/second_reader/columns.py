@@ -93,7 +93,7 @@ def _unpack(cursor, count, width):
         return [a | b << 32 for a, b in zip(low, _unpack(cursor, count, width - 32))]
     stream = Bits(cursor.take((count * width + 7) // 8))
     out = [stream.read(width) for _ in range(count)]
-    stream.done("packed integers")
+    require(stream.read(stream.done("packed integers")) == 0, "packed integers that are not padded with zeros")
     return out
 
 

@@ -16,7 +16,11 @@ BLOCKS_MAX = 4096
 STATS_MAX = 1000
 ROWS_MAX = 500
 HOUR_MAX = 2_400_000_000
-SERIES_MAX = 2**32 - 1
+SERIES_MAX = 2**31 - 1
+TIME_MAX = 8_640_000_000_000_000
+PAGES_MAX = 4096
+COUNTERS_MAX = 100
+HOURS_MAX = 1000
 PARTS = ("readings", "windows")
 KINDS = ("reading", "window")
 TYPES = ("number", "boolean", "text")
@@ -29,8 +33,8 @@ def decode(kind, data):
     require(kind in MESSAGES, f"no message is called {kind}")
     fields = _list(msgpack.decode(data), "message")
     require(fields, "an empty message")
-    if fields[0] != 1 or not isinstance(fields[0], int):
-        raise UnknownVersion(f"version {fields[0]!r} of the protocol")
+    if _integer(fields[0], "version") != 1:
+        raise UnknownVersion(f"version {fields[0]} of the protocol")
     count, read = MESSAGES[kind]
     require(len(fields) == count + 2, f"{kind} with {len(fields)} fields instead of {count + 2}")
     agent = _text(fields[1], "agent")
@@ -53,7 +57,8 @@ def _text(value, what):
 
 
 def _short(value, what):
-    require(len(_text(value, what)) <= TEXT_MAX, f"{what} is too long")
+    """At most 256 characters, counted in UTF-16 units."""
+    require(len(_text(value, what).encode("utf-16-le")) <= 2 * TEXT_MAX, f"{what} is too long")
     return value
 
 
@@ -69,8 +74,7 @@ def _epoch(value):
 
 def _integer(value, what, least=0, most=EXACT - 1):
     """An integer; beyond 32 bits it comes as a float64."""
-    if isinstance(value, float):
-        require(value.is_integer() and abs(value) >= 2**31, f"{what} is not an integer in its shortest form")
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     require(isinstance(value, int) and least <= value <= most, f"{what} is not an integer from {least} to {most}")
     return value
@@ -82,7 +86,7 @@ def _number(value, what):
 
 
 def _time(value, what):
-    return _integer(value, what, -EXACT + 1)
+    return _integer(value, what, -TIME_MAX, TIME_MAX)
 
 
 def _flag(value, what):
@@ -112,9 +116,10 @@ def _hour(value):
     return _integer(value, "hour", -HOUR_MAX, HOUR_MAX)
 
 
-def _pairs(value, what):
+def _pairs(value, what, most):
     flat = _list(value, what)
     require(len(flat) % 2 == 0, f"{what} is not a list of pairs")
+    require(len(flat) <= 2 * most, f"{what} with more than {most} pairs")
     return list(zip(flat[0::2], flat[1::2]))
 
 
@@ -125,7 +130,7 @@ def _record(value, count, what):
 
 def _page(session, page, pages):
     checked = {"session": _integer(session, "session", 0, 2**32 - 1), "page": _integer(page, "page", 1)}
-    return {**checked, "pages": _integer(pages, "pages", checked["page"])}
+    return {**checked, "pages": _integer(pages, "pages", checked["page"], PAGES_MAX)}
 
 
 # ---- messages
@@ -135,7 +140,7 @@ def _hello(session, page, pages, current, software, clock, trusted, queued, epoc
     return {
         **_page(session, page, pages),
         "current": _epoch(current),
-        "software": _text(software, "software"),
+        "software": _short(software, "software"),
         "clockMs": _time(clock, "clock"),
         "isClockTrusted": _flag(trusted, "clockTrusted"),
         "queued": _counts(queued, "queued"),
@@ -149,8 +154,8 @@ def _held_epoch(entry):
     if parent is not None:
         named, at = _record(parent, 2, "parent")
         out["parent"] = {"epoch": _epoch(named), "last": _counts(at, "last")}
-    out["seriesBase"] = _integer(base, "seriesBase")
-    out["seriesCount"] = _integer(count, "seriesCount")
+    out["seriesBase"] = _integer(base, "seriesBase", 0, SERIES_MAX)
+    out["seriesCount"] = _integer(count, "seriesCount", 0, SERIES_MAX)
     out["last"] = _counts(last, "last")
     return out
 
@@ -159,7 +164,7 @@ def _welcome(session, page, pages, to, server_time, window, refused, epochs):
     out = {**_page(session, page, pages), "to": _epoch(to), "serverTimeMs": _time(server_time, "serverTime")}
     out["window"] = _integer(window, "window", 1, 65_535)
     if refused is not None:
-        out["refused"] = _text(refused, "refused")
+        out["refused"] = _short(refused, "refused")
     out["epochs"] = [_known_epoch(entry) for entry in _list(epochs, "epochs", EPOCHS_MAX)]
     return out
 
@@ -167,7 +172,7 @@ def _welcome(session, page, pages, to, server_time, window, refused, epochs):
 def _known_epoch(entry):
     epoch, known, held = _record(entry, 3, "epoch entry")
     lanes = [_held(lane) for lane in _per_lane(held, "held")]
-    return {"epoch": _epoch(epoch), "seriesKnown": _integer(known, "seriesKnown"), "held": lanes}
+    return {"epoch": _epoch(epoch), "seriesKnown": _integer(known, "seriesKnown", 0, SERIES_MAX), "held": lanes}
 
 
 def _held(value):
@@ -181,15 +186,14 @@ def _held(value):
 def _series(epoch, first, definitions):
     listed = [_definition(entry) for entry in _list(definitions, "definitions", DEFINITIONS_MAX)]
     least = _integer(first, "first id", 0, SERIES_MAX)
-    require(least + len(listed) - 1 <= SERIES_MAX, "a series id beyond 32 bits")
+    require(least + len(listed) - 1 <= SERIES_MAX, "a series id beyond 31 bits")
     return {"epoch": _epoch(epoch), "first": least, "definitions": listed}
 
 
 def _definition(entry):
     stream, device, metric, unit, kind, value_type, sampling, tags, width, hold = _record(entry, 10, "definition")
-    pairs = [(_short(k, "tag"), _short(v, "tag")) for k, v in _pairs(tags, "tags")]
-    require(len(pairs) <= TAGS_MAX, "too many tags")
-    require(all(a[0] < b[0] for a, b in zip(pairs, pairs[1:])), "tags that do not ascend")
+    pairs = [(_short(k, "tag"), _short(v, "tag")) for k, v in _pairs(tags, "tags", TAGS_MAX)]
+    require(all(_units(a[0]) < _units(b[0]) for a, b in zip(pairs, pairs[1:])), "tags that do not ascend")
     return {
         "stream": _short(stream, "stream"),
         "device": _short(device, "device"),
@@ -199,17 +203,22 @@ def _definition(entry):
         "type": _name(value_type, TYPES, "type"),
         "sampling": _name(sampling, SAMPLINGS, "sampling"),
         "tags": [list(pair) for pair in pairs],
-        "widthMs": _integer(width, "width"),
-        "holdMs": _integer(hold, "hold"),
+        "widthMs": _integer(width, "width", 0, TIME_MAX),
+        "holdMs": _integer(hold, "hold", 0, TIME_MAX),
     }
+
+
+def _units(text):
+    """What texts are ordered by: their UTF-16 units."""
+    return text.encode("utf-16-be")
 
 
 def _batch(epoch, lane, first, last, parts):
     named = _range(first, last)
     require(named["last"] - named["first"] < ITEMS_MAX, "a batch of too many items")
-    blocks = _pairs(parts, "parts")
-    require(len(blocks) <= BLOCKS_MAX, "a batch of too many blocks")
-    listed = [{"kind": _name(kind, PARTS, "kind"), "bytes": _binary(block, "block").hex()} for kind, block in blocks]
+    blocks = _pairs(parts, "parts", BLOCKS_MAX)
+    require(all(_binary(block, "block") for _, block in blocks), "a block of no bytes")
+    listed = [{"kind": _name(kind, PARTS, "kind"), "bytes": block.hex()} for kind, block in blocks]
     return {"epoch": _epoch(epoch), "lane": _integer(lane, "lane", 0, 3), **named, "parts": listed}
 
 
@@ -221,7 +230,7 @@ def _void(epoch, lane, first, last, reason, stats, omitted, hours):
         "reason": _name(reason, REASONS, "reason"),
         "stats": [_stat(entry) for entry in _list(stats, "stats", STATS_MAX)],
         "statsOmitted": _integer(omitted, "statsOmitted"),
-        "hours": [[_hour(hour), _integer(items, "items")] for hour, items in _pairs(hours, "hours")],
+        "hours": [[_hour(hour), _integer(items, "items", 1)] for hour, items in _pairs(hours, "hours", HOURS_MAX)],
     }
 
 
@@ -230,7 +239,7 @@ def _stat(entry):
     return {
         "series": _integer(series, "series", 0, SERIES_MAX),
         "hour": _hour(hour),
-        "count": _integer(count, "count"),
+        "count": _integer(count, "count", 1),
         "min": _number(least, "min"),
         "max": _number(greatest, "max"),
         "mean": _number(mean, "mean"),
@@ -238,7 +247,8 @@ def _stat(entry):
 
 
 def _reported(at, rows, counters):
-    pairs = [[_text(name, "counter"), _integer(value, "counter")] for name, value in _pairs(counters, "counters")]
+    named = _pairs(counters, "counters", COUNTERS_MAX)
+    pairs = [[_short(name, "counter"), _integer(value, "counter")] for name, value in named]
     return {"atMs": _time(at, "at"), "rows": [_row(row) for row in _list(rows, "rows", ROWS_MAX)], "counters": pairs}
 
 

@@ -5,26 +5,36 @@ import struct
 from wire import EXACT, Cursor, Refused, require
 
 BYTES_MAX = 1_048_576
-DEPTH_MAX = 16
-UNSIGNED = {0xCC: (1, 128), 0xCD: (2, 1 << 8), 0xCE: (4, 1 << 16), 0xCF: (8, 1 << 32)}
-"""Width in bytes and the least integer that needs it."""
-SIGNED = {0xD0: (1, -33), 0xD1: (2, -(1 << 7) - 1), 0xD2: (4, -(1 << 15) - 1), 0xD3: (8, -(1 << 31) - 1)}
-"""Width in bytes and the greatest integer that needs it."""
+DEPTH_MAX = 8
+VALUES_MAX = 262_144
+INTEGER_WIDTH = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
+SIGNED_FROM = 0xD0
 STRING_WIDTH = {0xD9: 1, 0xDA: 2, 0xDB: 4}
 BINARY_WIDTH = {0xC4: 1, 0xC5: 2, 0xC6: 4}
 ARRAY_WIDTH = {0xDC: 2, 0xDD: 4}
 
 
+class Counted(Cursor):
+    """A cursor that counts the values read from it."""
+
+    values = 0
+
+    def count(self):
+        self.values += 1
+        require(self.values <= VALUES_MAX, "a message of more than 262,144 values")
+
+
 def decode(data):
     """The one value that `data` is."""
     require(len(data) <= BYTES_MAX, "a message of more than 1 MiB")
-    cursor = Cursor(data)
+    cursor = Counted(data)
     value = _value(cursor, 0)
     cursor.done("the MessagePack value")
     return value
 
 
 def _value(cursor, depth):
+    cursor.count()
     head = cursor.byte()
     if head < 0x80:
         return head
@@ -38,7 +48,7 @@ def _value(cursor, depth):
         return None
     if head == 0xCB:
         return _float(cursor)
-    if head in UNSIGNED or head in SIGNED:
+    if head in INTEGER_WIDTH:
         return _integer(cursor, head)
     if head in STRING_WIDTH:
         return _string(cursor, _length(cursor, STRING_WIDTH[head]))
@@ -73,9 +83,7 @@ def _float(cursor):
 
 
 def _integer(cursor, head):
-    is_signed = head in SIGNED
-    width, limit = (SIGNED if is_signed else UNSIGNED)[head]
-    value = int.from_bytes(cursor.take(width), "big", signed=is_signed)
-    require(value <= limit if is_signed else value >= limit, "an integer that is not in its shortest form")
+    """In any width: that the shortest is sent binds the sender."""
+    value = int.from_bytes(cursor.take(INTEGER_WIDTH[head]), "big", signed=head >= SIGNED_FROM)
     require(abs(value) < EXACT, "an integer beyond 2^53 − 1")
     return value

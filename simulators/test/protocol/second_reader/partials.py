@@ -1,5 +1,6 @@
 """Partials and their quantile sketches: aggregate/FORMAT §3 and §4."""
 
+import math
 from fractions import Fraction
 
 from scalars import exact_sum, float_bits, flt, head_of, ordered, rounded, signed, varint
@@ -172,13 +173,15 @@ def read_sketch(cursor):
 
 
 def quantile(partial, q):
-    """The bucket of the reading of rank ⌈q·count⌉ (the first at least), kept within minimum and maximum."""
-    rank, below = max(1, -(-Fraction(q) * partial["count"] // 1)), 0
+    """Minimum at 0, maximum at 1, else the bucket of the reading number 1 + ⌊q·(count − 1)⌋, kept within minimum and maximum."""
+    if q in (0, 1):
+        return partial["max" if q else "min"]
+    rank, below = 1 + math.floor(q * (partial["count"] - 1)), 0
     for key, count in partial["sketch"]["buckets"].items():
         below += count
         if below >= rank:
             answer = answer_of(key, partial["sketch"]["level"])
-            return min(max(answer, partial["min"]), partial["max"])
+            return sorted((partial["min"], answer, partial["max"]), key=ordered)[1]
 
 
 def mean(partial):

@@ -14,6 +14,7 @@ BLOCK_LOG = 10
 BLOCK_LOG_MAX = 12
 TEXT = 4
 STRINGS_MAX = 65_536
+CLASS_MAX = 1 << 20
 TABLE_MAX = 1 << 24
 
 
@@ -32,6 +33,8 @@ def decode(data, ignore_checksum=False):
 
 
 def _empty(cursor, head):
+    if head & CLASSES:
+        _classes(cursor, [])
     strings = _strings(cursor) if head & STRINGS else []
     cursor.done("a readings block")
     return {"rows": [], "strings": strings}
@@ -104,7 +107,9 @@ def _shape(cursor, rows, series):
 
 def _classes(cursor, ids):
     stride = cursor.byte()
-    return [i % stride for i in ids] if stride > 0 else entries(cursor, len(ids))
+    classes = [i % stride for i in ids] if stride > 0 else entries(cursor, len(ids))
+    require(all(0 <= c <= CLASS_MAX for c in classes), "a class out of range")
+    return classes
 
 
 def _cut(counts, classes, size):

@@ -1,5 +1,6 @@
 """Value blocks of readings: codec/FORMAT §6. `parts` says how many consecutive rows of the block belong to each series."""
 
+import math
 import struct
 
 from columns import column, next_row
@@ -13,6 +14,7 @@ DICTIONARY_MAX = 512
 BOUNDED_ROWS = 64
 SCALE_MAX = 22
 PRINTED_MAX = 2.0**51
+ROUNDER = 1.5 * 2.0**52
 
 
 def value_block(cursor, parts, is_nested=False):
@@ -66,7 +68,7 @@ def _single(value):
     try:
         return struct.unpack("<f", struct.pack("<f", value))[0]
     except OverflowError:
-        return float("inf")
+        return math.copysign(math.inf, value)
 
 
 # ---- kinds
@@ -174,18 +176,20 @@ def _grid(cursor, parts, bits):
 
 
 def _on_grid(form, x, miss):
-    require(x - x == 0, "a grid that is not finite")
+    require(x == x, "a grid that is not a number")
     if form <= SCALE_MAX:
-        scaled = x * 10.0**form
-        require(scaled - scaled == 0, "a grid that is not finite")
-        return float(round(scaled) + miss) / 10.0**form
+        return (_nearest(x * 10.0**form) + float(miss)) / 10.0**form
     single = _places_above(_single(x), miss)
     return single if form == 64 else _printed(single)
 
 
+def _nearest(x):
+    """Half to even while |x| < 2^51; beyond, what float64 addition makes of it."""
+    return x + ROUNDER - ROUNDER
+
+
 def _places_above(single, miss):
     """The float32 `miss` places above another; −0 and +0 are one place."""
-    require(single - single == 0, "a grid that is not finite")
     bits = struct.unpack("<I", struct.pack("<f", single))[0]
     place = -(bits - (1 << 31)) if bits >> 31 else bits
     place += miss
@@ -199,7 +203,7 @@ def _printed(single):
         scaled = single * 10.0**digits
         if abs(scaled) >= PRINTED_MAX:
             break
-        shortest = round(scaled) / 10.0**digits
+        shortest = _nearest(scaled) / 10.0**digits
         if _single(shortest) == single:
             return shortest
     return single

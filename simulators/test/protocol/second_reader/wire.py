@@ -89,6 +89,7 @@ class Bits:
         return value
 
     def done(self, what):
-        """The rest is the padding of the last byte, and zero."""
+        """The rest is the padding of the last byte."""
         rest = 8 * len(self.data) - self.pos
-        require(rest < 8 and self.read(rest) == 0, f"{rest} bits too many after {what}")
+        require(rest < 8, f"{rest} bits too many after {what}")
+        return rest
