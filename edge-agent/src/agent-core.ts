@@ -14,7 +14,7 @@ import { guardedClock, guardedWire } from './guarded.ts';
 import { AgentStore } from './journal/agent-store.ts';
 import { CommitPacer } from './journal/commit-pacer.ts';
 import { type CommitInput, type CommitRecord, encodeCommit } from './journal/commit-record.ts';
-import { Intake, type Taken } from './journal/intake.ts';
+import { Intake, type Released, type Taken } from './journal/intake.ts';
 import { recallRepeats, recover } from './journal/recovery.ts';
 import { RejectedLog } from './journal/rejected-log.ts';
 import { RepeatFilter } from './journal/repeat-filter.ts';
@@ -59,6 +59,7 @@ export class AgentCore implements IngestPort {
   #sinceCheckpoint = { commits: 0, bytes: 0, at: 0 };
   readonly #ageClock: AgeClock;
   #filtered = 0;
+  readonly #releasing: Released[] = [];
   #isOverloaded = false;
   #isDead = false;
 
@@ -174,6 +175,7 @@ export class AgentCore implements IngestPort {
   commit(): void {
     this.#commitTimer?.timer.cancel();
     this.#commitTimer = undefined;
+    const wasOverloaded = this.#isOverloaded;
     if (!this.#hasRoom()) return;
     const now = this.#ports.clock.now();
     const taken = this.#intake.take();
@@ -185,9 +187,21 @@ export class AgentCore implements IngestPort {
     outputs.push(...outputsOf(this.#pipeline.tick(now)));
     this.#countFiltered();
     this.#write(now, taken, outputs);
-    for (const { source, tokens } of released) this.#ports.release(source, tokens);
+    this.#release(released);
+    if (wasOverloaded) this.#ports.setOverloaded(false);
     if (this.#sinceCheckpoint.commits >= checkpointCommitsMax || this.#sinceCheckpoint.bytes >= checkpointBytesMax)
       this.checkpoint();
+  }
+
+  /** In order, also when somebody who was released submits more at once, and that is committed before this returns. */
+  #release(released: readonly Released[]): void {
+    const isReleasing = this.#releasing.length > 0;
+    this.#releasing.push(...released);
+    if (isReleasing) return;
+    for (let next = this.#releasing[0]; next !== undefined; next = this.#releasing[0]) {
+      this.#ports.release(next.source, next.tokens);
+      this.#releasing.shift();
+    }
   }
 
   /** Brings the tables up to date with the log. */
@@ -328,15 +342,11 @@ export class AgentCore implements IngestPort {
       if (this.#sinceCheckpoint.commits > 0 || this.#outbox.hasUnwritten) this.checkpoint();
       hasRoom = this.#room.makeRoom(needed, this.#lastCommit);
     }
-    if (hasRoom === this.#isOverloaded) {
-      this.#isOverloaded = !hasRoom;
-      this.#ports.setOverloaded(this.#isOverloaded);
-      if (this.#isOverloaded)
-        this.#ports.log.error(
-          {},
-          'the buffer is full of rows that must be kept: acks are withheld until there is room',
-        );
+    if (!hasRoom && !this.#isOverloaded) {
+      this.#ports.setOverloaded(true);
+      this.#ports.log.error({}, 'the buffer is full of rows that must be kept: acks are withheld until there is room');
     }
+    this.#isOverloaded = !hasRoom;
     return hasRoom;
   }
 

@@ -71,6 +71,21 @@ describe('tokens', () => {
     expect(kit.core.status().queuedItems).toEqual([0, 0, 1, 0]);
   });
 
+  it('keep their order when somebody who was released sends more at once', () => {
+    kit = new CoreKit();
+    const released: number[] = [];
+    const tokens = [kit.submit(1, 1), kit.submit(2, 2)];
+    kit.onRelease = (token) => {
+      released.push(token);
+      if (token !== tokens[0]) return;
+      tokens.push(kit.submit(3, 3));
+      kit.core.commit();
+    };
+    kit.clock.advance(100);
+    expect(released).toEqual(tokens);
+    expect(tokens).toHaveLength(3);
+  });
+
   it('of messages that became no reading are released once what was counted of them is durable', () => {
     kit = new CoreKit();
     kit.core.reject('climate', 'junk_json', 'topic', new Uint8Array(3));
@@ -104,7 +119,11 @@ describe('tokens', () => {
 describe('a buffer that is full of what must be kept', () => {
   const full: CoreConfig = {
     ...coreConfig,
-    buffer: { ...coreConfig.buffer, sizeBytesMax: 480 * 1024, whenFull: { ...coreConfig.buffer.whenFull, normal: 'keep' } },
+    buffer: {
+      ...coreConfig.buffer,
+      sizeBytesMax: 480 * 1024,
+      whenFull: { ...coreConfig.buffer.whenFull, normal: 'keep' },
+    },
   };
 
   /** Submits until acks are withheld; returns how many readings were acked. */
@@ -179,7 +198,9 @@ describe('a buffer that is full of what must be kept', () => {
     }
     const lost = voids.reduce((sum, { first, last }) => sum + last - first + 1, 0);
     expect(lost).toBeGreaterThan(0);
-    expect(voids.every(({ reason, stats }) => reason === 'evicted_size' && stats.length <= protocolLimits.voidStatsMax)).toBe(true);
+    expect(
+      voids.every(({ reason, stats }) => reason === 'evicted_size' && stats.length <= protocolLimits.voidStatsMax),
+    ).toBe(true);
     expect(kit.store.wholeLedger().reduce((sum, { evicted }) => sum + evicted, 0)).toBe(lost);
   });
 });

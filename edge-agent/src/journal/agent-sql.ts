@@ -46,8 +46,20 @@ export type RawVoid = {
 const rowColumns = 'id, epoch, lane, first, last, kind, commit_id, output, pack_id, bytes, at, hours, batch';
 const inRange = 'epoch = ? AND lane = ? AND first <= ? AND last >= ?';
 
+const ledgerColumns = 'lane, hour, produced, evicted, version';
+
 export function statementsOf(db: Database) {
-  const ledgerColumns = 'lane, hour, produced, evicted, version';
+  return {
+    ...logStatements(db),
+    ...rowStatements(db),
+    ...batchStatements(db),
+    ...voidStatements(db),
+    ...accountStatements(db),
+    ...stateStatements(db),
+  };
+}
+
+function logStatements(db: Database) {
   return {
     appendCommit: db.prepare('INSERT INTO commits (id, body) VALUES (?, ?)'),
     readCommit: db.prepare<{ body: Uint8Array }>('SELECT body FROM commits WHERE id = ?'),
@@ -58,7 +70,16 @@ export function statementsOf(db: Database) {
     previousCommit: db.prepare<{ id: number; body: Uint8Array }>(
       'SELECT id, body FROM commits WHERE id < ? ORDER BY id DESC LIMIT 1',
     ),
+    freeCommits: db.prepare<{ id: number }>(
+      `SELECT id FROM commits c WHERE c.id > ? AND c.id < ?
+       AND NOT EXISTS (SELECT 1 FROM rows r WHERE r.commit_id = c.id) ORDER BY c.id LIMIT ?`,
+    ),
+    deleteCommit: db.prepare('DELETE FROM commits WHERE id = ?'),
+    deleteCommitIfFree: db.prepare(
+      'DELETE FROM commits WHERE id = ?1 AND id < ?2 AND NOT EXISTS (SELECT 1 FROM rows WHERE commit_id = ?1)',
+    ),
     readPack: db.prepare<{ body: Uint8Array }>('SELECT body FROM packs WHERE id = ?'),
+    deletePack: db.prepare('DELETE FROM packs WHERE id = ?'),
     insertPack: db.prepare('INSERT INTO packs (body) VALUES (?)'),
     epochs: db.prepare<RawEpoch>('SELECT * FROM epochs ORDER BY id'),
     insertEpoch: db.prepare(
@@ -67,12 +88,13 @@ export function statementsOf(db: Database) {
     updateEpoch: db.prepare('UPDATE epochs SET series_count = ?, last = ? WHERE id = ?'),
     insertSeries: db.prepare('INSERT INTO series (id, definition) VALUES (?, ?)'),
     series: db.prepare<{ definition: Uint8Array }>('SELECT definition FROM series ORDER BY id'),
+  };
+}
+
+function rowStatements(db: Database) {
+  return {
     insertRow: db.prepare(`INSERT INTO rows (${rowColumns}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     deleteRow: db.prepare('DELETE FROM rows WHERE id = ?'),
-    deletePack: db.prepare('DELETE FROM packs WHERE id = ?'),
-    deleteCommitIfFree: db.prepare(
-      'DELETE FROM commits WHERE id = ?1 AND id < ?2 AND NOT EXISTS (SELECT 1 FROM rows WHERE commit_id = ?1)',
-    ),
     setBatchOfRow: db.prepare('UPDATE rows SET batch = ? WHERE id = ?'),
     unsealedRows: db.prepare<RawRow>(
       `SELECT ${rowColumns} FROM rows INDEXED BY rows_unsealed
@@ -93,6 +115,11 @@ export function statementsOf(db: Database) {
       `SELECT lane, first, last, hours FROM rows WHERE batch IS NULL
        UNION ALL SELECT r.lane, r.first, r.last, r.hours FROM batches b JOIN rows r ON r.batch = b.id WHERE b.acked = 0`,
     ),
+  };
+}
+
+function batchStatements(db: Database) {
+  return {
     insertBatch: db.prepare('INSERT INTO batches (epoch, lane, first, last, crc, acked) VALUES (?, ?, ?, ?, ?, ?)'),
     deleteBatch: db.prepare('DELETE FROM batches WHERE id = ?'),
     setBatchAcked: db.prepare('UPDATE batches SET acked = ? WHERE id = ?'),
@@ -108,11 +135,11 @@ export function statementsOf(db: Database) {
       'SELECT * FROM batches WHERE lane = ? AND acked = 0 AND id > ? ORDER BY id LIMIT ?',
     ),
     ackedBatches: db.prepare<RawBatch>('SELECT * FROM batches WHERE acked = 1 ORDER BY id LIMIT ?'),
-    freeCommits: db.prepare<{ id: number }>(
-      `SELECT id FROM commits c WHERE c.id > ? AND c.id < ?
-       AND NOT EXISTS (SELECT 1 FROM rows r WHERE r.commit_id = c.id) ORDER BY c.id LIMIT ?`,
-    ),
-    deleteCommit: db.prepare('DELETE FROM commits WHERE id = ?'),
+  };
+}
+
+function voidStatements(db: Database) {
+  return {
     insertVoid: db.prepare(
       'INSERT INTO voids (epoch, lane, first, last, reason, stats, stats_omitted, hours, sent, acked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0)',
     ),
@@ -122,12 +149,26 @@ export function statementsOf(db: Database) {
     deleteVoid: db.prepare('DELETE FROM voids WHERE id = ?'),
     markVoidSent: db.prepare('UPDATE voids SET sent = 1 WHERE id = ?'),
     setVoidAcked: db.prepare('UPDATE voids SET acked = ? WHERE id = ?'),
-    voidBytes: db.prepare<{ bytes: number }>('SELECT coalesce(sum(length(stats) + length(hours)), 0) AS bytes FROM voids'),
+    voidBytes: db.prepare<{ bytes: number }>(
+      'SELECT coalesce(sum(length(stats) + length(hours)), 0) AS bytes FROM voids',
+    ),
     voidIds: db.prepare<{ id: number }>('SELECT id FROM voids ORDER BY epoch, lane, first'),
     readVoid: db.prepare<RawVoid & { acked: number }>('SELECT * FROM voids WHERE id = ?'),
     updateVoidStats: db.prepare('UPDATE voids SET stats = ?, stats_omitted = ? WHERE id = ?'),
     unackedVoids: db.prepare<RawVoid>('SELECT * FROM voids WHERE acked = 0 AND id > ? ORDER BY id LIMIT ?'),
+    ackVoidsInRange: db.prepare(
+      'UPDATE voids SET acked = 1 WHERE acked = 0 AND epoch = ? AND lane = ? AND first >= ? AND last <= ?',
+    ),
+    rewindVoidsInRange: db.prepare(`UPDATE voids SET acked = 0 WHERE acked = 1 AND ${inRange}`),
+    voidRangesIn: db.prepare<{ first: number; last: number }>(
+      `SELECT first, last FROM voids WHERE ${inRange} ORDER BY first`,
+    ),
     voidsInRange: db.prepare<RawVoid>(`SELECT * FROM voids WHERE ${inRange} ORDER BY first`),
+  };
+}
+
+function accountStatements(db: Database) {
+  return {
     addToLedger: db.prepare(
       `INSERT INTO ledger (${ledgerColumns}) VALUES (?, ?, ?, ?, 1)
        ON CONFLICT DO UPDATE SET produced = produced + excluded.produced, evicted = evicted + excluded.evicted, version = version + 1`,
@@ -147,6 +188,11 @@ export function statementsOf(db: Database) {
          SELECT id, row_number() OVER (PARTITION BY source, reason ORDER BY id DESC) AS age FROM rejected) WHERE age > ?)`,
     ),
     rejected: db.prepare<RejectedSample>('SELECT at, source, reason, topic, payload FROM rejected ORDER BY id'),
+  };
+}
+
+function stateStatements(db: Database) {
+  return {
     saveState: db.prepare(
       'INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
     ),

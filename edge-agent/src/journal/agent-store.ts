@@ -284,6 +284,21 @@ export class AgentStore {
     return this.#sql.unackedVoids.all(afterId, limit).map(voidOf);
   }
 
+  /** The hub holds every void that lies within the range. */
+  ackVoidsInRange({ epochId, lane, first, last }: StoredRange): void {
+    this.#sql.ackVoidsInRange.run(epochId, lane, first, last);
+  }
+
+  /** The hub lacks something of every void that reaches into the range. */
+  rewindVoidsInRange({ epochId, lane, first, last }: StoredRange): void {
+    this.#sql.rewindVoidsInRange.run(epochId, lane, last, first);
+  }
+
+  /** The ranges of the voids that reach into the range, in order. */
+  voidRangesIn({ epochId, lane, first, last }: StoredRange): { first: number; last: number }[] {
+    return this.#sql.voidRangesIn.all(epochId, lane, last, first);
+  }
+
   voidsInRange(range: StoredRange): StoredVoid[] {
     return this.#sql.voidsInRange.all(range.epochId, range.lane, range.last, range.first).map(voidOf);
   }

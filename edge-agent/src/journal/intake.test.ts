@@ -24,13 +24,21 @@ function intakeOf(filter = new RepeatFilter(), seriesCountMax?: number): Intake 
   return new Intake(sources, new DurableSeries(), filter, seriesCountMax);
 }
 
-function batchOf(rows: readonly Row[], more: Partial<SourceBatch> & { hasTime?: boolean; defines?: number } = {}): SourceBatch {
+function batchOf(
+  rows: readonly Row[],
+  more: Partial<SourceBatch> & { hasTime?: boolean; defines?: number } = {},
+): SourceBatch {
   const { hasTime = true, defines = 0, ...rest } = more;
   const strings = [...new Set(rows.flatMap(({ value }) => (typeof value === 'string' ? [value] : [])))];
   return {
     source: 'a',
     newSeries: Array.from({ length: defines }, (_, id) => ({
-      ...{ id, device: `d${id}`, metric: 'm', unit: '', type: 'number' as const, tags: [] },
+      id,
+      device: `d${id}`,
+      metric: 'm',
+      unit: '',
+      type: 'number' as const,
+      tags: [],
     })),
     columns: {
       count: rows.length,
@@ -60,9 +68,24 @@ describe('repeats', () => {
   it('count once within a commit, across commits and after a restart, numbers and texts alike', () => {
     const filter = new RepeatFilter();
     const intake = intakeOf(filter);
-    intake.add(batchOf([{ time: 1, value: 5 }, { time: 1, value: 'on' }, { time: 1, value: 5 }], { defines: 1 }));
+    intake.add(
+      batchOf(
+        [
+          { time: 1, value: 5 },
+          { time: 1, value: 'on' },
+          { time: 1, value: 5 },
+        ],
+        { defines: 1 },
+      ),
+    );
     const first = intake.take();
-    intake.add(batchOf([{ time: 1, value: 'on' }, { time: 1, value: 'off' }, { time: 2, value: 5 }]));
+    intake.add(
+      batchOf([
+        { time: 1, value: 'on' },
+        { time: 1, value: 'off' },
+        { time: 2, value: 5 },
+      ]),
+    );
     expect(taken(intake)).toEqual([
       { series: 0, time: 1, value: 'off' },
       { series: 0, time: 2, value: 5 },
@@ -72,13 +95,30 @@ describe('repeats', () => {
     for (const { input } of first) rememberRepeats(recalled, decodeReadings(input.bytes));
     const after = intakeOf(recalled);
     // The table of texts of this message is another one.
-    after.add(batchOf([{ time: 1, value: 'off' }, { time: 1, value: 'on' }, { time: 1, value: 5 }], { defines: 1 }));
+    after.add(
+      batchOf(
+        [
+          { time: 1, value: 'off' },
+          { time: 1, value: 'on' },
+          { time: 1, value: 5 },
+        ],
+        { defines: 1 },
+      ),
+    );
     expect(taken(after)).toEqual([{ series: 0, time: 1, value: 'off' }]);
   });
 
   it('are not dropped where the time is not the sender’s', () => {
     const intake = intakeOf();
-    intake.add(batchOf([{ time: 1, value: 5 }, { time: 1, value: 5 }], { defines: 1, hasTime: false }));
+    intake.add(
+      batchOf(
+        [
+          { time: 1, value: 5 },
+          { time: 1, value: 5 },
+        ],
+        { defines: 1, hasTime: false },
+      ),
+    );
     const [only] = intake.take();
     expect(only?.columns.count).toBe(2);
     expect(only?.input.hasSourceTime).toBe(false);
@@ -152,7 +192,12 @@ describe('new series beyond the limit', () => {
     const rows = [0, 1, 2].map((series) => ({ series, time: 1, value: series }));
     intake.add(batchOf(rows, { defines: 3 }));
     expect(taken(intake)).toEqual(rows.slice(0, 2));
-    intake.add(batchOf([{ series: 1, time: 2, value: 1 }, { series: 2, time: 2, value: 2 }]));
+    intake.add(
+      batchOf([
+        { series: 1, time: 2, value: 1 },
+        { series: 2, time: 2, value: 2 },
+      ]),
+    );
     expect(taken(intake)).toEqual([{ series: 1, time: 2, value: 1 }]);
     expect(intake.takeCounted()).toEqual([['rejected.a.series_limit', 2]]);
   });

@@ -24,6 +24,12 @@ export interface Taken {
   readonly columns: ReadingColumns;
 }
 
+/** Who waited for a commit, in the order in which they came. */
+export interface Released {
+  readonly source: string;
+  readonly tokens: readonly Token[];
+}
+
 type InputRegistry = Pick<DurableSeries, 'idOf' | 'has' | 'count'>;
 
 /** Stands for the id of a series that was refused. */
@@ -134,8 +140,8 @@ export class Intake {
     return taken;
   }
 
-  takeTokens(): { source: string; tokens: readonly Token[] }[] {
-    const out: { source: string; tokens: readonly Token[] }[] = [];
+  takeTokens(): Released[] {
+    const out: Released[] = [];
     for (const source of this.#sources) {
       if (source.tokens.length === 0) continue;
       out.push({ source: source.name, tokens: source.tokens });

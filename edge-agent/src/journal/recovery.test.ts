@@ -57,21 +57,24 @@ describe('a start', () => {
   const step = fc.record({
     rows: fc.array(fc.tuple(fc.integer({ min: 0, max: 90_000 }), fc.integer({ min: 0, max: 9 })), { maxLength: 6 }),
     waitMs: fc.constantFrom(0, 5, 1500, 15_000),
-    then: fc.constantFrom('nothing', 'nothing', 'kill', 'checkpoint', 'checkpoint and kill'),
+    next: fc.constantFrom('nothing', 'nothing', 'kill', 'checkpoint', 'checkpoint and kill'),
   } as const);
 
   it('rebuilds from checkpoint and log what an undisturbed agent would have: all later outputs are equal', () => {
-    const outputs = (steps: readonly (typeof step extends fc.Arbitrary<infer T> ? T : never)[], isDisturbed: boolean) => {
+    const outputs = (
+      steps: readonly (typeof step extends fc.Arbitrary<infer T> ? T : never)[],
+      isDisturbed: boolean,
+    ) => {
       kit = new CoreKit(withWindows);
       const begin = kit.clock.now();
-      for (const { rows, waitMs, then } of steps) {
+      for (const { rows, waitMs, next } of steps) {
         kit.submitAll(rows.map(([time, value]) => [begin + time, value] as const));
         // What was not committed is not part of the journal.
         kit.core.commit();
         kit.clock.advance(waitMs);
         kit.core.commit();
-        if (isDisturbed && then.startsWith('checkpoint')) kit.core.checkpoint();
-        if (isDisturbed && then.endsWith('kill')) kit.open(withWindows);
+        if (isDisturbed && next.startsWith('checkpoint')) kit.core.checkpoint();
+        if (isDisturbed && next.endsWith('kill')) kit.open(withWindows);
       }
       expect(kit.failure).toBeUndefined();
       const found = outputsOf(kit).map(({ lane, block }) => `${lane}:${block}`);
@@ -197,6 +200,7 @@ describe('remembering repeats', () => {
     kit.db.exec('UPDATE commits SET body = zeroblob(20) WHERE id <= 50');
     expect(() => recallRepeats(kit.store, new RepeatFilter(40))).not.toThrow();
     expect(() => recallRepeats(kit.store, new RepeatFilter(60))).toThrow('checksum');
-    for (const { id, record } of kit.store.commitsAfter(50)) expect([id, record.inputs[0]?.hasSourceTime]).toEqual([id, true]);
+    for (const { id, record } of kit.store.commitsAfter(50))
+      expect([id, record.inputs[0]?.hasSourceTime]).toEqual([id, true]);
   });
 });

@@ -36,7 +36,14 @@ function itemsOf({ stats, statsOmitted }: LossReport): number {
 
 /** What a hub makes of it; throws what it would refuse. */
 function told(report: LossReport): LossReport {
-  const range = { agent: 'pi', epoch: '0000000000000001', lane: 2, first: 1, last: 1e9, reason: 'evicted_size' } as const;
+  const range = {
+    agent: 'pi',
+    epoch: '0000000000000001',
+    lane: 2,
+    first: 1,
+    last: 1e9,
+    reason: 'evicted_size',
+  } as const;
   return decodeVoid(encodeVoid({ ...range, ...report }));
 }
 
@@ -79,14 +86,17 @@ describe('the account of a loss', () => {
     const value = fc.constantFrom(0, 1.5, -1.7e308, 1.7e308, Number.MAX_VALUE, -Number.MAX_VALUE, 5e-324);
     const row = fc.record({ series: fc.nat(3), time: fc.integer({ min: -1e12, max: 1e13 }), value });
     fc.assert(
-      fc.property(fc.array(fc.array(row, { minLength: 1, maxLength: 300 }), { minLength: 1, maxLength: 6 }), (parts) => {
-        const report = summaryOf(...parts.map(blockOf));
-        const items = parts.flat().length;
-        expect(told(report)).toMatchObject(report);
-        expect(itemsOf(report)).toBe(items);
-        expect(report.hours.reduce((sum, [, count]) => sum + count, 0)).toBe(items);
-        for (const { min, max, mean } of report.stats) expect(min <= mean && mean <= max).toBe(true);
-      }),
+      fc.property(
+        fc.array(fc.array(row, { minLength: 1, maxLength: 300 }), { minLength: 1, maxLength: 6 }),
+        (parts) => {
+          const report = summaryOf(...parts.map(blockOf));
+          const items = parts.flat().length;
+          expect(told(report)).toMatchObject(report);
+          expect(itemsOf(report)).toBe(items);
+          expect(report.hours.reduce((sum, [, count]) => sum + count, 0)).toBe(items);
+          for (const { min, max, mean } of report.stats) expect(min <= mean && mean <= max).toBe(true);
+        },
+      ),
       { numRuns: 50 },
     );
   });

@@ -5,9 +5,9 @@
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings } from '@fogline/shared/codec/readings';
-import { flagText } from '@fogline/shared/reading';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
 import { type PartKind, type VoidStat } from '@fogline/shared/protocol/messages';
+import { flagText } from '@fogline/shared/reading';
 
 const msPerHour = 3_600_000;
 
@@ -38,17 +38,17 @@ export class LossSummary {
   addBlock(kind: PartKind, bytes: Uint8Array): void {
     if (kind === 'readings') {
       const { count, series, time, value, flags } = decodeReadings(bytes);
-      for (let row = 0; row < count; row++) {
+      this.#addRows(series, time, count, (row) => {
         const v = ((flags[row] ?? 0) & flagText) === 0 ? (value[row] ?? 0) : Number.NaN;
-        this.#add(series[row] ?? 0, time[row] ?? 0, v, v, v);
-      }
+        return { min: v, max: v, mean: v };
+      });
       return;
     }
     const { count, series, start, partial } = decodeWindows(bytes);
-    for (let row = 0; row < count; row++) {
+    this.#addRows(series, start, count, (row) => {
       const item = Partial.decode(partial[row] ?? new Uint8Array());
-      this.#add(series[row] ?? 0, start[row] ?? 0, item.min, item.max, item.mean());
-    }
+      return { min: item.min, max: item.max, mean: item.mean() };
+    });
   }
 
   addReport(report: LossReport): void {
@@ -62,10 +62,35 @@ export class LossSummary {
     return { stats, statsOmitted: this.#omitted, hours: [...this.#hours].sort((a, b) => a[0] - b[0]) };
   }
 
-  #add(series: number, time: number, min: number, max: number, mean: number): void {
-    const hour = Math.floor(time / msPerHour);
-    this.#addToHour(hour, 1);
-    this.#merge({ series, hour, count: 1, min, max, mean });
+  /** Row by row, but neighbours of one series and hour at once. */
+  #addRows(
+    series: Uint32Array,
+    time: Float64Array,
+    count: number,
+    read: (row: number) => { min: number; max: number; mean: number },
+  ): void {
+    let run: Running | undefined;
+    for (let row = 0; row < count; row++) {
+      const stat = { series: series[row] ?? 0, hour: Math.floor((time[row] ?? 0) / msPerHour), count: 1, ...read(row) };
+      if (
+        run !== undefined &&
+        run.series === stat.series &&
+        run.hour === stat.hour &&
+        areFinite(run) &&
+        areFinite(stat)
+      ) {
+        include(run, stat);
+        continue;
+      }
+      if (run !== undefined) this.#addRun(run);
+      run = stat;
+    }
+    if (run !== undefined) this.#addRun(run);
+  }
+
+  #addRun(run: Readonly<Running>): void {
+    this.#addToHour(run.hour, run.count);
+    this.#merge(run);
   }
 
   #addToHour(hour: number, items: number): void {
@@ -79,19 +104,23 @@ export class LossSummary {
     if (!areFinite(stat)) {
       this.#omitted += stat.count;
     } else if (running !== undefined) {
-      const count = running.count + stat.count;
-      running.min = Math.min(running.min, stat.min);
-      running.max = Math.max(running.max, stat.max);
-      // A weighted mean, because a sum may overflow where no value does.
-      const mean = running.mean * (running.count / count) + stat.mean * (stat.count / count);
-      running.mean = Math.min(running.max, Math.max(running.min, mean));
-      running.count = count;
+      include(running, stat);
     } else if (this.#stats.size < protocolLimits.voidStatsMax) {
       this.#stats.set(key, { ...stat });
     } else {
       this.#omitted += stat.count;
     }
   }
+}
+
+function include(running: Running, stat: Readonly<Running>): void {
+  const count = running.count + stat.count;
+  running.min = Math.min(running.min, stat.min);
+  running.max = Math.max(running.max, stat.max);
+  // A weighted mean, because a sum may overflow where no value does.
+  const mean = running.mean * (running.count / count) + stat.mean * (stat.count / count);
+  running.mean = Math.min(running.max, Math.max(running.min, mean));
+  running.count = count;
 }
 
 function areFinite({ min, max, mean }: Readonly<Running>): boolean {

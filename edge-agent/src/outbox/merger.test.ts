@@ -27,7 +27,7 @@ describe('merging', () => {
     kind: fc.constantFrom('readings', 'windows'),
     lane: fc.constantFrom(1, 2),
     count: fc.integer({ min: 1, max: 5 }),
-    then: fc.constantFrom('nothing', 'nothing', 'nothing', 'nothing', 'seal', 'merge', 'restart'),
+    next: fc.constantFrom('nothing', 'nothing', 'nothing', 'nothing', 'seal', 'merge', 'restart'),
   } as const);
 
   it('keeps every item and every number, of any kinds, over seals and restarts', () => {
@@ -35,12 +35,12 @@ describe('merging', () => {
       fc.property(fc.array(step, { minLength: 20, maxLength: 120 }), (steps) => {
         const kit = new OutboxKit();
         const merger = new Merger(kit.store, ageMsMax);
-        for (const { kind, count, then, ...of } of steps) {
+        for (const { kind, count, next, ...of } of steps) {
           kit.produce({ kind, count, ...of });
           kit.checkpoint();
-          if (then === 'seal') kit.outbox.sealBacklog(of.lane);
-          else if (then === 'merge') merger.merge(2);
-          else if (then === 'restart') kit.openEpoch();
+          if (next === 'seal') kit.outbox.sealBacklog(of.lane);
+          else if (next === 'merge') merger.merge(2);
+          else if (next === 'restart') kit.openEpoch();
         }
         const items = kit.items();
         const numbers = covered(kit);
@@ -97,7 +97,10 @@ describe('merging', () => {
     const count = 9000;
     const value = Float64Array.from({ length: count }, () => random.unit() * 1e9);
     const rest = { series: new Uint32Array(count), flags: new Uint8Array(count), strings: [] };
-    const bytes = encodeReadings({ count, value, time: Float64Array.from({ length: count }, (_, i) => i), ...rest }, 'fast');
+    const bytes = encodeReadings(
+      { count, value, time: Float64Array.from({ length: count }, (_, i) => i), ...rest },
+      'fast',
+    );
     expect(bytes.byteLength).toBeGreaterThan(48 * 1024);
     kit.produce({ count, bytes });
     kit.checkpoint();

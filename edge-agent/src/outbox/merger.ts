@@ -81,7 +81,8 @@ export class Merger {
         } else if (run.length > 0) return { rows: run, isWhole: true };
         else this.#doneTo[lane] = row;
       }
-      if (run.length > 0 || rows.length < rowsPerMergeMax) return { rows: run, isWhole: run.length === rowsPerMergeMax };
+      if (run.length > 0 || rows.length < rowsPerMergeMax)
+        return { rows: run, isWhole: run.length === rowsPerMergeMax };
     }
   }
 

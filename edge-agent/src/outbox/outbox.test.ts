@@ -1,10 +1,10 @@
+import { encodeReadings } from '@fogline/shared/codec/readings';
 import { hasCode } from '@fogline/shared/errors';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
 import { decodeBatch } from '@fogline/shared/protocol/messages';
 import { SeqRanges } from '@fogline/shared/seq-ranges';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeReadings } from '@fogline/shared/codec/readings';
 import { OutboxKit } from '../testing/outbox-kit.ts';
 
 const lane = 2;
@@ -42,7 +42,8 @@ describe('sealing', () => {
       while (!isSealed && kit.outbox.sealBacklog(lane) !== undefined);
       const batches = kit.store.unackedBatches(lane, 0, 100);
       expect(batches.at(-1)?.last).toBe(12 * count);
-      for (const { first, last } of batches) expect(last - first + 1).toBeLessThanOrEqual(protocolLimits.itemsPerBatchMax);
+      for (const { first, last } of batches)
+        expect(last - first + 1).toBeLessThanOrEqual(protocolLimits.itemsPerBatchMax);
     }
   });
 
@@ -152,7 +153,8 @@ describe('reconciling with what the hub holds', () => {
         kit.store.transaction(() => kit.outbox.reconcile(kit.epoch, lane, held));
         expect(unexplained(kit, held, last)).toEqual([]);
         for (const row of kit.store.queuedRows()) expect(held.classify(row.first, row.last)).toBe('new');
-        for (const { first, last: end } of kit.store.unackedVoids(0, 1000)) expect(held.classify(first, end)).toBe('new');
+        for (const { first, last: end } of kit.store.unackedVoids(0, 1000))
+          expect(held.classify(first, end)).toBe('new');
         const again = kit.store.transaction(() => kit.outbox.reconcile(kit.epoch, lane, held));
         expect(again).toEqual({ rewound: 0, gone: 0 });
       }),
@@ -178,8 +180,14 @@ describe('reconciling with what the hub holds', () => {
     kit.checkpoint();
     for (const { id } of kit.store.unackedBatches(lane, 0, 10)) kit.store.setBatchAcked(id, true);
     const id = kit.store.insertVoid({
-      ...{ epochId: 1, lane, first: 7, last: 9, reason: 'evicted_size' },
-      ...{ stats: [], statsOmitted: 3, hours: [] },
+      epochId: 1,
+      lane,
+      first: 7,
+      last: 9,
+      reason: 'evicted_size',
+      stats: [],
+      statsOmitted: 3,
+      hours: [],
     });
     kit.store.setVoidAcked(id, true);
     kit.epoch = { ...kit.epoch, last: [0, 0, 9, 0] };

@@ -15,7 +15,14 @@ import type { AgentStore } from '../journal/agent-store.ts';
 import { blockOf, type CommitRecord, type CommitSeal } from '../journal/commit-record.ts';
 import { type EpochRow, laneStart, type StoredBatch, type StoredRange, type StoredRow } from '../journal/stored.ts';
 import { Account } from './account.ts';
-import { assembleBatch, type BatchBytes, BlockReader, batchBytesMax, batchItemsMax, batchPartsMax } from './envelope.ts';
+import {
+  assembleBatch,
+  type BatchBytes,
+  BlockReader,
+  batchBytesMax,
+  batchItemsMax,
+  batchPartsMax,
+} from './envelope.ts';
 import { type SealedBatch, Tail, type TailRow } from './tail.ts';
 
 const rowsPerStep = 256;
@@ -269,14 +276,12 @@ export class Outbox {
         this.store.setBatchOfRow(row.id, this.store.insertBatch(row, this.#assemble(row, [row]).crc, true));
       if (delivered.length < rowsPerStep) break;
     }
-    for (const lost of this.store.voidsInRange(range))
-      if (lost.first >= range.first && lost.last <= range.last) this.store.setVoidAcked(lost.id, true);
+    this.store.ackVoidsInRange(range);
   }
 
   /** Voids cover what no row of the range holds; earlier voids go again. Returns the items newly declared. */
   #declareGone(gap: StoredRange): number {
-    const known = this.store.voidsInRange(gap);
-    for (const { id } of known) this.store.setVoidAcked(id, false);
+    this.store.rewindVoidsInRange(gap);
     let next = gap.first;
     let gone = 0;
     const declare = (last: number): void => {
@@ -292,7 +297,7 @@ export class Outbox {
       });
       gone += last - next + 1;
     };
-    for (const { first, last } of inOrder(this.store.rowRangesIn(gap), known)) {
+    for (const { first, last } of inOrder(this.store.rowRangesIn(gap), this.store.voidRangesIn(gap))) {
       declare(Math.min(first - 1, gap.last));
       next = Math.max(next, last + 1);
     }

@@ -31,7 +31,8 @@ function unexplained(kit: OutboxKit, of = lane): number[] {
 
 function fill(kit: OutboxKit, lanes: readonly (0 | 1 | 2 | 3)[], bytes: number): void {
   let n = 0;
-  for (let used = kit.db.usedBytes() + bytes; kit.db.usedBytes() < used; ) {
+  const full = kit.db.usedBytes() + bytes;
+  while (kit.db.usedBytes() < full) {
     for (let i = 0; i < 20; i++) kit.produce({ lane: lanes[n++ % lanes.length] ?? lane, count: 40, at: n });
     kit.checkpoint();
   }

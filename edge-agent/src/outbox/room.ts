@@ -16,8 +16,9 @@ import { mergeSpanShare } from './merger.ts';
 import type { Outbox } from './outbox.ts';
 import { VoidBudget } from './void-budget.ts';
 
-/** Room is made below this share of the limit at once, so that it is not made row by row. */
-const makeRoomToShare = 0.95;
+/** So much room is made at once, by share of the limit and in bytes: not row by row, and not so much that a commit waits for long. */
+const slackShare = 0.05;
+const slackBytesMax = 4 * 1024 * 1024;
 const commitsPerStep = 256;
 const batchesPerStep = 64;
 const rowsPerStep = 256;
@@ -49,7 +50,8 @@ export class Room {
 
   /** Makes room on a flushed outbox; commits at or after `commitEnd` stay. Returns false when nothing more may go. */
   makeRoom(neededBytes: number, commitEnd: number): boolean {
-    const target = this.#config.sizeBytesMax * makeRoomToShare - neededBytes;
+    const { sizeBytesMax } = this.#config;
+    const target = sizeBytesMax - Math.min(sizeBytesMax * slackShare, slackBytesMax) - neededBytes;
     const history = { examinedTo: 0 };
     this.#boundVoids();
     while (this.#store.db.usedBytes() > target) {
@@ -89,6 +91,8 @@ export class Room {
       this.#store.deleteCommit(id);
       history.examinedTo = id;
     }
+    // What becomes free from now on goes with its last row.
+    if (ids.length < commitsPerStep) history.examinedTo = commitEnd;
     return ids.length > 0;
   }
 

@@ -39,9 +39,7 @@ export class VoidBudget {
       const found = this.#store.readVoid(id);
       if (found === undefined) continue;
       previous =
-        previous !== undefined && areNeighbours(previous.value, found.value)
-          ? this.#join(previous, found)
-          : found;
+        previous !== undefined && areNeighbours(previous.value, found.value) ? this.#join(previous, found) : found;
     }
   }
 

@@ -27,7 +27,7 @@ export const coreConfig: CoreConfig = {
 export class StorageFailed extends Error {}
 
 /** Fails the n-th commit from when it is armed, before or after it is durable. */
-export class Faults implements StorageFaults {
+class Faults implements StorageFaults {
   #armed: { when: 'before' | 'after'; countdown: number } | undefined;
   commits = 0;
 
@@ -61,6 +61,7 @@ export class CoreKit {
   readonly released: number[] = [];
   readonly overloads: boolean[] = [];
   failure: unknown;
+  onRelease: ((token: number) => void) | undefined;
   core: AgentCore;
   #random = new SeededRandom(1);
   #token = 0;
@@ -80,7 +81,12 @@ export class CoreKit {
       random: this.#random.fork(),
       wire: this.hub,
       log: silentLogger,
-      release: (_source, tokens) => this.released.push(...tokens),
+      release: (_source, tokens) => {
+        for (const token of tokens) {
+          this.released.push(token);
+          this.onRelease?.(token);
+        }
+      },
       setOverloaded: (isOverloaded) => this.overloads.push(isOverloaded),
       onFatal: (error) => {
         // Anything else is a bug of the agent, and must not look like a process that ended.

@@ -1,6 +1,7 @@
 /** An outbox on a database in memory, for tests: rows come from commits as they do in the agent, readings of two series by turns. */
-import { decodeWindows, encodeWindows } from '@fogline/shared/aggregate/window-columns';
+
 import { Partial } from '@fogline/shared/aggregate/partial';
+import { decodeWindows, encodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings, encodeReadings } from '@fogline/shared/codec/readings';
 import type { Lane } from '@fogline/shared/protocol/limits';
 import type { PartKind } from '@fogline/shared/protocol/messages';
@@ -77,11 +78,14 @@ export class OutboxKit {
   /** Every item of the tables as `lane:time`, in no particular order. */
   items(): string[] {
     const rows = this.db
-      .prepare<{ lane: number; kind: number; commit_id: number | null; output: number; pack_id: number }>('SELECT * FROM rows')
+      .prepare<{ lane: number; kind: number; commit_id: number | null; output: number; pack_id: number }>(
+        'SELECT * FROM rows',
+      )
       .all();
     return rows
       .flatMap(({ lane, kind, commit_id: commit, output, pack_id: pack }) => {
-        const block = commit === null ? this.store.readPack(pack) : this.store.readCommit(commit).outputs[output]?.bytes;
+        const block =
+          commit === null ? this.store.readPack(pack) : this.store.readCommit(commit).outputs[output]?.bytes;
         if (block === undefined || block === null) throw new Error('a row without a block');
         const times = kind === 0 ? decodeReadings(block).time : decodeWindows(block).start;
         return [...times].map((time) => `${lane}:${time}`);

@@ -3,8 +3,8 @@
  * inherits those of its parent up to its own base.
  */
 import { type EpochAnswer, encodeSeries } from '@fogline/shared/protocol/messages';
-import type { EpochRow } from '../journal/stored.ts';
 import type { DurableSeries } from '../journal/series-registry.ts';
+import type { EpochRow } from '../journal/stored.ts';
 
 const seriesPerMessage = 200;
 

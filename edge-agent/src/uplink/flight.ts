@@ -46,7 +46,6 @@ export class Flight {
     this.#window = window;
   }
 
-
   get freshCapacity(): number {
     return Math.max(0, this.#window - this.#dataInFlight);
   }

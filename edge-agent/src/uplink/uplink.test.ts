@@ -167,14 +167,20 @@ describe('a session', () => {
   it.each([
     ['does not come about', () => undefined],
     ['is not greeted', () => kit.hub.events?.onOpen()],
-    ['brings a message that is none', () => {
-      kit.hub.events?.onOpen();
-      kit.hub.say('pi', 'welcome', Uint8Array.of(1, 2, 3));
-    }],
-    ['stops acknowledging', () => {
-      greet();
-      produce();
-    }],
+    [
+      'brings a message that is none',
+      () => {
+        kit.hub.events?.onOpen();
+        kit.hub.say('pi', 'welcome', Uint8Array.of(1, 2, 3));
+      },
+    ],
+    [
+      'stops acknowledging',
+      () => {
+        greet();
+        produce();
+      },
+    ],
   ])('ends and is begun anew when it %s', (_name, begin) => {
     start();
     begin();
@@ -215,7 +221,10 @@ describe('definitions', () => {
 
   it('of a parent that produced nothing are told by the child that uses them', () => {
     const stats = { everyMs: 10_000, latenessMs: 0, hasSketch: false };
-    const windowsOnly = { ...coreConfig, pipelines: [{ name: 'stats', from: 'climate', window: stats, lane: 2 as const }] };
+    const windowsOnly = {
+      ...coreConfig,
+      pipelines: [{ name: 'stats', from: 'climate', window: stats, lane: 2 as const }],
+    };
     kit = new CoreKit(windowsOnly);
     produce();
     kit.open(windowsOnly);
@@ -294,7 +303,8 @@ describe('the window', () => {
       kit.hub.ackAll();
     }
     kit.core.checkpoint();
-    for (const before of [first, second]) expect(sent.some((payload) => Buffer.compare(payload, before) === 0)).toBe(true);
+    for (const before of [first, second])
+      expect(sent.some((payload) => Buffer.compare(payload, before) === 0)).toBe(true);
     expect(kit.core.status().queuedItems).toEqual([0, 0, 0, 0]);
   });
 });

@@ -298,8 +298,7 @@ export class Uplink {
     if (rewound > 0 || gone > 0)
       this.#ports.log.warn({ batches: rewound, itemsGone: gone }, 'the hub holds less than it acked; sending again');
     for (const row of outbox.epochs.values())
-      if (usesSeries(row) || row.id === current.id)
-        this.#sendDefinitions(row.id === current.id ? current : row);
+      if (usesSeries(row) || row.id === current.id) this.#sendDefinitions(row.id === current.id ? current : row);
   }
 
   #sendDefinitions(epoch: EpochRow): void {

@@ -124,8 +124,8 @@ function scaleAll(values: Float64Array, count: number, power: number, out: Float
     const value = values[i] as number;
     const scaled = value * power + rounder - rounder;
     out[i] = scaled;
-    min = Math.min(min, scaled);
-    max = Math.max(max, scaled);
+    if (scaled < min) min = scaled;
+    if (scaled > max) max = scaled;
     if (scaled / power !== value) misses++;
   }
   all.min = min;
@@ -133,7 +133,7 @@ function scaleAll(values: Float64Array, count: number, power: number, out: Float
   return misses === 0 && min >= -scaledMax && max <= scaledMax;
 }
 
-export function findNegativeZeros(values: Float64Array, count: number): number {
+function findNegativeZeros(values: Float64Array, count: number): number {
   let exceptions = 0;
   for (let i = 0; i < count; i++) {
     if (values[i] === 0 && 1 / (values[i] as number) < 0) exceptionRows[exceptions++] = i;

@@ -31,7 +31,7 @@ export function decodeRows(blob: ReadingsBlob, isWanted: ((series: number) => bo
     outStart[s] = wanted ? count : unwanted;
     if (wanted) count += counts[s] as number;
   }
-  const columns = { ...newColumns(count), strings };
+  const columns = newColumns(count, strings);
   for (let s = 0; s < ids.length; s++) {
     const start = outStart[s] as number;
     if (start !== unwanted) columns.series.fill(ids[s] as number, start, start + (counts[s] as number));

@@ -162,8 +162,9 @@ function fitGrid(values: Float64Array, count: number, form: number, firstStep: n
   let lowest = Infinity;
   let highest = -Infinity;
   for (let i = 0; i < count; i++) {
-    lowest = Math.min(lowest, gridSteps[i] as number);
-    highest = Math.max(highest, gridSteps[i] as number);
+    const own = gridSteps[i] as number;
+    if (own < lowest) lowest = own;
+    if (own > highest) highest = own;
   }
   const top = highest - lowest;
   if (top > topMax) return undefined;
@@ -182,9 +183,18 @@ type Fit = Omit<Grid, 'exceptions' | 'isClear'>;
 
 /** Misses in a sample of the rows. */
 function countMisses(values: Float64Array, count: number, fit: Fit): number {
+  const { form, origin, step } = fit;
   let misses = 0;
+  if (form > exponentMax) {
+    for (let i = 0; i < count; i += 4) {
+      if (applyForm(form, origin + (gridSteps[i] as number) * step, 0) !== values[i]) misses++;
+    }
+    return misses;
+  }
+  const power = powersOfTen[form] as number;
   for (let i = 0; i < count; i += 4) {
-    if (applyForm(fit.form, fit.origin + (gridSteps[i] as number) * fit.step, 0) !== values[i]) misses++;
+    const x = origin + (gridSteps[i] as number) * step;
+    if ((x * power + rounder - rounder) / power !== values[i]) misses++;
   }
   return misses;
 }
@@ -193,20 +203,28 @@ function countMisses(values: Float64Array, count: number, fit: Fit): number {
 function withMisses(values: Float64Array, count: number, fit: Fit): Grid | undefined {
   const { form, origin, step } = fit;
   const power = powersOfTen[form] ?? 0;
+  const rows = exceptionRows;
+  const isSingle = form > exponentMax;
   let exceptions = 0;
   let missed = 0;
   for (let i = 0; i < count; i++) {
     const value = values[i] as number;
     const x = origin + (gridSteps[i] as number) * step;
-    const miss =
-      form <= exponentMax
-        ? value * power + rounder - rounder - (x * power + rounder - rounder)
-        : placeOf(value) - placeOf(x);
+    let miss = 0;
+    let back = 0;
+    if (isSingle) {
+      miss = placeOf(value) - placeOf(x);
+      back = applyForm(form, x, miss);
+    } else {
+      const rounded = x * power + rounder - rounder;
+      miss = value * power + rounder - rounder - rounded;
+      back = (rounded + miss) / power;
+    }
     gridMisses[i] = miss;
-    missed += Math.abs(miss);
-    if (Object.is(applyForm(form, x, miss), value)) continue;
+    missed += miss < 0 ? -miss : miss;
+    if (back === value && (value !== 0 || Object.is(back, value))) continue;
     gridMisses[i] = 0;
-    exceptionRows[exceptions++] = i;
+    rows[exceptions++] = i;
   }
   if (exceptions * 16 > count) return undefined;
   const units = form <= exponentMax ? step * power : step / halfWidth(form, values[0] as number);
@@ -246,12 +264,14 @@ function fitSlope(values: Float64Array, count: number): number {
  */
 function fitOrigin(values: Float64Array, count: number, form: number, step: number): number {
   const taken = Math.min(count, originRows);
-  let halfMax = 0;
+  const isSingle = form > exponentMax;
+  let half = halfWidth(form, 0);
+  let halfMax = half;
   for (let i = 0; i < taken; i++) {
     const row = Math.floor((i * count) / taken);
     const value = values[row] as number;
     sampled[i] = value - (gridSteps[row] as number) * step;
-    halfMax = Math.max(halfMax, halfWidth(form, value));
+    if (isSingle) halfMax = Math.max(halfMax, halfWidth(form, value));
   }
   const sorted = sampled.subarray(0, taken).sort();
   const median = sorted[taken >>> 1] as number;
@@ -259,11 +279,12 @@ function fitOrigin(values: Float64Array, count: number, form: number, step: numb
   let highest = Infinity;
   for (let i = 0; i < count; i += 2) {
     const value = values[i] as number;
-    const half = halfWidth(form, value);
+    if (isSingle) half = halfWidth(form, value);
     const at = (form === forms.shortestSingle ? Math.fround(value) : value) - (gridSteps[i] as number) * step;
-    if (Math.abs(at - median) > half + halfMax) continue;
-    lowest = Math.max(lowest, at - half);
-    highest = Math.min(highest, at + half);
+    const off = at - median;
+    if (off > half + halfMax || -off > half + halfMax) continue;
+    if (at - half > lowest) lowest = at - half;
+    if (at + half < highest) highest = at + half;
   }
   return (lowest + highest) / 2;
 }

@@ -30,8 +30,8 @@ function findRange(x: Float64Array, count: number): void {
   let max = min;
   for (let i = 1; i < count; i++) {
     const own = x[i] as number;
-    min = Math.min(min, own);
-    max = Math.max(max, own);
+    if (own < min) min = own;
+    if (own > max) max = own;
   }
   rangeMin = min;
   rangeMax = max;
@@ -166,8 +166,8 @@ function findDeltas(x: Float64Array, count: number): void {
     const delta = own - before;
     before = own;
     scratch[i - 1] = delta;
-    min = Math.min(min, delta);
-    max = Math.max(max, delta);
+    if (delta < min) min = delta;
+    if (delta > max) max = delta;
   }
   rangeMin = min;
   rangeMax = max;
@@ -337,24 +337,26 @@ function encodeWide(
 
 /** Fills `narrow` with residual − base, and `widthCounts` with their widths. */
 function narrowUpwards(left: Float64Array, count: number, base: number): void {
-  widthCounts.fill(0);
+  const widths = widthCounts;
+  widths.fill(0);
   for (let i = 0; i < count; i++) {
     const u = ((left[i] as number) - base) | 0;
     narrow[i] = u;
     const length = 32 - Math.clz32(u);
-    widthCounts[length] = (widthCounts[length] as number) + 1;
+    widths[length] = (widths[length] as number) + 1;
   }
 }
 
 /** Fills `narrow` with the zigzag of residual − center, and `widthCounts` with their widths. */
 function narrowAround(left: Float64Array, count: number, center: number): void {
-  widthCounts.fill(0);
+  const widths = widthCounts;
+  widths.fill(0);
   for (let i = 0; i < count; i++) {
     const off = ((left[i] as number) - center) | 0;
     const u = (off << 1) ^ (off >> 31);
     narrow[i] = u;
     const length = 32 - Math.clz32(u);
-    widthCounts[length] = (widthCounts[length] as number) + 1;
+    widths[length] = (widths[length] as number) + 1;
   }
 }
 

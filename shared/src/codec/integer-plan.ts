@@ -14,8 +14,6 @@ const sampleRun = new Float64Array(sampleRunRows);
 const counts = new Uint16Array(66);
 const bitsOfCount = Float64Array.from({ length: blockRowsMax + 1 }, (_, c) => (c === 0 ? 0 : c * Math.log2(c)));
 
-const densePredictors = [0, 1, 2, 3, 4] as const;
-
 /** The predictor whose residuals look cheapest in a sample. The column spans at most `predictSpanMax`. */
 export function choosePredictor(x: Float64Array, count: number, min: number, max: number, dense: boolean): Predictor {
   if (count < 3) return 0;
@@ -61,17 +59,19 @@ function chooseByWidth(x: Float64Array, count: number, center: number): Predicto
 function chooseByEntropy(x: Float64Array, count: number, center: number, span: number): Predictor {
   // Residuals of a bend are up to four times the span; they and their sign must fit 31 bits.
   const scale = 1 / 2 ** Math.max(0, bitLength(span) - 27);
-  let best: Predictor = 0;
-  let bestBits = Infinity;
-  for (const predictor of densePredictors) {
-    const taken = takeSample(predictor, x, count);
-    const bits = entropyBits(taken, predictor === 0 ? center : 0, scale) + (predictorRows[predictor] * 12) / count;
-    if (bits < bestBits) {
-      best = predictor;
-      bestBits = bits;
-    }
-  }
-  return best;
+  const bitsOf = (predictor: Predictor) =>
+    entropyBits(takeSample(predictor, x, count), predictor === 0 ? center : 0, scale) +
+    (predictorRows[predictor] * 12) / count;
+  const own = bitsOf(0);
+  const delta = bitsOf(1);
+  // Differences of independent values have half a bit more than the values, those of related ones less.
+  if (delta > own + 0.25) return 0;
+  const slope = bitsOf(2);
+  // Steps that go on as before suit half of the slope, steps that turn back its opposite.
+  const third: Predictor = slope < delta + 0.5 ? 3 : 4;
+  const bits = Math.min(own, delta, slope);
+  if (bitsOf(third) < bits) return third;
+  return own === bits ? 0 : delta === bits ? 1 : 2;
 }
 
 function takeSample(predictor: Predictor, x: Float64Array, count: number): number {

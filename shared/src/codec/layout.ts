@@ -7,6 +7,9 @@
 /** Rows of a block in fast mode, and of any blob with no more rows than this. */
 export const blockRowsFast = 1024;
 
+const zero = [0] as const;
+const one = [1] as const;
+
 export interface BlockPlan {
   readonly blocks: number;
   /** Per block: position in the order of its first series, rows of that series that lie in earlier blocks, series, rows. */
@@ -28,7 +31,7 @@ export function planBlocks(
 ): BlockPlan {
   const only = counts[order[0] ?? 0] ?? 0;
   if (order.length === 1 && only <= blockRows) {
-    return { blocks: 1, position: [0], skip: [0], series: [1], rows: [only] };
+    return { blocks: 1, position: zero, skip: zero, series: one, rows: [only] };
   }
   const plan = {
     blocks: 0,

@@ -17,7 +17,7 @@ export function mergeColumns(parts: readonly ReadingColumns[]): ReadingColumns {
     forEachRun(part, (series, from, to) => rowsOf.set(series, (rowsOf.get(series) ?? 0) + to - from));
   }
   invariant(count <= readingsLimits.countMax, 'readings: merged count within countMax');
-  const columns = newColumns(count);
+  const columns = newColumns(count, []);
   // Series → the row its next run goes to.
   const cursor = new Map<number, number>();
   let at = 0;

@@ -27,16 +27,21 @@ const widthRunRows = 16;
 const patchRows = new Uint16Array(blockRowsMax);
 const patchHighs = new Int32Array(blockRowsMax);
 
-/** Appends quickInts[0 … count) − min, all within [min, max], max − min < `quickSpanMax`; false, and nothing, when it cannot. */
+/**
+ * Appends quickInts[0 … count) − min, all within [min, max]; false, and nothing, when it cannot. From `quickSpanMax` the
+ * integers are wrapped to 32 bits, but their differences are not, and the first is 0.
+ */
 export function encodeQuickIntegers(out: ByteWriter, count: number, min: number, max: number): boolean {
-  const predictor = choosePredictor(count, min, max);
+  const predictor = max - min < quickSpanMax ? choosePredictor(count, min, max) : 1;
   if (predictor < 0) return false;
   const rows = predictor as 0 | 1 | 2;
-  const width = chooseWidth(count, rows, min);
-  if (width === 0) return false;
-  const left = count - rows;
-  const patches = rows === 0 ? packOffsets(count, width, min) : packSteps(count, width, rows);
-  if (patches * 8 > left) return false;
+  let width = chooseWidth(count, rows, min, widthRunRows);
+  let patches = pack(count, rows, width, min);
+  if (patches * 8 > count) {
+    // The sample was not like the rest.
+    width = chooseWidth(count, rows, min, 0);
+    patches = pack(count, rows, width, min);
+  }
   const first = quickInts[0] as number;
   out.u8(rows | ((patches > 0 ? coder.patched : coder.packed) << 3) | (rows > 0 ? zigzagBit : 0));
   if (rows > 0) out.svarint(first - min);
@@ -44,7 +49,7 @@ export function encodeQuickIntegers(out: ByteWriter, count: number, min: number,
   out.svarint(0);
   out.u8(width);
   if (patches > 0) writePatches(out, patches);
-  writeBitWords(out, left * width);
+  writeBitWords(out, (count - rows) * width);
   return true;
 }
 
@@ -87,28 +92,36 @@ function choosePredictor(count: number, min: number, max: number): Predictor | -
   return Math.abs(drift) * 4 < moved * 3 ? 1 : -1;
 }
 
-/** The best packing width for a sample of the residuals. */
-function chooseWidth(count: number, predictor: 0 | 1 | 2, min: number): number {
+/** The best packing width for a sample of the residuals, runs of `runRows` rows; of 0 rows: for all. */
+function chooseWidth(count: number, predictor: 0 | 1 | 2, min: number, runRows: number): number {
+  const ints = quickInts;
   widthCounts.fill(0);
-  for (let run = 0; run < sampleRuns; run++) {
-    const from = 2 + Math.floor((run * (count - 2 - widthRunRows)) / (sampleRuns - 1));
-    for (let i = from; i < from + widthRunRows; i++) {
-      const own = quickInts[i] as number;
-      const before = quickInts[i - 1] as number;
+  const runs = runRows === 0 ? 1 : sampleRuns;
+  const rows = runRows === 0 ? count - 2 : runRows;
+  for (let run = 0; run < runs; run++) {
+    const from = 2 + (run === 0 ? 0 : Math.floor((run * (count - 2 - rows)) / (runs - 1)));
+    for (let i = from; i < from + rows; i++) {
+      const own = ints[i] as number;
+      const before = ints[i - 1] as number;
       let residual = (own - min) | 0;
       if (predictor > 0) {
         residual = (own - before) | 0;
-        if (predictor === 2) residual = (residual - before + (quickInts[i - 2] as number)) | 0;
+        if (predictor === 2) residual = (residual - before + (ints[i - 2] as number)) | 0;
         residual = (residual << 1) ^ (residual >> 31);
       }
       const width = 32 - Math.clz32(residual);
       widthCounts[width] = (widthCounts[width] as number) + 1;
     }
   }
-  return planWidth(sampleRuns * widthRunRows).width;
+  return Math.max(1, planWidth(runs * rows).width);
 }
 
-/** Packs the zigzagged differences (`rows` 1) or bends (2) into `bitWords`; lists what is wider, and gives their number. */
+/** Packs the residuals into `bitWords`, lists in `patchRows` those wider than `width`, and gives their number. */
+function pack(count: number, rows: 0 | 1 | 2, width: number, min: number): number {
+  return rows === 0 ? packOffsets(count, width, min) : packSteps(count, width, rows);
+}
+
+/** Predictors delta (`rows` 1) and delta of delta (2), zigzagged. */
 function packSteps(count: number, width: number, rows: 1 | 2): number {
   const words = bitWords;
   const mask = (width === 32 ? -1 : (1 << width) - 1) >>> 0;
@@ -176,7 +189,7 @@ function packSteps(count: number, width: number, rows: 1 | 2): number {
   return patches;
 }
 
-/** As `packSteps` for quickInts − min. */
+/** Predictor none. */
 function packOffsets(count: number, width: number, min: number): number {
   const words = bitWords;
   const mask = (width === 32 ? -1 : (1 << width) - 1) >>> 0;

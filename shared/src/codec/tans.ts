@@ -178,13 +178,14 @@ function buildEncoder(symbols: number, tableLog: number): void {
 
 /** Encodes values[0 … count), count ≥ 1, with buckets of the planned mantissa. */
 export function encodeSymbols(out: ByteWriter, values: Int32Array, count: number, mantissa: number): void {
+  const words = bitWords;
   for (let i = 0; i < count; i++) symbolOf[i] = bucketOf(values[i] as number, mantissa);
   encodeSteps(out, count, mantissa);
   // The bits of a value as one or two puts, the word under way in a register.
   const twoBuckets = 2 << mantissa;
   let at = bitAt >>> 5;
   let used = bitAt & 31;
-  let word = used === 0 ? 0 : (bitWords[at] as number) | 0;
+  let word = used === 0 ? 0 : (words[at] as number) | 0;
   for (let i = 0; i < count; i++) {
     const symbol = symbolOf[i] as number;
     if (symbol >= twoBuckets) {
@@ -193,7 +194,7 @@ export function encodeSymbols(out: ByteWriter, values: Int32Array, count: number
       word |= offset << used;
       used += bits;
       if (used >= 32) {
-        bitWords[at++] = word;
+        words[at++] = word;
         used -= 32;
         word = used === 0 ? 0 : offset >>> (bits - used);
       }
@@ -203,12 +204,12 @@ export function encodeSymbols(out: ByteWriter, values: Int32Array, count: number
     word |= step << used;
     used += bits;
     if (used >= 32) {
-      bitWords[at++] = word;
+      words[at++] = word;
       used -= 32;
       word = used === 0 ? 0 : step >>> (bits - used);
     }
   }
-  bitWords[at] = word;
+  words[at] = word;
   bitAt = at * 32 + used;
   out.varint((bitAt + 7) >>> 3);
   writeBitWords(out, bitAt);
@@ -302,6 +303,7 @@ export function decodeSymbols(from: ByteReader, values: Float64Array, count: num
 
 /** The hottest loop of the decoder: offset bits and state bits of a value from one window of at least 33 bits. */
 function decodeSteps(values: Float64Array, count: number, first: number, bitsEnd: number): void {
+  const words = bitWords;
   let state = first;
   let at = bitAt;
   let stepBits = 0;
@@ -323,8 +325,8 @@ function decodeSteps(values: Float64Array, count: number, first: number, bitsEnd
       offsetBits = 0;
     }
     const used = at & 31;
-    let window = (bitWords[at >>> 5] as number) >>> used;
-    if (used > 0) window |= (bitWords[(at >>> 5) + 1] as number) << (32 - used);
+    let window = (words[at >>> 5] as number) >>> used;
+    if (used > 0) window |= (words[(at >>> 5) + 1] as number) << (32 - used);
     values[i] = value + (window & ((1 << offsetBits) - 1));
     state = (decodeNext[state] as number) + ((window >>> offsetBits) & ((1 << stepBits) - 1));
     at += offsetBits + stepBits;

@@ -229,8 +229,9 @@ export function boundsOf(values: Float64Array, count: number, within: ValueBound
   let max = within?.max ?? min;
   for (let i = 0; i < count; i++) {
     const own = values[i] as number;
-    if (compareDoubles(own, min) < 0) min = own;
-    if (compareDoubles(own, max) > 0) max = own;
+    // Zeros are equal, and yet in order.
+    if (own < min || (own === 0 && compareDoubles(own, min) < 0)) min = own;
+    if (own > max || (own === 0 && compareDoubles(own, max) > 0)) max = own;
   }
   return { min, max };
 }

@@ -216,17 +216,29 @@ function encodeDoubles(out: ByteWriter, values: Float64Array, count: number, den
     out.f64(max);
   };
   keepSmaller(out, from, () => {
-    head(kinds.raw);
-    for (let i = 0; i < count; i++) out.f64(values[i] as number);
-  });
-  keepSmaller(out, from, () => {
     head(kinds.split);
     encodeSplit(out, values, count, dense);
   });
+  // XOR lives on values that return; a try costs as much as all the rest.
+  if (dense || count < xorRowsMin || looksRepetitive(values, count, 0.25)) {
+    keepSmaller(out, from, () => {
+      head(kinds.xor);
+      encodeXor(out, values, count);
+    });
+  }
+  if (out.at - from < rawBytes(count)) return;
   keepSmaller(out, from, () => {
-    head(kinds.xor);
-    encodeXor(out, values, count);
+    head(kinds.raw);
+    for (let i = 0; i < count; i++) out.f64(values[i] as number);
   });
+}
+
+/** Fewer rows are tried as XOR in fast mode too. */
+const xorRowsMin = 64;
+
+/** Bytes of a block of kind raw. */
+function rawBytes(count: number): number {
+  return 1 + (count < boundedRowsMin ? 0 : 16) + 8 * count;
 }
 
 /** Appends nothing when there are too many distinct values. */

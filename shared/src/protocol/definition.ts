@@ -28,7 +28,7 @@ export function unpackDefinition(fields: Fields): SeriesDefinition {
   const kind = fields.integer('kind', 0, 1) === 0 ? 'reading' : 'window';
   const type = valueTypes[fields.integer('type', 0, valueTypes.length - 1)] ?? 'number';
   const sampling = samplings[fields.integer('sampling', 0, samplings.length - 1)] ?? 'all';
-  const tags = fields.list('tags', protocolLimits.tagsMax, (tag): [string, string] => [
+  const tags = fields.list('tags', protocolLimits.tagsMax * 2, (tag): [string, string] => [
     tag.text('key', nameCharactersMax),
     tag.text('value', nameCharactersMax),
   ]);

@@ -52,3 +52,18 @@ describe('a decoder', () => {
     }
   });
 });
+
+it('a definition takes as many tags as the page allows, and no more', () => {
+  const [vector] = vectors.filter(({ kind }) => kind === 'series');
+  const value = JSON.parse(vector?.json ?? '') as { definitions: { tags: string[][] }[] };
+  const withTags = (count: number): unknown => ({
+    ...value,
+    definitions: value.definitions.map((definition) => ({
+      ...definition,
+      tags: Array.from({ length: count }, (_, i) => [`key${i}`, 'value']),
+    })),
+  });
+  const there = (count: number): unknown => plain(codecs.series?.decode(codecs.series.encode(withTags(count))));
+  expect(there(16)).toEqual(withTags(16));
+  expect(() => there(17)).toThrow(/tags/);
+});

@@ -50,6 +50,8 @@ describe('refused', () => {
     ['a time', [0xd6, 0xff, 0, 0, 0, 0], 'a value begins with 0xd6, which is no plain type'],
     ['a record definition', [0x92, 0xd4, 0x72, 0x40, 0x90, 1], 'a value begins with 0xd4, which is no plain type'],
     ['a long extension', [0xc9, 0, 0, 0, 1, 0x78, 0], 'a value begins with 0xc9, which is no plain type'],
+    ['a string that is no UTF-8', [0xa2, 0xc3, 0x28], 'a string is not UTF-8'],
+    ['a longer string that is no UTF-8', [0xd9, 1, 0xff], 'a string is not UTF-8'],
     ['an array of 2^32 entries', [0xdd, 255, 255, 255, 255, 1], 'it ends too early'],
     ['a string of 2^32 bytes', [0xdb, 255, 255, 255, 255, 65], 'it ends too early'],
     [

@@ -4,6 +4,8 @@
  * build objects that nobody asked for. Time and memory are linear in the length, whatever the bytes say.
  */
 
+import { isUtf8 } from 'node:buffer';
+
 /** The deepest message, `hello`, nests five arrays. */
 export const nestingMax = 8;
 /** Values of one envelope, arrays included. The most a message has is 132,000: a full page of `welcome` with all its ranges. */
@@ -41,8 +43,11 @@ export function plainProblem(bytes: Uint8Array): string | undefined {
     }
     const size = sizeAfter(bytes, first, at);
     if (size < 0) return `a value begins with 0x${first.toString(16)}, which is no plain type`;
+    const from = at + stringHeadBytes(first);
     at += size;
     if (at > bytes.length) return 'it ends too early';
+    // A decoder would put U+FFFD in place of what is no UTF-8, and one name would become another.
+    if (isString(first) && !isUtf8(bytes.subarray(from, at))) return 'a string is not UTF-8';
   }
 }
 
@@ -61,6 +66,15 @@ function sizeAfter(bytes: Uint8Array, first: number, at: number): number {
   if (first === 0xc5 || first === 0xda) return 2 + unsigned(bytes, at, 2);
   if (first === 0xc6 || first === 0xdb) return 4 + unsigned(bytes, at, 4);
   return first < 0xc0 ? -1 : (fixedBytes[first - 0xc0] ?? -1);
+}
+
+function isString(first: number): boolean {
+  return (first >= 0xa0 && first < 0xc0) || (first >= 0xd9 && first <= 0xdb);
+}
+
+/** Bytes of the length of a string that does not lie in its first byte. */
+function stringHeadBytes(first: number): number {
+  return first === 0xd9 ? 1 : first === 0xda ? 2 : first === 0xdb ? 4 : 0;
 }
 
 /** Big-endian; bytes that are not there count as 0, the caller finds out by the position. */

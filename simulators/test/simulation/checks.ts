@@ -155,7 +155,8 @@ function checkLedger(world: World, agent: SimAgent, read: StoreRead): void {
     if (declared > evicted)
       throw new CheckFailed(`${agent.name}: lane ${lane}, hour ${hour}: ${declared} declared, only ${evicted} evicted`);
     const keeps = agent.config.buffer.whenFull[lanes[lane]] === 'keep';
-    if (keeps && evicted > 0) throw new CheckFailed(`${agent.name}: ${evicted} items of a lane that keeps were evicted`);
+    if (keeps && evicted > 0)
+      throw new CheckFailed(`${agent.name}: ${evicted} items of a lane that keeps were evicted`);
     if (keeps && produced > 0 && hasEvicted) world.facts.note('lane kept while another was evicted');
     const total = totals[lane];
     if (total !== undefined) {

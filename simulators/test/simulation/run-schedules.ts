@@ -4,7 +4,7 @@
  * More of them: FOGLINE_SCHEDULES=10000.
  */
 import { env } from 'node:process';
-import { Facts, type Fact, factsExpected } from './facts.ts';
+import { type Fact, Facts, factsExpected } from './facts.ts';
 import { runSchedule } from './schedule.ts';
 
 export const stepsPerSchedule = 120;

@@ -178,8 +178,7 @@ export class World implements HubSide {
     this.random = new SeededRandom(seed);
     this.hubDb = openHubDatabase(':memory:', { faults: this.hubCrashPoint });
     this.startHub();
-    for (let i = 0; i < options.agents; i++)
-      this.agents.push(new SimAgent(`a${i}`, options, this, this.random.fork()));
+    for (let i = 0; i < options.agents; i++) this.agents.push(new SimAgent(`a${i}`, options, this, this.random.fork()));
   }
 
   get isUp(): boolean {

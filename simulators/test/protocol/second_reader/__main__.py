@@ -4,7 +4,8 @@ A second reader of the Fogline sync protocol, written from its pages alone (shar
     second_reader vectors PAGE.md…          checks every golden vector; exit 1 on any difference
     second_reader session FILE.ndjson       prints every message of a recorded session as canonical JSON, one line each
     second_reader flips FILE.ndjson STEP    flips every STEP-th bit of every block; exit 1 when one is accepted
-    second_reader blocks                    reads lines {"kind","hex"}, prints what each block holds or {"refused":why}
+    second_reader decode                    reads lines {"kind","hex"}: a message by its kind, readings, windows or partial;
+                                            prints what each holds, or {"refused":why}
 
 `--ignore-checksums` makes a reader that must be caught.
 """
@@ -28,8 +29,8 @@ def main(arguments):
         return _session(operands[0], ignore_checksum)
     if command == "flips" and len(operands) == 2:
         return _flips(operands[0], int(operands[1]), ignore_checksum)
-    if command == "blocks" and not operands:
-        return _blocks()
+    if command == "decode" and not operands:
+        return _decode()
     print(__doc__, file=sys.stderr)
     return 2
 
@@ -49,11 +50,12 @@ def _session(path, ignore_checksum):
     for number, line in enumerate(session.lines(path), 1):
         try:
             decoded.append(session.decoded(line, ignore_checksum))
-            print(session.canonical(decoded[-1]))
         except Refused as refusal:
             print(f"{path}:{number}: {type(refusal).__name__}: {refusal}", file=sys.stderr)
             return 1
     session.check_definitions(decoded)
+    for message in decoded:
+        print(session.canonical(message))
     return 0
 
 
@@ -63,11 +65,11 @@ def _flips(path, step, ignore_checksum):
     return 1 if result["accepted"] else 0
 
 
-def _blocks():
+def _decode():
     for text in sys.stdin:
         line = json.loads(text)
         try:
-            out = session.block(line["kind"], bytes.fromhex(line["hex"]))
+            out = session.alone(line["kind"], bytes.fromhex(line["hex"]))
         except Refused as refusal:
             out = {"refused": str(refusal)}
         print(session.canonical(out))
@@ -75,4 +77,7 @@ def _blocks():
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Refused as refusal:
+        sys.exit(f"refused: {refusal}")

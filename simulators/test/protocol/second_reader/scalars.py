@@ -4,7 +4,7 @@ import math
 import struct
 from fractions import Fraction
 
-from wire import EXACT, Refused, require
+from wire import EXACT, require
 
 SHORT_SCALE_MAX = 14
 SHORT_LIMIT = 2.0**50
@@ -107,6 +107,10 @@ def head_of(total):
     return 0.0 if math.isinf(head) else head + 0.0
 
 
+def finite_or_none(value):
+    return value if math.isfinite(value) else None
+
+
 def float_bits(value):
     return struct.unpack("<Q", struct.pack("<d", value))[0]
 
@@ -115,6 +119,3 @@ def ordered(value):
     """A key by which floats ascend, −0 before +0."""
     bits = float_bits(value)
     return bits if bits < 1 << 63 else (1 << 63) - bits - 1
-
-
-__all__ = ["Refused", "exact_sum", "float_bits", "flt", "head_of", "leb", "ordered", "rounded", "signed", "varint"]

@@ -6,7 +6,7 @@ import messages
 import partials
 import readings
 import windows
-from scalars import head_of
+from scalars import finite_or_none, rounded
 from wire import Refused, require
 
 QUANTILES = (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
@@ -33,6 +33,15 @@ def block(kind, data, ignore_checksum=False):
     return {"kind": kind, "rows": [_window(*row) for row in windows.decode(data, ignore_checksum)]}
 
 
+def alone(kind, data):
+    """One block, partial or message by itself; blocks in messages and partials in blocks stay bytes."""
+    if kind == "windows":
+        return {"rows": [[*row[:3], row[3].hex()] for row in windows.decode(data)]}
+    if kind == "readings":
+        return readings.decode(data)
+    return summary(partials.decode(data)) if kind == "partial" else messages.decode(kind, data)
+
+
 def _window(series, start, delta, data):
     return {"series": series, "start": start, "delta": delta, **summary(partials.decode(data))}
 
@@ -41,7 +50,8 @@ def summary(partial):
     """What a partial says, in numbers that JSON has."""
     out = {"count": partial["count"], "heldMs": partial["heldMs"]}
     if partial["count"] > 0:
-        out.update(min=partial["min"], max=partial["max"], sum=head_of(partial["sum"]), mean=partials.mean(partial))
+        total = finite_or_none(rounded(partial["sum"]))
+        out.update(min=partial["min"], max=partial["max"], sum=total, mean=partials.mean(partial))
         out.update(zip(("firstTime", "firstValue"), partial["first"]))
         out.update(zip(("lastTime", "lastValue"), partial["last"]))
         if partial["sketch"] is not None:

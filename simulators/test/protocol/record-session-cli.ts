@@ -1,7 +1,7 @@
 /**
  * Records a session for the second reader: a simulated agent with three streams, an uplink cut in the middle, everything both sides said,
  * in order of arrival, one JSON line a message. The same seed gives the same file; run it again when the format changes:
- *   node simulators/test/protocol/record-session.ts > simulators/test/protocol/session.ndjson
+ *   node simulators/test/protocol/record-session-cli.ts > simulators/test/protocol/session.ndjson
  */
 import type { CoreConfig } from '@fogline/edge-agent/core-config';
 import { simSource } from '../simulation/sensors.ts';
