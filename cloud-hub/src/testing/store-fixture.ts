@@ -2,8 +2,17 @@
 import { encodeWindows } from '@fogline/shared/aggregate/window-columns';
 import type { Clock } from '@fogline/shared/clock';
 import { encodeReadings } from '@fogline/shared/codec/readings';
-import { type BatchPart, encodeBatch, encodeHello, encodeReported, encodeSeries, encodeVoid, type Reported, type VoidMessage } from '@fogline/shared/protocol/messages';
 import { type Lane } from '@fogline/shared/protocol/limits';
+import {
+  type BatchPart,
+  encodeBatch,
+  encodeHello,
+  encodeReported,
+  encodeSeries,
+  encodeVoid,
+  type Reported,
+  type VoidMessage,
+} from '@fogline/shared/protocol/messages';
 import type { UpKind } from '@fogline/shared/protocol/topics';
 import { flagText, type SeriesDefinition } from '@fogline/shared/reading';
 import type { Database } from '@fogline/shared/sqlite';

@@ -43,9 +43,7 @@ export function agentMetrics(core: AgentCore, listeners: readonly OpenListener[]
     const { queuedItems } = core.status();
     return Object.fromEntries(lanes.map((lane, index) => [lane, queuedItems[index] ?? 0]));
   });
-  metrics.readGauge('agent_connected', '1 while a session with the hub is ready.', () =>
-    core.isConnected ? 1 : 0,
-  );
+  metrics.readGauge('agent_connected', '1 while a session with the hub is ready.', () => (core.isConnected ? 1 : 0));
   metrics.readGauge('agent_overloaded', '1 while acks are withheld because nothing more may be dropped.', () =>
     core.isOverloaded ? 1 : 0,
   );

@@ -173,8 +173,11 @@ function fitGrid(values: Float64Array, count: number, form: number, firstStep: n
   const round = 1 / Math.round(1 / step);
   // Sensors divide by whole numbers: where the fit allows it, so does the grid.
   if (Math.abs(round - step) * top < step / 4 && round !== step) {
-    const other = { form, origin: fitOrigin(values, count, form, round), step: round, top };
-    if (countMisses(values, count, other) < countMisses(values, count, fitted)) return withMisses(values, count, other);
+    const misses = countMisses(values, count, fitted);
+    if (misses > 0) {
+      const other = { form, origin: fitOrigin(values, count, form, round), step: round, top };
+      if (countMisses(values, count, other) < misses) return withMisses(values, count, other);
+    }
   }
   return withMisses(values, count, fitted);
 }

@@ -7,7 +7,7 @@ import { env } from 'node:process';
 import { type Fact, Facts, factsExpected } from './facts.ts';
 import { runSchedule } from './schedule.ts';
 
-export const stepsPerSchedule = 120;
+export const stepsPerSchedule = 100;
 const schedulesDefault = 1000;
 /** With fewer, rare things need not come about. */
 const schedulesToExpectAll = 500;
