@@ -1,8 +1,8 @@
 import { hasCode } from '@fogline/shared/errors';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { filtersOverlap } from './config/sources.ts';
 import { agentJsonSchema, loadAgentConfig } from './config.ts';
-import { filtersOverlap } from './config-sources.ts';
 
 const fiveLines = `version: 1
 agent: { id: cellar-pi }

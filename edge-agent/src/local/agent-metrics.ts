@@ -3,7 +3,7 @@
 import { Metrics } from '@fogline/shared/metrics';
 import { lanes } from '@fogline/shared/protocol/limits';
 import type { AgentCore } from '../agent-core.ts';
-import type { ListenerConfig } from '../config-sources.ts';
+import type { ListenerConfig } from '../config/sources.ts';
 import type { MqttListener, SourceCounters } from '../sources/mqtt-listen.ts';
 
 /** An open listener and the names of the sources it serves. */

@@ -1,0 +1,100 @@
+/** Pipelines: names resolved, and shapes that mislead pointed out. */
+import type { ConfigContext } from '@fogline/shared/config';
+import { type Lane, lanes } from '@fogline/shared/protocol/limits';
+import { didYouMean } from '@fogline/shared/suggest';
+import type { DeadbandConfig, PipelineConfig, WindowConfig } from '../core-config.ts';
+import { isPassThrough } from '../pipeline/pass-through.ts';
+import { percentilePattern } from './pipeline-schema.ts';
+import type { AgentDocument } from './schema.ts';
+
+export function resolvePipelines(raw: AgentDocument, context: ConfigContext): PipelineConfig[] {
+  if (raw.pipelines === undefined) {
+    return Object.keys(raw.sources).map((source) => ({ name: source, from: source, lane: laneOf('normal') }));
+  }
+  const pipelines = Object.entries(raw.pipelines).map(([name, pipeline]): PipelineConfig => {
+    const path = ['pipelines', name];
+    if (raw.sources[pipeline.from] === undefined) {
+      context.error(
+        [...path, 'from'],
+        `no source is called "${pipeline.from}"${didYouMean(pipeline.from, Object.keys(raw.sources))}`,
+      );
+    }
+    const { to } = pipeline.send;
+    if (to !== undefined && raw.uplinks[to] === undefined) {
+      context.error([...path, 'send', 'to'], `no uplink is called "${to}"${didYouMean(to, Object.keys(raw.uplinks))}`);
+    }
+    const deadband = resolveDeadband(raw, name, context);
+    const window = resolveWindow(raw, name, context);
+    if (deadband !== undefined && window !== undefined) {
+      const why =
+        'sees only what the deadband lets through, so its mean and percentiles mislead: give it a pipeline of its own';
+      context.warn([...path, 'window'], why);
+    }
+    return {
+      name,
+      from: pipeline.from,
+      ...(deadband === undefined ? {} : { deadband }),
+      ...(window === undefined ? {} : { window }),
+      lane: laneOf(pipeline.send.priority),
+    };
+  });
+  for (const source of Object.keys(raw.sources)) {
+    const [first, second] = pipelines.filter((pipeline) => pipeline.from === source && isPassThrough(pipeline));
+    if (first !== undefined && second !== undefined) {
+      const why = `passes on every reading of "${source}", and so does "${first.name}": give it an operator, or remove it`;
+      context.error(['pipelines', second.name], why);
+    }
+    if (pipelines.some((pipeline) => pipeline.from === source)) continue;
+    context.warn(['sources', source], 'no pipeline takes from this source: its readings never leave the agent');
+  }
+  return pipelines;
+}
+
+function laneOf(priority: (typeof lanes)[number]): Lane {
+  return lanes.indexOf(priority) as Lane;
+}
+
+/** The declared metrics of a source by name; undefined when it takes them as they come. */
+function declaredMetrics(
+  raw: AgentDocument,
+  source: string,
+): Readonly<Record<string, { readonly type: string }>> | undefined {
+  const json = raw.sources[source]?.parse.json;
+  return json === 'auto' ? undefined : json;
+}
+
+function resolveDeadband(raw: AgentDocument, pipeline: string, context: ConfigContext): DeadbandConfig | undefined {
+  const { deadband, from = '' } = raw.pipelines?.[pipeline] ?? {};
+  if (deadband === undefined) return undefined;
+  const { heartbeat, ...thresholds } = deadband;
+  const declared = declaredMetrics(raw, from);
+  for (const metric of Object.keys(thresholds)) {
+    const path = ['pipelines', pipeline, 'deadband', metric];
+    const type = declared?.[metric]?.type;
+    if (declared !== undefined && type === undefined) {
+      context.error(path, `the source "${from}" has no such metric${didYouMean(metric, Object.keys(declared))}`);
+    } else if (type === 'text') {
+      context.error(path, 'text has no smallest change: it is sent whenever it changes');
+    }
+  }
+  return { thresholds, heartbeatMs: heartbeat };
+}
+
+const dayMs = 86_400_000;
+
+function resolveWindow(raw: AgentDocument, pipeline: string, context: ConfigContext): WindowConfig | undefined {
+  const { window, from = '' } = raw.pipelines?.[pipeline] ?? {};
+  if (window === undefined) return undefined;
+  const path = ['pipelines', pipeline, 'window'];
+  if (dayMs % window.every !== 0) {
+    context.warn(
+      [...path, 'every'],
+      'does not divide a day, so the hub cannot roll these windows up: prefer 10s, 1m, 15m …',
+    );
+  }
+  for (const [metric, { type }] of Object.entries(declaredMetrics(raw, from) ?? {})) {
+    if (type === 'text') context.warn(path, `the metric "${metric}" is text and enters no window`);
+  }
+  const hasSketch = window.compute.some((aggregate) => percentilePattern.test(aggregate));
+  return { everyMs: window.every, latenessMs: window.lateness, hasSketch };
+}
