@@ -3,11 +3,10 @@ import { z } from 'zod';
 import { type Aggregate, aggregates, parseAggregates } from '../query/aggregates.ts';
 import { answerData, type DataPage } from '../query/data.ts';
 import { emptyRanges, explainGaps, lossesBySeries, quietUntil } from '../query/gaps.ts';
+import { type Grid, parseGrid } from '../query/grid.ts';
 import type { SeriesPart, Value } from '../query/parts.ts';
 import { parseSelector } from '../query/selector.ts';
 import { labelsOf } from '../query/series.ts';
-import { compact, parseEvery } from '../query/time.ts';
-import { bucketOf } from '../store/levels.ts';
 import type { StoreRead } from '../store/read.ts';
 import { type Paging, type Rendered, type Row, renderList } from './output.ts';
 import { choiceParam, cursorParam, formatParam, limitParam, matchParam, refuseQuery } from './params.ts';
@@ -17,11 +16,21 @@ const query = z.object({
   match: matchParam,
   from: z.string().default('now-1h').describe('Begin, inclusive: now-6h, RFC 3339 with offset, or epoch milliseconds.'),
   to: z.string().optional().describe('End, exclusive; default now.'),
-  every: z.string().optional().describe('Bucket width, a multiple of 10s; without it the readings themselves.'),
+  every: z
+    .string()
+    .optional()
+    .describe('Bucket width: 10s, 5m, 6h, 1d, 1w (from Monday), 1mo, 1y; without it the readings themselves.'),
+  tz: z
+    .string()
+    .max(60)
+    .optional()
+    .describe('IANA time zone whose clock and calendar the buckets follow, for example Europe/Paris; default UTC.'),
   agg: z
     .string()
     .optional()
-    .describe(`Comma-separated, of ${aggregates.join(', ')}; the default follows the sampling.`),
+    .describe(
+      `Comma-separated, of ${aggregates.join(', ')} and percentiles such as p95; the default follows the sampling.`,
+    ),
   shape: z.string().optional().describe('columns (default) or rows, for format=json.'),
   format: formatParam,
   limit: limitParam(10_000, 100_000),
@@ -34,7 +43,7 @@ export const dataRoute = defineRoute({
   summary: 'Readings, or exact aggregates of them, over time.',
   query,
   async answer({ store, clock, queries }, asked, isAbandoned): Promise<Rendered> {
-    const { match = [], every, agg, format } = asked;
+    const { match = [], every, tz, agg, format } = asked;
     if (match.length === 0)
       throw refuseQuery(
         'match: name the series, for example match=temperature or match={device="d1"}; match={} means all',
@@ -42,14 +51,16 @@ export const dataRoute = defineRoute({
     if (agg !== undefined && every === undefined)
       throw refuseQuery('agg: aggregates need buckets; add every, for example every=1m, or leave agg out');
     const shape = shapeOf(asked.shape, format);
-    const everyMs = every === undefined ? undefined : parseEvery(every);
+    if (tz !== undefined && every === undefined)
+      throw refuseQuery('tz: only buckets follow a time zone; add every, for example every=1d, or leave tz out');
+    const grid = every === undefined ? undefined : parseGrid(every, tz);
     const asks = agg === undefined ? undefined : parseAggregates(agg);
     const { from, to, limit, cursor } = asked;
-    const question = { selectors: match.map(parseSelector), from, to, everyMs, aggregates: asks, limit, cursor };
+    const question = { selectors: match.map(parseSelector), from, to, grid, aggregates: asks, limit, cursor };
     const nowMs = clock.now();
     const page = await queries.run(answerData(store, question, nowMs), isAbandoned);
     const paging = { complete: page.next === null, next: page.next };
-    const meta = metaOf(store, page, everyMs, asks, nowMs);
+    const meta = metaOf(store, page, grid, asks, nowMs);
     if (shape === 'columns') return renderList('series', page.parts.map(columnsOf), paging, 'json', meta);
     return renderRows(page, meta, paging, format);
   },
@@ -69,15 +80,15 @@ const gapsShownMax = 1_000;
 function metaOf(
   store: StoreRead,
   page: DataPage,
-  everyMs: number | undefined,
+  grid: Grid | undefined,
   asked: readonly Aggregate[] | undefined,
   nowMs: number,
 ): Row {
-  const gaps = gapsOfPage(store, page, everyMs, nowMs);
+  const gaps = gapsOfPage(store, page, grid, nowMs);
   return {
     fromMs: page.range.fromMs,
     toMs: page.range.toMs,
-    ...(everyMs === undefined ? {} : { every: compact(everyMs) }),
+    ...(grid === undefined ? {} : { every: grid.every, ...(grid.tz === undefined ? {} : { tz: grid.tz }) }),
     ...(asked === undefined ? {} : { agg: asked }),
     source: page.parts.map(({ series, source }) => ({ series: series.id, stream: series.stream, level: source })),
     also: page.parts.flatMap(({ series, also }) =>
@@ -95,26 +106,26 @@ function metaOf(
 }
 
 /** Buckets without data, and what was declared lost; without buckets only the latter, for nothing says when a reading was due. */
-function gapsOfPage(store: StoreRead, page: DataPage, everyMs: number | undefined, nowMs: number): Row[] {
+function gapsOfPage(store: StoreRead, page: DataPage, grid: Grid | undefined, nowMs: number): Row[] {
   const losses = lossesBySeries(store, new Set(page.parts.map(({ series }) => series.agent)), page.range);
   return page.parts.flatMap((part) => {
     const { series } = part;
     // What has not happened yet is not missing, and the bucket of this moment is still open.
-    const range = { fromMs: part.coveredFromMs, toMs: Math.min(part.coveredToMs, bucketOf(nowMs, everyMs ?? 1)) };
+    const range = { fromMs: part.coveredFromMs, toMs: Math.min(part.coveredToMs, grid?.startOf(nowMs) ?? nowMs) };
     if (range.fromMs >= range.toMs) return [];
     const starts = part.values[0]?.map(Number) ?? [];
-    const empty = everyMs === undefined ? [] : emptyRanges(starts, everyMs, range);
-    const quiet = quietUntil(series, everyMs === undefined ? [] : [...lastBefore(store, part, everyMs), ...starts]);
+    const empty = grid === undefined ? [] : emptyRanges(starts, grid, range);
+    const quiet = quietUntil(series, grid === undefined ? [] : [...lastBefore(store, part, grid), ...starts]);
     const gaps = explainGaps(empty, losses.get(series.id) ?? [], range, quiet);
     return gaps.map((gap) => ({ series: series.id, ...gap }));
   });
 }
 
 /** For a held series: the bucket before the answer whose value may still stand in it. */
-function lastBefore(store: StoreRead, { series, coveredFromMs, level }: SeriesPart, everyMs: number): number[] {
+function lastBefore(store: StoreRead, { series, coveredFromMs, level }: SeriesPart, grid: Grid): number[] {
   if (series.sampling !== 'held' || series.holdMs === 0 || level === undefined) return [];
   let last: number | undefined;
-  for (const row of store.rollups(series.id, level, bucketOf(coveredFromMs - series.holdMs, everyMs), coveredFromMs))
+  for (const row of store.rollups(series.id, level, grid.startOf(coveredFromMs - series.holdMs), coveredFromMs))
     last = row.startMs;
   return last === undefined ? [] : [last];
 }

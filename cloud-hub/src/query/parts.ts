@@ -1,9 +1,12 @@
 /** The part of a page that one series fills: buckets or items as columns, until the page is full. */
+
+import { FoglineError } from '@fogline/shared/errors';
 import type { RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo } from '../store/read.ts';
-import { type Aggregate, defaultAggregates, readAggregate } from './aggregates.ts';
+import { type Aggregate, defaultAggregates, isPercentile, readAggregate } from './aggregates.ts';
 import type { Bucket } from './buckets.ts';
 import { firstPlaceFrom, type Item, type Place } from './items.ts';
+import { nameOf } from './series.ts';
 import type { Choice } from './stream-choice.ts';
 import { compact, type TimeRange } from './time.ts';
 
@@ -60,7 +63,11 @@ export function* bucketPart(
     budget.rows--;
     budget.work -= bucket.rows;
     values[0]?.push(bucket.startMs);
-    names.forEach((name, column) => values[column + 1]?.push(readAggregate(name, bucket.partial)));
+    names.forEach((name, column) => {
+      const value = readAggregate(name, bucket.partial);
+      if (Number.isNaN(value) && isPercentile(name)) throw noSketch(name, choice.series);
+      values[column + 1]?.push(value);
+    });
   }
   const part = {
     series: choice.series,
@@ -73,6 +80,13 @@ export function* bucketPart(
     coveredToMs: stoppedAt?.[0] ?? range.toMs,
   };
   return { part, stoppedAt };
+}
+
+/** Not every agent keeps what a percentile needs, and means of percentiles are none. */
+function noSketch(name: string, series: SeriesInfo): FoglineError {
+  const why = `agg: ${name} was not kept with the windows of ${nameOf(series)}`;
+  const fix = `add ${name} to compute of that pipeline, ask a stream of readings, or leave ${name} out`;
+  return new FoglineError('query_invalid', `${why}; ${fix}`);
 }
 
 const qualities = ['good', 'uncertain', 'bad'] as const;
