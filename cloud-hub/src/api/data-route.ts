@@ -1,10 +1,11 @@
 /** `GET /api/v1/data`: readings and aggregates over time, in columns or rows. */
 import { z } from 'zod';
 import { type Aggregate, aggregates, parseAggregates } from '../query/aggregates.ts';
-import { answerData, type DataPage } from '../query/data.ts';
+import { parseFill } from '../query/bucket-rows.ts';
+import { answerData, type DataPage, type DataQuestion } from '../query/data.ts';
 import { emptyRanges, explainGaps, lossesBySeries, quietUntil } from '../query/gaps.ts';
 import { type Grid, parseGrid } from '../query/grid.ts';
-import type { SeriesPart, Value } from '../query/parts.ts';
+import { type Quality, qualityNames, type SeriesPart, type Value } from '../query/parts.ts';
 import { parseSelector } from '../query/selector.ts';
 import { labelsOf } from '../query/series.ts';
 import type { StoreRead } from '../store/read.ts';
@@ -31,6 +32,16 @@ const query = z.object({
     .describe(
       `Comma-separated, of ${aggregates.join(', ')} and percentiles such as p95; the default follows the sampling.`,
     ),
+  fill: z
+    .string()
+    .max(40)
+    .default('none')
+    .describe('What stands in buckets without data: none (they are left out), null, previous, linear, or a number.'),
+  quality: z
+    .string()
+    .max(40)
+    .optional()
+    .describe('Only readings of these qualities: good, uncertain, bad, comma-separated.'),
   shape: z.string().optional().describe('columns (default) or rows, for format=json.'),
   format: formatParam,
   limit: limitParam(10_000, 100_000),
@@ -53,10 +64,26 @@ export const dataRoute = defineRoute({
     const shape = shapeOf(asked.shape, format);
     if (tz !== undefined && every === undefined)
       throw refuseQuery('tz: only buckets follow a time zone; add every, for example every=1d, or leave tz out');
+    const fill = parseFill(asked.fill);
+    if (fill !== undefined && every === undefined)
+      throw refuseQuery('fill: only buckets can be empty; add every, for example every=1m, or leave fill out');
+    const qualities = asked.quality === undefined ? undefined : parseQualities(asked.quality);
+    if (qualities !== undefined && every !== undefined)
+      throw refuseQuery('quality: aggregates always leave bad readings out; leave quality out, or every');
     const grid = every === undefined ? undefined : parseGrid(every, tz);
     const asks = agg === undefined ? undefined : parseAggregates(agg);
     const { from, to, limit, cursor } = asked;
-    const question = { selectors: match.map(parseSelector), from, to, grid, aggregates: asks, limit, cursor };
+    const question: DataQuestion = {
+      selectors: match.map(parseSelector),
+      from,
+      to,
+      grid,
+      aggregates: asks,
+      fill,
+      qualities,
+      limit,
+      cursor,
+    };
     const nowMs = clock.now();
     const page = await queries.run(answerData(store, question, nowMs), isAbandoned);
     const paging = { complete: page.next === null, next: page.next };
@@ -73,6 +100,14 @@ function shapeOf(text: string | undefined, format: string): 'columns' | 'rows' {
   if (shape?.data === 'columns')
     throw refuseQuery(`shape: ${format} has rows only; leave shape out, or write format=json`);
   return 'rows';
+}
+
+function parseQualities(text: string): Quality[] {
+  return text.split(',').map((part) => {
+    const parsed = choiceParam(qualityNames, 'good').safeParse(part.trim());
+    if (parsed.success) return parsed.data;
+    throw refuseQuery(`quality: ${parsed.error.issues[0]?.message ?? ''}`);
+  });
 }
 
 const gapsShownMax = 1_000;
@@ -113,9 +148,9 @@ function gapsOfPage(store: StoreRead, page: DataPage, grid: Grid | undefined, no
     // What has not happened yet is not missing, and the bucket of this moment is still open.
     const range = { fromMs: part.coveredFromMs, toMs: Math.min(part.coveredToMs, grid?.startOf(nowMs) ?? nowMs) };
     if (range.fromMs >= range.toMs) return [];
-    const starts = part.values[0]?.map(Number) ?? [];
-    const empty = grid === undefined ? [] : emptyRanges(starts, grid, range);
-    const quiet = quietUntil(series, grid === undefined ? [] : [...lastBefore(store, part, grid), ...starts]);
+    const { recordedMs } = part;
+    const empty = grid === undefined ? [] : emptyRanges(recordedMs, grid, range);
+    const quiet = quietUntil(series, grid === undefined ? [] : [...lastBefore(store, part, grid), ...recordedMs]);
     const gaps = explainGaps(empty, losses.get(series.id) ?? [], range, quiet);
     return gaps.map((gap) => ({ series: series.id, ...gap }));
   });

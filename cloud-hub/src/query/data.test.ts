@@ -6,9 +6,10 @@ import { describe, expect, it } from 'vitest';
 import type { StoreRead } from '../store/read.ts';
 import { definition, openStoreFixture, type ReadingInput } from '../testing/store-fixture.ts';
 import { type Aggregate, aggregates } from './aggregates.ts';
+import type { Fill } from './bucket-rows.ts';
 import { answerData, type DataPage, type DataQuestion } from './data.ts';
 import { fixedGrid, parseGrid } from './grid.ts';
-import type { Value } from './parts.ts';
+import type { Quality, Value } from './parts.ts';
 import { parseSelector } from './selector.ts';
 
 const minute = 60_000;
@@ -22,6 +23,8 @@ interface Asked {
   readonly every?: string;
   readonly tz?: string;
   readonly aggregates?: readonly Aggregate[];
+  readonly fill?: Fill;
+  readonly qualities?: readonly Quality[];
   readonly limit?: number;
   readonly cursor?: string | undefined;
 }
@@ -33,6 +36,8 @@ function ask(store: StoreRead, fields: Asked): DataPage {
     selectors: [parseSelector(match)],
     grid: every !== undefined ? parseGrid(every, tz) : everyMs === undefined ? undefined : fixedGrid(everyMs),
     aggregates: undefined,
+    fill: undefined,
+    qualities: undefined,
     limit: 100_000,
     cursor: undefined,
     ...rest,
@@ -231,6 +236,58 @@ describe('aggregates over time', () => {
     );
   });
 
+  it('empty buckets are filled as asked, over any pages', () => {
+    const minutes = fc.uniqueArray(fc.integer({ min: 0, max: 30 }), { minLength: 0, maxLength: 8 });
+    fc.assert(
+      fc.property(
+        minutes,
+        fc.constantFrom<Fill>('null', 'previous', 'linear', 0, -1.5),
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 1, max: 31 }),
+        (unsorted, fill, limit, span) => {
+          const at = unsorted.toSorted((a, b) => a - b).filter((index) => index < span);
+          const { core, agent } = openStoreFixture(new ManualClock(start));
+          agent('gw', [definition()]).send(
+            [...at, 500].map((index) => ({ series: 0, timeMs: start + index * minute, value: index * index })),
+          );
+          const range = { from: start, to: start + span * minute };
+          const asked = { match: 'temperature', ...range, everyMs: minute, aggregates: ['max'] as const, fill };
+          const [time = [], max = []] = askAll(core.read, asked, limit).get(1) ?? [];
+          expect(time).toEqual(Array.from({ length: span }, (_, index) => start + index * minute));
+          const expected = time.map((_, index) => {
+            const before = at.findLast((known) => known <= index);
+            const after = at.find((known) => known >= index);
+            if (before === index) return index * index;
+            if (typeof fill === 'number') return fill;
+            if (fill === 'null' || before === undefined) return null;
+            if (fill === 'previous') return before * before;
+            if (after === undefined) return null;
+            return before * before + ((after * after - before * before) * (index - before)) / (after - before);
+          });
+          expect(
+            max.map((value, row) =>
+              typeof value === 'number' &&
+              typeof expected[row] === 'number' &&
+              Math.abs(value - (expected[row] ?? 0)) < 1e-9
+                ? expected[row]
+                : value,
+            ),
+          ).toEqual(expected);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('what fill put there is still a gap', () => {
+    const { core, agent } = openStoreFixture(new ManualClock(start));
+    agent('gw', [definition()]).send([0, 3].map((index) => ({ series: 0, timeMs: start + index * minute, value: 1 })));
+    const range = { match: 'temperature', from: start, to: start + 4 * minute, everyMs: minute };
+    const { parts } = ask(core.read, { ...range, fill: 'previous' });
+    expect(parts[0]?.values[0]?.length).toBe(4);
+    expect(parts[0]?.recordedMs).toEqual([start, start + 3 * minute]);
+  });
+
   it('percentiles of windows without a sketch are refused with the fix', () => {
     const { core, agent } = openStoreFixture(new ManualClock(start));
     const windows = agent('gw', [definition({ kind: 'window', widthMs: 10_000, stream: 'stats' })]);
@@ -298,6 +355,8 @@ describe('aggregates over time', () => {
       to: undefined,
       grid: fixedGrid(minute),
       aggregates: ['last'],
+      fill: undefined,
+      qualities: undefined,
       limit: 2,
       cursor: undefined,
     };

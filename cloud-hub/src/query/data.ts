@@ -6,11 +6,12 @@
 import { FoglineError, invariant } from '@fogline/shared/errors';
 import type { StoreRead } from '../store/read.ts';
 import type { Aggregate } from './aggregates.ts';
+import type { Fill } from './bucket-rows.ts';
 import { bucketsOf, bucketsOfReadings } from './buckets.ts';
 import { decodeCursor, encodeCursor, fingerprint } from './cursor.ts';
 import { type Grid, widened } from './grid.ts';
 import { collectItems, firstPlaceFrom, type Item, itemsOf, type Place } from './items.ts';
-import { type Answered, type Budget, bucketPart, itemPart, type SeriesPart } from './parts.ts';
+import { type Answered, type Budget, bucketPart, itemPart, type Quality, type SeriesPart } from './parts.ts';
 import type { Selector } from './selector.ts';
 import { type Group, matchGroups } from './series.ts';
 import { type Choice, chooseStream, sameChoice } from './stream-choice.ts';
@@ -23,6 +24,10 @@ export interface DataQuestion {
   readonly to: string | undefined;
   readonly grid: Grid | undefined;
   readonly aggregates: readonly Aggregate[] | undefined;
+  /** What stands in buckets without data; undefined: they are left out. */
+  readonly fill: Fill | undefined;
+  /** Which readings are wanted, without `grid`; undefined: all. */
+  readonly qualities: readonly Quality[] | undefined;
   /** Most rows of the page. */
   readonly limit: number;
   readonly cursor: string | undefined;
@@ -57,6 +62,8 @@ export function* answerData(store: DataStore, question: DataQuestion, nowMs: num
     question.grid?.every,
     question.grid?.tz,
     question.aggregates,
+    question.fill,
+    question.qualities,
   ]);
   const { range, position } = beginning(question, mark, nowMs);
   const groups = matchGroups(store, question.selectors);
@@ -74,7 +81,7 @@ export function* answerData(store: DataStore, question: DataQuestion, nowMs: num
       return { range, parts, next: encode(mark, range, { group: group.id, series: 0, place: from }) };
     }
     if (kept === undefined && question.grid === undefined) yield* ahead.read(index, choice, budget.rows);
-    const { part, stoppedAt } = yield* answerSeries(store, ahead, choice, question, range, from, budget);
+    const { part, stoppedAt } = yield* answerSeries(store, ahead, choice, { ...question, nowMs }, range, from, budget);
     parts.push(part);
     ahead.learn(part.values[0]?.length ?? 0);
     budget.work -= workPerSeries;
@@ -90,22 +97,22 @@ function answerSeries(
   store: DataStore,
   ahead: Ahead,
   choice: Choice,
-  question: DataQuestion,
+  question: DataQuestion & { readonly nowMs: number },
   range: TimeRange,
   from: Place,
   budget: Budget,
 ): Generator<void, Answered> {
   const { series, level } = choice;
-  const { grid } = question;
+  const { grid, fill, aggregates, nowMs } = question;
   if (grid === undefined) {
     const items = ahead.taken(series.id) ?? itemsOf(store, series, from, range.toMs);
-    return itemPart(choice, items, range, from, budget);
+    return itemPart(choice, question.qualities, items, range, from, budget);
   }
   const buckets =
     level === undefined
       ? bucketsOfReadings(store, series, grid, from[0], range.toMs)
       : bucketsOf(store, series.id, level, grid, from[0], range.toMs);
-  return bucketPart(choice, question.aggregates, buckets, range, from, budget);
+  return bucketPart(choice, { grid, fill, aggregates, nowMs }, buckets, range, from, budget);
 }
 
 const seriesAtOnceMax = 64;
