@@ -22,7 +22,7 @@ describe('every error is a problem document that says what to do', () => {
     [
       'GET',
       '/api/v1/data?match=t&form=now-1h',
-      'unknown parameter "form" (did you mean "from"?); this address takes match, from, to, every, tz, agg, fill, quality, shape, format, limit, cursor',
+      'unknown parameter "form" (did you mean "from"?); this address takes match, from, to, every, tz, agg, points, fill, quality, shape, format, limit, cursor',
     ],
     ['GET', '/api/v1/data?match=t&from=now-1h&from=now-2h', 'from: given 2 times, it can be given once'],
     [
@@ -48,7 +48,7 @@ describe('every error is a problem document that says what to do', () => {
     [
       'GET',
       '/api/v1/data?match=t&tz=Europe/Paris',
-      'tz: only buckets follow a time zone; add every, for example every=1d, or leave tz out',
+      'tz: only buckets follow a time zone; add every, for example every=1m, or leave tz out',
     ],
     [
       'GET',

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fixedGrid, parseEvery, parseGrid, widened } from './grid.ts';
+import { fixedGrid, gridFor, parseEvery, parseGrid, widened } from './grid.ts';
 import { compact } from './time.ts';
 
 const zones = [
@@ -162,6 +162,19 @@ describe('widths of roll-ups', () => {
   ])('%s', (text, ms) => {
     expect(parseEvery(text)).toBe(ms);
     expect(compact(ms)).toBe(text);
+  });
+
+  it.each([
+    [60_000, 100, undefined],
+    [100_000, 100, '1s'],
+    [86_400_000, 400, '5m'],
+    [30 * 86_400_000, 400, '2h'],
+    [20_000 * 86_400_000, 100, '200d'],
+  ])('a chart over %i ms in %i buckets: %s', (lengthMs, buckets, every) => {
+    const fromMs = at('2026-01-01T00:00:00Z');
+    const grid = gridFor({ fromMs, toMs: fromMs + lengthMs }, buckets, undefined);
+    expect(grid?.every).toBe(every);
+    if (grid !== undefined) expect(lengthMs / grid.stepMs).toBeLessThanOrEqual(buckets);
   });
 
   it.each([

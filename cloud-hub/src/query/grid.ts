@@ -89,6 +89,42 @@ export function parseEvery(every: string): number {
   );
 }
 
+const chartWidths = [
+  '1s',
+  '2s',
+  '5s',
+  '10s',
+  '20s',
+  '30s',
+  '1m',
+  '2m',
+  '5m',
+  '10m',
+  '15m',
+  '30m',
+  '1h',
+  '2h',
+  '3h',
+  '6h',
+  '12h',
+  '1d',
+  '2d',
+  '7d',
+  '14d',
+  '28d',
+];
+
+/**
+ * The finest usual width whose buckets are at most `buckets` over the range, in local time where a zone is given. Undefined when even one
+ * second is wider than a bucket should be: the readings themselves are no more.
+ */
+export function gridFor(range: TimeRange, buckets: number, tz: string | undefined): Grid | undefined {
+  const leastMs = (range.toMs - range.fromMs) / buckets;
+  if (leastMs < everyMsMin) return undefined;
+  const grids = chartWidths.map((width) => parseGrid(width, tz));
+  return grids.find(({ stepMs }) => stepMs >= leastMs) ?? fixedGrid(Math.ceil(leastMs / dayMs) * dayMs);
+}
+
 /** Whether the zone's offsets, and the instants at which they change, are multiples of a width all along the range. */
 function keepsTo(zone: TimeZone, widthMs: number, { fromMs, toMs }: TimeRange): boolean {
   for (let at = fromMs; ; ) {
