@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
 import { gapsOf, lossesBySeries } from '../query/gaps.ts';
 import { parseEvery } from '../query/grid.ts';
+import { qualityNames } from '../query/parts.ts';
 import { parseSelector } from '../query/selector.ts';
 import { labelsOf, matchingSeries } from '../query/series.ts';
 import { compact, parseRange, type TimeRange } from '../query/time.ts';
@@ -52,8 +53,6 @@ export const latestRoute = defineRoute({
   },
 });
 
-const qualities = ['good', 'uncertain', 'bad'] as const;
-
 function latestRow(latest: LatestValue, series: SeriesInfo | undefined, nowMs: number): Row {
   const head = {
     series: latest.series,
@@ -62,7 +61,7 @@ function latestRow(latest: LatestValue, series: SeriesInfo | undefined, nowMs: n
     ageMs: nowMs - latest.timeMs,
   };
   if (latest.kind !== 'window')
-    return { ...head, value: latest.value, quality: qualities[latest.flags & flagQualityMask] ?? 'bad' };
+    return { ...head, value: latest.value, quality: qualityNames[latest.flags & flagQualityMask] ?? 'bad' };
   const partial = Partial.decode(latest.partial);
   return {
     ...head,
