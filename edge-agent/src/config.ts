@@ -25,12 +25,15 @@ export interface AgentConfig {
   readonly local?: LocalConfig;
 }
 
+type Options = LoadOptions<typeof agentSchema, AgentConfig>;
+
 /** Throws `config_invalid`. */
 export function loadAgentConfig(
-  source: LoadOptions<typeof agentSchema, AgentConfig>['source'],
+  source: Options['source'],
   env: Readonly<Record<string, string | undefined>>,
+  files: NonNullable<Options['files']> = 'read',
 ): Loaded<AgentConfig> {
-  return loadConfig({ source, schema: agentSchema, env, resolve });
+  return loadConfig({ source, schema: agentSchema, env, files, resolve });
 }
 
 /** For editors and the reference page. */

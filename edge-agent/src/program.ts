@@ -3,12 +3,13 @@ import { main, type Program } from '@fogline/shared/cli';
 import { historyCommands } from './local/history-cli.ts';
 import { runCommand } from './local/run-cli.ts';
 import { version } from './local/version.ts';
+import { checkCommand } from './tools/check-cli.ts';
 
-const program: Program = {
+export const program: Program = {
   name: 'fogline-agent',
   version,
   summary: 'Reads sensors, keeps everything safe while offline, syncs what matters to the hub.',
-  commands: [runCommand, ...historyCommands],
+  commands: [runCommand, checkCommand, ...historyCommands],
 };
 
 export const run = (): Promise<never> => main(program);
