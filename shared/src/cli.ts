@@ -4,6 +4,7 @@
  * on stderr is a bug.
  */
 
+import { type CompletionShell, completionScript, completionShells } from './cli-completions.ts';
 import { commandHelp, type PositionalSpec, programHelp } from './cli-help.ts';
 import { type OptionSpecs, type OptionValues, parseOptions } from './cli-options.ts';
 import { FoglineError, hasCode, messageOf } from './errors.ts';
@@ -75,12 +76,21 @@ function checkPositionals(given: readonly string[], specs: readonly PositionalSp
   if (missing !== undefined && missing.isOptional !== true)
     throw new FoglineError('usage', `${missing.name} is missing`);
   const hasRest = specs.at(-1)?.isRepeated === true;
+  for (const [index, { name, choices }] of specs.entries()) {
+    const text = given[index];
+    if (choices === undefined || text === undefined || choices.includes(text)) continue;
+    throw new FoglineError(
+      'usage',
+      `${name}: "${text}" is not one of ${choices.join(', ')}${didYouMean(text, choices)}`,
+    );
+  }
   const surplus = given[specs.length];
   if (surplus !== undefined && !hasRest) throw new FoglineError('usage', `unexpected argument "${surplus}"`);
 }
 
 /** Runs one command line and reports what goes wrong; resolves to the exit code and never rejects. */
-export async function runCli(program: Program, argv: readonly string[], io: CliIo): Promise<number> {
+export async function runCli(defined: Program, argv: readonly string[], io: CliIo): Promise<number> {
+  const program = withCompletions(defined);
   const asked = beforeDoubleDash(argv);
   const found = findCommand(program, argv);
   if (asked.includes('--version')) {
@@ -98,6 +108,20 @@ export async function runCli(program: Program, argv: readonly string[], io: CliI
   } catch (error) {
     return report(program.name, error, helpWith, io);
   }
+}
+
+/** Every program can complete its own command line. */
+function withCompletions(defined: Program): Program {
+  const completions = defineCommand({
+    name: 'completions',
+    summary: 'Prints a script that completes this command line in a shell.',
+    positionals: [{ name: 'SHELL', help: 'for which shell', choices: completionShells }],
+    run({ positionals: [shell], io }) {
+      io.out(completionScript(program, shell as CompletionShell));
+    },
+  });
+  const program: Program = { ...defined, commands: [...defined.commands, completions] };
+  return program;
 }
 
 function beforeDoubleDash(argv: readonly string[]): readonly string[] {
