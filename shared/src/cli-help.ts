@@ -15,6 +15,7 @@ export interface PositionalSpec {
 export interface DescribedCommand {
   readonly name: string;
   readonly summary: string;
+  readonly details: readonly string[];
   readonly options: OptionSpecs;
   readonly positionals: readonly PositionalSpec[];
 }
@@ -51,6 +52,7 @@ export function commandHelp(programName: string, command: DescribedCommand): str
     command.summary,
     '',
     `Usage: ${programName} ${signature(command)}${options.length > 0 ? ' [OPTIONS]' : ''}`,
+    ...command.details.flatMap((paragraph) => ['', ...wrapped(paragraph)]),
     ...section(
       'Arguments:',
       command.positionals.map(({ name, help, choices }) => [name, `${help}${choicesText(choices)}`] as const),
@@ -90,6 +92,18 @@ function choicesText(choices: readonly string[] | undefined): string {
 function defaultText(type: OptionSpec['type'], value: string | number): string {
   if (typeof value === 'string') return value;
   return type === 'duration' ? formatDuration(value) : type === 'size' ? formatSize(value) : String(value);
+}
+
+const lineCharsMax = 100;
+
+function wrapped(paragraph: string): string[] {
+  const lines: string[] = [];
+  for (const word of paragraph.split(' ')) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > lineCharsMax) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
 }
 
 function section(title: string, rows: readonly (readonly [string, string])[]): string[] {

@@ -32,6 +32,7 @@ export interface Command {
   /** One word or several: `run`, `agent add`. */
   readonly name: string;
   readonly summary: string;
+  readonly details: readonly string[];
   readonly options: OptionSpecs;
   readonly positionals: readonly PositionalSpec[];
   /** Parses and runs; resolves to the exit code. */
@@ -41,6 +42,8 @@ export interface Command {
 export interface CommandDefinition<O extends OptionSpecs> {
   readonly name: string;
   readonly summary: string;
+  /** Paragraphs that help shows below the usage. */
+  readonly details?: readonly string[];
   readonly options?: O;
   readonly positionals?: readonly PositionalSpec[];
   /** Resolves to nothing (0) or an exit code; throws a FoglineError for operating errors. */
@@ -60,6 +63,7 @@ export function defineCommand<const O extends OptionSpecs>(definition: CommandDe
   return {
     name: definition.name,
     summary: definition.summary,
+    details: definition.details ?? [],
     options,
     positionals,
     async execute(argv, io) {
@@ -185,5 +189,13 @@ export async function main(program: Program): Promise<never> {
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),
   });
+  // What a slow reader has not taken yet would be lost with the process.
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   process.exit(code);
+}
+
+async function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  await new Promise<void>((resolve) => {
+    stream.write('', () => resolve());
+  });
 }
