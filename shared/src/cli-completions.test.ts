@@ -126,7 +126,7 @@ describe.skipIf(!hasFish)('fish, sourced, offers', () => {
         .split('\n')
         .filter(Boolean)
         .map((row) => row.split('\t')[0]?.replaceAll('\\', ''));
-      expect(words.sort()).toEqual(offered);
+      expect(words.toSorted((a, b) => ((a ?? '') < (b ?? '') ? -1 : 1))).toEqual(offered);
     },
   );
 });

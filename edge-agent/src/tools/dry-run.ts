@@ -64,7 +64,8 @@ export class DryRun {
     );
     this.#sources = sourcesOf(config, this.#core, (source, reason, topic, payload) => {
       this.#core.reject(source, reason, topic, payload);
-      this.#emit({ kind: 'rejected', line: this.#line, source, reason, topic });
+      // What is only counted, such as a field that a device need not send, is not worth a line.
+      if (payload !== undefined) this.#emit({ kind: 'rejected', line: this.#line, source, reason, topic });
     });
   }
 
@@ -96,8 +97,8 @@ export class DryRun {
       messages: this.#messages,
       from: isoOf(this.#startMs),
       to: isoOf(this.#clock.now()),
-      printed: Object.fromEntries([...this.#outputs].toSorted()),
-      counted: Object.fromEntries(Object.entries(this.#core.counters()).toSorted()),
+      printed: byName(Object.fromEntries(this.#outputs)),
+      counted: byName(this.#core.counters()),
     });
   }
 
@@ -144,6 +145,14 @@ export class DryRun {
     this.#outputs.set(name, (this.#outputs.get(name) ?? 0) + 1);
     this.#print(line);
   }
+}
+
+function byName(counts: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.keys(counts)
+      .toSorted((a, b) => (a < b ? -1 : 1))
+      .map((name) => [name, counts[name] ?? 0]),
+  );
 }
 
 /** Asks the agent's own decoders what time a payload tells. */
