@@ -91,6 +91,7 @@ it('resolves every key to exact numbers and names', () => {
       },
       { name: 'power', topics: ['meters/{device}'], metrics: 'auto' },
     ],
+    computed: { stats: ['mean', 'p95', 'min', 'max', 'count'] },
     pipelines: [
       {
         name: 'live',
