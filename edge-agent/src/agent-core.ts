@@ -152,6 +152,11 @@ export class AgentCore implements IngestPort {
     return this.#store.db.usedBytes();
   }
 
+  /** When a commit has something to do though nothing comes in, ms of wall time. */
+  get dueAt(): number | undefined {
+    return this.#pipeline.dueAt();
+  }
+
   /** Reads the whole queue. */
   status(): CoreStatus {
     return {
@@ -362,7 +367,7 @@ export class AgentCore implements IngestPort {
   #tick(): void {
     const now = this.#ports.clock.now();
     const ageNow = this.#ageClock.now();
-    if (this.#isOverloaded || (this.#pipeline.dueAt() ?? Number.POSITIVE_INFINITY) <= now) this.commit();
+    if (this.#isOverloaded || (this.dueAt ?? Number.POSITIVE_INFINITY) <= now) this.commit();
     const { commits, at } = this.#sinceCheckpoint;
     const isDue = this.#ports.clock.monotonic() - at >= checkpointEveryMs[this.#config.buffer.commit];
     if (isDue && (commits > 0 || this.#outbox.hasUnwritten || this.#intake.hasCounted)) {

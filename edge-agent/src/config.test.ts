@@ -53,6 +53,7 @@ it('five lines are enough to run, on loopback, everything passed on', () => {
       listeners: [{ host: '127.0.0.1', port: 1883, users: {}, anonymous: 'loopback', sources: ['climate'] }],
       sources: [{ name: 'climate', topics: ['sensors/{device}/climate'], metrics: 'auto' }],
       pipelines: [{ name: 'climate', from: 'climate', lane: 2 }],
+      computed: {},
       buffer: {
         path: '/etc/fogline/data',
         commit: 'flash',
@@ -90,6 +91,7 @@ it('resolves every key to exact numbers and names', () => {
       },
       { name: 'power', topics: ['meters/{device}'], metrics: 'auto' },
     ],
+    computed: { stats: ['mean', 'p95', 'min', 'max', 'count'] },
     pipelines: [
       {
         name: 'live',

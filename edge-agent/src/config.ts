@@ -10,7 +10,7 @@ import { resolvePipelines } from './config/pipelines.ts';
 import { type AgentDocument, agentSchema } from './config/schema.ts';
 import { type ListenerConfig, resolveSources, type SourceConfig } from './config/sources.ts';
 import { type HubAddress, resolveUplink } from './config/uplink.ts';
-import type { BufferConfig, PipelineConfig, UplinkConfig } from './core-config.ts';
+import type { BufferConfig, CoreConfig, PipelineConfig, UplinkConfig } from './core-config.ts';
 
 export interface AgentConfig {
   readonly agent: string;
@@ -19,23 +19,33 @@ export interface AgentConfig {
   readonly listeners: readonly ListenerConfig[];
   readonly sources: readonly SourceConfig[];
   readonly pipelines: readonly PipelineConfig[];
+  /** Names of the aggregates that are wanted of windows, by pipeline. */
+  readonly computed: Readonly<Record<string, readonly string[]>>;
   readonly buffer: BufferConfig & { readonly path: string };
   readonly uplink: UplinkConfig & HubAddress;
   /** The agent's own HTTP endpoint; absent = none. */
   readonly local?: LocalConfig;
 }
 
+type Options = LoadOptions<typeof agentSchema, AgentConfig>;
+
 /** Throws `config_invalid`. */
 export function loadAgentConfig(
-  source: LoadOptions<typeof agentSchema, AgentConfig>['source'],
+  source: Options['source'],
   env: Readonly<Record<string, string | undefined>>,
+  files: NonNullable<Options['files']> = 'read',
 ): Loaded<AgentConfig> {
-  return loadConfig({ source, schema: agentSchema, env, resolve });
+  return loadConfig({ source, schema: agentSchema, env, files, resolve });
 }
 
 /** For editors and the reference page. */
 export function agentJsonSchema(): JsonSchema {
   return configJsonSchema(agentSchema, 'Fogline agent configuration, version 1');
+}
+
+/** What the core needs of it. */
+export function coreConfigOf({ agent, sources, pipelines, buffer, uplink }: AgentConfig, software: string): CoreConfig {
+  return { agent, software, sources: sources.map(({ name }) => name), pipelines, buffer, uplink };
 }
 
 function resolve(raw: AgentDocument, context: ConfigContext): AgentConfig {
@@ -47,6 +57,11 @@ function resolve(raw: AgentDocument, context: ConfigContext): AgentConfig {
     listeners,
     sources,
     pipelines: resolvePipelines(raw, context),
+    computed: Object.fromEntries(
+      Object.entries(raw.pipelines ?? {}).flatMap(([name, { window }]) =>
+        window === undefined ? [] : [[name, window.compute]],
+      ),
+    ),
     buffer: resolveBuffer(raw.buffer, context),
     uplink: resolveUplink(raw, context),
     ...(local === undefined ? {} : { local }),
