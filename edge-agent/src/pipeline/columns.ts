@@ -5,6 +5,15 @@ import type { Reading } from './pending-reading.ts';
 /** Rows beyond this many would make a sort key inexact; commits are cut far below. */
 const rowsPerSortMax = 1 << 20;
 
+export const noReadings: ReadingColumns = {
+  count: 0,
+  series: new Uint32Array(0),
+  time: new Float64Array(0),
+  value: new Float64Array(0),
+  flags: new Uint8Array(0),
+  strings: [],
+};
+
 /** Growing columns; `take` hands out what was gathered in canonical order and starts anew. */
 export class ColumnBuilder {
   #count = 0;
