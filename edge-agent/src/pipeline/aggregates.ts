@@ -4,7 +4,7 @@ import type { Partial } from '@fogline/shared/aggregate/partial';
 export const aggregateNames = ['mean', 'min', 'max', 'count', 'sum', 'first', 'last', 'stddev'] as const;
 type Plain = (typeof aggregateNames)[number];
 
-export const percentilePattern = /^p(\d{1,2}(\.\d{1,3})?)$/;
+const percentilePattern = /^p(\d{1,2}(\.\d{1,3})?)$/;
 
 const readers: Readonly<Record<Plain, (partial: Partial) => number>> = {
   mean: (partial) => partial.mean(),
