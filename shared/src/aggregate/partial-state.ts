@@ -5,7 +5,7 @@
  * The first reading is kept as extents alone until there is a second: a window of one reading then costs no sums.
  */
 import { type ByteReader, type ByteWriter, corrupt } from './bytes.ts';
-import { Extents, ValueRange } from './extents.ts';
+import { Extents, RunSurvey } from './extents.ts';
 import { addCounts, Held } from './held.ts';
 import { blockMax, Moments } from './moments.ts';
 import {
@@ -24,7 +24,7 @@ import {
 import { Sketch } from './sketch.ts';
 
 const noMoments = new Moments();
-const range = new ValueRange();
+const survey = new RunSurvey();
 const oneTime = new Float64Array(1);
 const oneValue = new Float64Array(1);
 
@@ -65,9 +65,9 @@ export class PartialState {
     this.moments ??= new Moments();
     for (let start = from; start < to; start += blockMax) {
       const end = Math.min(to, start + blockMax);
-      range.measure(value, start, end);
-      this.extents.addColumns(time, value, start, end, range);
-      this.moments.addColumn(value, start, end, range);
+      survey.measure(time, value, start, end);
+      this.extents.addColumns(time, value, start, end, survey);
+      this.moments.addColumn(value, start, end, survey);
     }
     if (this.sketch !== null) for (let i = from; i < to; i++) this.sketch.add(value[i] as number, 1);
   }

@@ -102,12 +102,13 @@ export class Partial extends PartialState {
   /** Adds one reading: integer ms, |t| ≤ 2^53; a finite value. */
   add(timeMs: number, value: number): void {
     invariant(value - value === 0, 'a finite value');
+    const times = this.#pendingTime;
     const at = this.#pendingCount;
-    if (at === this.#pendingTime.length) {
+    if (at >= times.length) {
       this.#addSlowly(timeMs, value);
       return;
     }
-    this.#pendingTime[at] = timeMs;
+    times[at] = timeMs;
     this.#pendingValue[at] = value;
     this.#pendingCount = at + 1;
   }
