@@ -8,13 +8,14 @@ import { blockRowsMax } from './bit-pack.ts';
 export const distinctMax = 512;
 const slots = 2048;
 const sampleRows = 64;
+const seenSlots = 512;
 
 const slotEntry = new Int16Array(slots);
 const entryLow = new Uint32Array(distinctMax);
 const entryHigh = new Uint32Array(distinctMax);
 const doubles = new Float64Array(blockRowsMax);
 const halves = new Uint32Array(doubles.buffer);
-const seen = new Uint8Array(slots);
+const seen = new Uint8Array(seenSlots);
 const rankOf = new Uint16Array(distinctMax);
 
 /** Indices into the sorted table, after `collectDistinct`. */
@@ -22,19 +23,22 @@ export const distinctIndices = new Float64Array(blockRowsMax);
 /** The table itself, ascending (−0 before +0). */
 export const distinctValues = new Float64Array(distinctMax);
 
-/** Whether at least this part of a sample of the rows repeats others of it. */
+/** Whether at least this part of a sample of the rows repeats others of it; says no as soon as it is certain. */
 export function looksRepetitive(values: Float64Array, count: number, part: number): boolean {
   if (count < 16) return false;
   const taken = Math.min(count, sampleRows);
+  const every = count / taken;
+  const newMax = taken - Math.ceil(taken * part);
   seen.fill(0);
   let repeats = 0;
   for (let i = 0; i < taken; i++) {
-    doubles[0] = values[Math.floor((i * count) / taken)] as number;
-    const slot = slotOf(halves[0] as number, halves[1] as number);
+    doubles[0] = values[(i * every) | 0] as number;
+    const slot = slotOf(halves[0] as number, halves[1] as number) & (seenSlots - 1);
     repeats += seen[slot] as number;
     seen[slot] = 1;
+    if (i - repeats >= newMax) return false;
   }
-  return repeats >= taken * part;
+  return true;
 }
 
 function slotOf(low: number, high: number): number {
