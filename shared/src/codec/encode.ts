@@ -132,7 +132,13 @@ function surveyRows(columns: ReadingColumns): RowSurvey {
     'readings: times are integers within 2^53',
   );
   invariant((flagsUnion & ~(flagQualityMask | flagText)) === 0, 'readings: flags are known');
-  return { timeMin, timeMax, flagsUnion, isRegular: times.areRegular, isOneSeries: count > 0 && isConstant(series, count) };
+  return {
+    timeMin,
+    timeMax,
+    flagsUnion,
+    isRegular: times.areRegular,
+    isOneSeries: count > 0 && isConstant(series, count),
+  };
 }
 
 const times = { timeMin: 0, timeMax: 0, areWhole: true, areRegular: true };

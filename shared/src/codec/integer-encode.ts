@@ -35,6 +35,13 @@ export function encodeIntegers(out: ByteWriter, x: Float64Array, count: number, 
   encodeIntegersLess(out, x, count, 0, dense);
 }
 
+/** As `encodeIntegers` for rows that know nothing of each other: no predictor is looked for. */
+export function encodeNoise(out: ByteWriter, x: Float64Array, count: number, dense: boolean): void {
+  findRange(x, count);
+  if (rangeMax - rangeMin < narrowSpanMax) encodePredicted(out, x, count, rangeMin, rangeMax, 0, 0, dense);
+  else encodeIntegersWithin(out, x, count, rangeMin, rangeMax, 0, dense);
+}
+
 /** Appends x[i] − offset. */
 export function encodeIntegersLess(
   out: ByteWriter,
@@ -95,8 +102,8 @@ export function encodeIntegersWithin(
     return;
   }
   const predictor = choosePredictor(x, count, min, max, dense);
-  if (!dense && predictor === 1 && stepsAreBalanced && max - min < narrowSpanMax) {
-    encodeSteps(out, x, count, offset);
+  if (predictor === 1 && (dense || stepsAreBalanced) && max - min < narrowSpanMax) {
+    encodeSteps(out, x, count, offset, dense);
     return;
   }
   encodePredicted(out, x, count, min, max, predictor, offset, dense);

@@ -4,7 +4,7 @@
  * the affair of integer-encode.ts.
  */
 import { bitLength, blockRowsMax, packBits, packInts } from './bit-pack.ts';
-import { planBuckets, planBucketsWide } from './buckets.ts';
+import { planBuckets, planBucketsWide, symbolsMax } from './buckets.ts';
 import type { ByteWriter } from './byte-io.ts';
 import { coder, narrowSpanMax, zigzagBit } from './integer-column.ts';
 import { centerOf, planWidth, type WidthPlan, widthCounts } from './integer-plan.ts';
@@ -34,8 +34,8 @@ export function encodeResiduals(
   else encodeWide(out, x, left, count, min, max, predictor, offset, dense);
 }
 
-/** The common case of fast mode in one pass less: narrow deltas that go both ways alike, zigzagged from 0. */
-export function encodeSteps(out: ByteWriter, x: Float64Array, count: number, offset: number): void {
+/** The common case in one pass less: narrow deltas that go both ways alike, or will be entropy-coded, zigzagged from 0. */
+export function encodeSteps(out: ByteWriter, x: Float64Array, count: number, offset: number, dense: boolean): void {
   widthCounts.fill(0);
   otherCounts.fill(0);
   let before = x[0] as number;
@@ -65,7 +65,23 @@ export function encodeSteps(out: ByteWriter, x: Float64Array, count: number, off
   for (let width = 0; width <= 32; width++) {
     widthCounts[width] = (widthCounts[width] as number) + (otherCounts[width] as number);
   }
-  writeNarrow(out, x, count - 1, 1, planWidth(count - 1), true, 0, offset);
+  const plan = planWidth(count - 1);
+  if (dense && count > entropyRowsMin) {
+    const buckets = planBuckets(narrow, count - 1, topOf(widthCounts));
+    if (buckets.bits < plan.bits) {
+      writeHead(out, x, 1, coder.entropy, true, 0, offset);
+      encodeSymbols(out, narrow, count - 1, buckets.mantissa);
+      return;
+    }
+  }
+  writeNarrow(out, x, count - 1, 1, plan, true, 0, offset);
+}
+
+/** The greatest integer of the greatest width counted. */
+function topOf(counts: Uint32Array): number {
+  let width = 32;
+  while (width > 0 && counts[width] === 0) width--;
+  return 2 ** width - 1;
 }
 
 /** Packs `narrow` as planned. */
@@ -97,7 +113,8 @@ function encodeNarrow(
   offset: number,
   dense: boolean,
 ): void {
-  // Two views of the residuals: upwards from the smallest, and both ways from a centre.
+  // Two views of the residuals: upwards from the smallest, and both ways from a centre. Of few different ones the tail tells
+  // which suits an entropy coder, of many only trying both.
   const center = centerOf(left, count, predictor, dense);
   const spanWidth = bitLength(max - min);
   let width = spanWidth;
@@ -106,7 +123,9 @@ function encodeNarrow(
   let zigzag = false;
   let mantissa = -1;
   const mayEntropy = dense && count >= entropyRowsMin;
-  if (predictor === 0) {
+  const isFew = mayEntropy && max - min < symbolsMax;
+  const isSkewed = (center - min) * 3 < max - center;
+  if (predictor === 0 && (!isFew || isSkewed)) {
     narrowUpwards(left, count, min);
     const plan = planWidth(count);
     if (plan.bits < bits) ({ width, patches, bits } = plan);
@@ -116,7 +135,7 @@ function encodeNarrow(
     }
   }
   // Around a centre only where it may help: differences, and columns with a long tail below.
-  if (predictor > 0 || mayEntropy || center - min > max - center) {
+  if (predictor > 0 || (mayEntropy && !(isFew && isSkewed)) || center - min > max - center) {
     narrowAround(left, count, center);
     const plan = planWidth(count);
     if (plan.bits < bits) {

@@ -223,15 +223,21 @@ function withExceptions(from: ByteReader, count: number, head: number, min: numb
   return boundsOf(exceptionValues, exceptions, exceptions === count ? undefined : { min, max });
 }
 
-/** Smallest and largest of values[0 … count) and `within`. */
+/** Smallest and largest of values[0 … count) and `within`, −0 before +0. */
 export function boundsOf(values: Float64Array, count: number, within: ValueBounds | undefined): ValueBounds {
   let min = within?.min ?? values[0] ?? 0;
   let max = within?.max ?? min;
   for (let i = 0; i < count; i++) {
     const own = values[i] as number;
-    // Zeros are equal, and yet in order.
-    if (own < min || (own === 0 && compareDoubles(own, min) < 0)) min = own;
-    if (own > max || (own === 0 && compareDoubles(own, max) > 0)) max = own;
+    if (own < min) min = own;
+    if (own > max) max = own;
+  }
+  // Zeros are equal, and yet in order.
+  if (min !== 0 && max !== 0) return { min, max };
+  for (let i = 0; i < count; i++) {
+    const own = values[i] as number;
+    if (compareDoubles(own, min) < 0) min = own;
+    if (compareDoubles(own, max) > 0) max = own;
   }
   return { min, max };
 }

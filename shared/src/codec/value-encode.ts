@@ -7,9 +7,9 @@ import { blockRowsMax } from './bit-pack.ts';
 import { type BlockSeries, encodeBySeries, hasSeries } from './by-series.ts';
 import { type ByteWriter, keepSmaller } from './byte-io.ts';
 import { chooseExponent, type Scaled, scaleDecimals, widerExponent, writeExceptions } from './decimal.ts';
-import { collectDistinct, compareDoubles, distinctIndices, distinctValues, looksRepetitive } from './dictionary.ts';
+import { collectDistinct, distinctIndices, distinctValues, looksRepetitive } from './dictionary.ts';
 import { findGrid, type Grid, gridMisses, gridSteps } from './grid.ts';
-import { encodeIntegers, encodeIntegersWithin } from './integer-encode.ts';
+import { encodeIntegers, encodeIntegersWithin, encodeNoise } from './integer-encode.ts';
 import { encodeQuickDecimals } from './quick-decimals.ts';
 import { encodeSplit } from './split.ts';
 import { boundedRowsMin, boundsOf, bySeriesBit, exceptionsBit, kinds, oneSeries, ticksBit } from './value-block.ts';
@@ -98,7 +98,7 @@ function encodeGrid(out: ByteWriter, values: Float64Array, count: number, series
   out.varint(grid.top);
   if (grid.exceptions > 0) writeExceptions(out, values, grid.exceptions);
   if (grid.top > 0) writeIntegers(out, headAt, gridSteps, count, 0, grid.top, series, true);
-  encodeIntegers(out, gridMisses, count, true);
+  encodeNoise(out, gridMisses, count, true);
 }
 
 function encodeSingles(out: ByteWriter, values: Float64Array, count: number, series: BlockSeries, dense: boolean) {
@@ -195,14 +195,8 @@ function writeIntegers(
 
 /** Appends the smallest of the kinds for doubles, unless what was appended since `from` is smaller. */
 function encodeDoubles(out: ByteWriter, values: Float64Array, count: number, dense: boolean, from: number): void {
-  let min = values[0] as number;
-  let max = min;
-  for (let i = 0; i < count; i++) {
-    const own = values[i] as number;
-    invariant(Number.isFinite(own), 'readings: values are finite');
-    if (compareDoubles(own, min) < 0) min = own;
-    if (compareDoubles(own, max) > 0) max = own;
-  }
+  for (let i = 0; i < count; i++) invariant(Number.isFinite(values[i]), 'readings: values are finite');
+  const { min, max } = boundsOf(values, count, undefined);
   if (Object.is(min, max)) {
     out.at = from;
     out.u8(kinds.constant);
