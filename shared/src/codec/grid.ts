@@ -11,6 +11,7 @@
  */
 import { blockRowsMax } from './bit-pack.ts';
 import { exceptionRows, exponentMax, powersOfTen, rounder, scaledMax } from './decimal.ts';
+import { boundsOf } from './double-order.ts';
 
 const forms = { single: 64, shortestSingle: 65 } as const;
 
@@ -20,6 +21,9 @@ export interface Grid {
   readonly step: number;
   /** Largest k; the smallest is 0. */
   readonly top: number;
+  /** Bounds of the values. */
+  readonly min: number;
+  readonly max: number;
   /** Rows in `exceptionRows` whose values the form does not give. */
   readonly exceptions: number;
   /** So much coarser than the misses that nothing else can be smaller. */
@@ -164,27 +168,22 @@ function fitGrid(values: Float64Array, count: number, form: number, firstStep: n
   }
   let step = fitSlope(values, count);
   if (!(step > firstStep / 2 && step < firstStep * 2)) return undefined;
-  countSteps(values, count, step, 2);
+  countSteps(values, count, step, 2, 0);
   step = fitSlope(values, count);
   if (!(step > firstStep / 2 && step < firstStep * 2)) return undefined;
-  countSteps(values, count, step, 1);
-  let lowest = Infinity;
-  let highest = -Infinity;
-  for (let i = 0; i < count; i++) {
-    const own = steps[i] as number;
-    if (own < lowest) lowest = own;
-    if (own > highest) highest = own;
-  }
-  const top = highest - lowest;
+  // Steps ascend as the values do: those of the ends tell which numbers there are.
+  const { min, max } = boundsOf(values, count, undefined);
+  const lowest = stepsTo(min, values[count >>> 1] as number, 1 / step);
+  const top = stepsTo(max, values[count >>> 1] as number, 1 / step) - lowest;
   if (top > topMax) return undefined;
-  for (let i = 0; i < count; i++) steps[i] = (steps[i] as number) - lowest;
-  const fitted = { form, origin: fitOrigin(values, count, form, step), step, top };
+  countSteps(values, count, step, 1, lowest);
+  const fitted = { form, origin: fitOrigin(values, count, form, step), step, top, min, max };
   const round = 1 / Math.round(1 / step);
   // Sensors divide by whole numbers: where the fit allows it, so does the grid.
   if (Math.abs(round - step) * top < step / 4 && round !== step) {
     const misses = countMisses(values, count, fitted);
     if (misses > 0) {
-      const other = { form, origin: fitOrigin(values, count, form, round), step: round, top };
+      const other = { ...fitted, origin: fitOrigin(values, count, form, round), step: round };
       if (countMisses(values, count, other) < misses) return withMisses(values, count, other);
     }
   }
@@ -259,12 +258,16 @@ function addException(exceptions: number, row: number): number {
   return exceptions + 1;
 }
 
-/** Steps of each `stride`th row from a middle one. */
-function countSteps(values: Float64Array, count: number, step: number, stride: 1 | 2): void {
+/** Steps of each `stride`th row from a middle one, less `lowest`. */
+function countSteps(values: Float64Array, count: number, step: number, stride: 1 | 2, lowest: number): void {
   const steps = gridSteps;
   const anchor = values[count >>> 1] as number;
   const perStep = 1 / step;
-  for (let i = 0; i < count; i += stride) steps[i] = ((values[i] as number) - anchor) * perStep + rounder - rounder;
+  for (let i = 0; i < count; i += stride) steps[i] = stepsTo(values[i] as number, anchor, perStep) - lowest;
+}
+
+function stepsTo(value: number, anchor: number, perStep: number): number {
+  return (value - anchor) * perStep + rounder - rounder;
 }
 
 /** Least squares slope of the values over `gridSteps`, from every second row. */
