@@ -15,8 +15,8 @@ import { type Block, blockOf, type Peer, peers } from './peers.ts';
 import { type FleetFile, readFleet, readSeries } from './series-file.ts';
 
 const blockRows = 1000;
-const rounds = 15;
-const warmups = 5;
+const rounds = 25;
+const warmups = 25;
 /** Blocks of a round: long files are sampled evenly, short ones repeated. */
 const blocksTimed = 40;
 const dayMs = 86_400_000;
@@ -130,14 +130,22 @@ function timePeers(all: readonly Block[]): Record<string, { encode: Speed; decod
   const samples = peers.map(() => ({ encode: [] as number[], decode: [] as number[] }));
   for (let round = -warmups; round < rounds; round++) {
     peers.forEach((peer, p) => {
+      // Each way once unmeasured: nobody pays for the caches and the garbage that the one before left behind.
+      const encodeAll = () => blocks.map((block) => peer.encode(block));
+      encodeAll();
       const start = cpuSeconds();
-      const encoded = blocks.map((block) => peer.encode(block));
+      const encoded = encodeAll();
+      const encodeSeconds = cpuSeconds() - start;
+      const decodeAll = () => {
+        for (const own of encoded) consumed += Math.abs(peer.decode(own)) % 7;
+      };
+      decodeAll();
       const middle = cpuSeconds();
-      for (const own of encoded) consumed += Math.abs(peer.decode(own)) % 7;
-      const end = cpuSeconds();
+      decodeAll();
+      const decodeSeconds = cpuSeconds() - middle;
       if (round < 0) return;
-      samples[p]?.encode.push(readings / (middle - start));
-      samples[p]?.decode.push(readings / (end - middle));
+      samples[p]?.encode.push(readings / encodeSeconds);
+      samples[p]?.decode.push(readings / decodeSeconds);
     });
   }
   return Object.fromEntries(

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { ExactSum } from './exact-sum.ts';
-import { ValueRange } from './extents.ts';
+import { RunSurvey } from './extents.ts';
 import { blockMax, Moments } from './moments.ts';
 import { type Mergeable, orderFreedom } from './testing/order-freedom.ts';
 import { anyValue, hex, hurtful, nearest, squareUnits, sumUnits, unitsOf } from './testing/reference.ts';
@@ -178,11 +178,11 @@ describe('Moments', () => {
   const check = (values: readonly number[]) => {
     const moments = new Moments();
     const column = Float64Array.from(values);
-    const range = new ValueRange();
+    const survey = new RunSurvey();
     for (let from = 0; from < column.length; from += blockMax) {
       const to = Math.min(column.length, from + blockMax);
-      range.measure(column, from, to);
-      moments.addColumn(column, from, to, range);
+      survey.measure(column, column, from, to);
+      moments.addColumn(column, from, to, survey);
     }
     expect(exactUnits(moments.sum)).toBe(sumUnits(values) << 1074n);
     expect(exactUnits(moments.sumSq)).toBe(squareUnits(values));

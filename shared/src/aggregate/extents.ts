@@ -9,25 +9,47 @@ export function isLess(left: number, right: number): boolean {
   return left < right || (left === 0 && right === 0 && Object.is(left, -0) && !Object.is(right, -0));
 }
 
-/** Least and greatest of a run of values. */
-export class ValueRange {
+/** What one pass over a run of readings tells: least and greatest value, and whether times strictly ascend. */
+export class RunSurvey {
   min = 0;
   max = 0;
+  /** Then only the ends can be first and last. */
+  isAscending = true;
 
-  /** Measures rows [from, to), at least one, all finite. */
-  measure(value: Float64Array, from: number, to: number): void {
+  /** Rows [from, to), at least one, all finite. */
+  measure(time: Float64Array, value: Float64Array, from: number, to: number): void {
     let min = value[from] as number;
     let max = min;
-    let notFinite = 0;
-    for (let i = from; i < to; i++) {
-      const v = value[i] as number;
-      if (v < min) min = v;
-      else if (v > max) max = v;
-      notFinite += v - v;
+    let sum = 0;
+    let before = Number.NEGATIVE_INFINITY;
+    let isAscending = true;
+    let i = from;
+    // Two rows at a time: half as many turns of the loop.
+    for (; i + 1 < to; i += 2) {
+      const own = value[i] as number;
+      const next = value[i + 1] as number;
+      const ownTime = time[i] as number;
+      const nextTime = time[i + 1] as number;
+      if (!(ownTime > before && nextTime > ownTime)) isAscending = false;
+      before = nextTime;
+      sum += own + next;
+      if (own < min) min = own;
+      if (own > max) max = own;
+      if (next < min) min = next;
+      if (next > max) max = next;
     }
-    invariant(notFinite === 0, 'finite values');
+    if (i < to) {
+      const own = value[i] as number;
+      if (!((time[i] as number) > before)) isAscending = false;
+      sum += own;
+      if (own < min) min = own;
+      if (own > max) max = own;
+    }
+    // Great values may add up to infinity: only then every one is looked at.
+    if (sum - sum !== 0) for (i = from; i < to; i++) invariant(Number.isFinite(value[i]), 'finite values');
     this.min = min;
     this.max = max;
+    this.isAscending = isAscending;
     if (min === 0 || max === 0) this.#orderZeros(value, from, to);
   }
 
@@ -39,12 +61,6 @@ export class ValueRange {
       if (isLess(this.max, v)) this.max = v;
     }
   }
-}
-
-/** Strictly: then only the ends can be first and last. */
-function isAscending(time: Float64Array, from: number, to: number): boolean {
-  for (let i = from + 1; i < to; i++) if (!((time[i] as number) > (time[i - 1] as number))) return false;
-  return true;
 }
 
 export class Extents {
@@ -65,16 +81,16 @@ export class Extents {
     this.lastValue = value;
   }
 
-  /** Adds rows [from, to), at least one, whose values have the given range, to what `begin` started. */
-  addColumns(time: Float64Array, value: Float64Array, from: number, to: number, range: ValueRange): void {
-    if (isAscending(time, from, to)) {
+  /** Adds rows [from, to), at least one, of which the survey is, to what `begin` started. */
+  addColumns(time: Float64Array, value: Float64Array, from: number, to: number, survey: RunSurvey): void {
+    if (survey.isAscending) {
       this.#offer(time[from] as number, value[from] as number);
       this.#offer(time[to - 1] as number, value[to - 1] as number);
     } else {
       for (let i = from; i < to; i++) this.#offer(time[i] as number, value[i] as number);
     }
-    if (isLess(range.min, this.min)) this.min = range.min;
-    if (isLess(this.max, range.max)) this.max = range.max;
+    if (isLess(survey.min, this.min)) this.min = survey.min;
+    if (isLess(this.max, survey.max)) this.max = survey.max;
   }
 
   /** Takes a reading as first or last where it is. */

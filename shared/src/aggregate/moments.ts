@@ -9,7 +9,7 @@
  * the accumulators' own path.
  */
 import { ExactSum } from './exact-sum.ts';
-import type { ValueRange } from './extents.ts';
+import type { RunSurvey } from './extents.ts';
 import { lastPlaceOf, powerOfTwo } from './float-parts.ts';
 
 /** 1.25 · 1024 · 2^42 < 2^53. */
@@ -26,9 +26,8 @@ export class Moments {
   readonly sum = new ExactSum();
   readonly sumSq = new ExactSum();
 
-  /** Adds rows [from, to), at most `blockMax`; values are finite and `range` is theirs. */
-  addColumn(value: Float64Array, from: number, to: number, range: ValueRange): void {
-    const { min, max } = range;
+  /** Adds rows [from, to), at most `blockMax`; values are finite and the survey is theirs. */
+  addColumn(value: Float64Array, from: number, to: number, { min, max }: RunSurvey): void {
     const greatest = Math.max(-min, max);
     if (greatest === 0) return;
     if (greatest < magnitudeMin || greatest > magnitudeMax) {

@@ -88,6 +88,7 @@ function packNarrow(values: Float64Array, count: number, width: number, base: nu
 /** As `packBits` for 32-bit integers, width ≤ 32. */
 export function packInts(out: ByteWriter, values: Int32Array, count: number, width: number): void {
   if (width === 0) return;
+  const words = bitWords;
   const mask = width === 32 ? -1 : (1 << width) - 1;
   let word = 0;
   let used = 0;
@@ -100,22 +101,23 @@ export function packInts(out: ByteWriter, values: Int32Array, count: number, wid
     word |= pair << used;
     used += 2 * width;
     if (used >= 32) {
-      bitWords[at++] = word;
+      words[at++] = word;
       used -= 32;
       word = used === 0 ? 0 : pair >>> (2 * width - used);
     }
   }
+  // Wide values fill a word at every turn or nearly so: a store costs less than the decision.
   for (; i < count; i++) {
     const value = (values[i] as number) & mask;
     word |= value << used;
-    used += width;
-    if (used >= 32) {
-      bitWords[at++] = word;
-      used -= 32;
-      word = used === 0 ? 0 : value >>> (width - used);
-    }
+    words[at] = word;
+    const end = used + width;
+    const isFull = end >>> 5;
+    word = (word & (isFull - 1)) | (((value >>> 1) >>> (31 - used)) & -isFull);
+    at += isFull;
+    used = end & 31;
   }
-  if (used > 0) bitWords[at] = word;
+  words[at] = word;
   writeBitWords(out, count * width);
 }
 

@@ -83,9 +83,7 @@ export class ByteWriter {
 
   /** A copy of everything written since `from`. */
   copy(from = 0): Uint8Array {
-    const copy = new Uint8Array(this.at - from);
-    copy.set(this.bytes.subarray(from, this.at));
-    return copy;
+    return this.bytes.slice(from, this.at);
   }
 }
 

@@ -8,13 +8,14 @@ import { blockRowsMax } from './bit-pack.ts';
 export const distinctMax = 512;
 const slots = 2048;
 const sampleRows = 64;
+const seenSlots = 512;
 
 const slotEntry = new Int16Array(slots);
 const entryLow = new Uint32Array(distinctMax);
 const entryHigh = new Uint32Array(distinctMax);
 const doubles = new Float64Array(blockRowsMax);
 const halves = new Uint32Array(doubles.buffer);
-const seen = new Uint8Array(slots);
+const seen = new Uint8Array(seenSlots);
 const rankOf = new Uint16Array(distinctMax);
 
 /** Indices into the sorted table, after `collectDistinct`. */
@@ -22,19 +23,22 @@ export const distinctIndices = new Float64Array(blockRowsMax);
 /** The table itself, ascending (−0 before +0). */
 export const distinctValues = new Float64Array(distinctMax);
 
-/** Whether at least this part of a sample of the rows repeats others of it. */
+/** Whether at least this part of a sample of the rows repeats others of it; says no as soon as it is certain. */
 export function looksRepetitive(values: Float64Array, count: number, part: number): boolean {
   if (count < 16) return false;
   const taken = Math.min(count, sampleRows);
+  const every = count / taken;
+  const newMax = taken - Math.ceil(taken * part);
   seen.fill(0);
   let repeats = 0;
   for (let i = 0; i < taken; i++) {
-    doubles[0] = values[Math.floor((i * count) / taken)] as number;
-    const slot = slotOf(halves[0] as number, halves[1] as number);
+    doubles[0] = values[(i * every) | 0] as number;
+    const slot = slotOf(halves[0] as number, halves[1] as number) & (seenSlots - 1);
     repeats += seen[slot] as number;
     seen[slot] = 1;
+    if (i - repeats >= newMax) return false;
   }
-  return repeats >= taken * part;
+  return true;
 }
 
 function slotOf(low: number, high: number): number {
@@ -49,12 +53,8 @@ export function collectDistinct(values: Float64Array, count: number): number {
   for (let i = 0; i < count; i++) {
     const low = halves[2 * i] as number;
     const high = halves[2 * i + 1] as number;
-    let slot = slotOf(low, high);
+    const slot = findSlot(low, high);
     let entry = slotEntry[slot] as number;
-    while (entry >= 0 && (entryLow[entry] !== low || entryHigh[entry] !== high)) {
-      slot = (slot + 1) & (slots - 1);
-      entry = slotEntry[slot] as number;
-    }
     if (entry < 0) {
       if (entries === distinctMax) return 0;
       entry = entries++;
@@ -71,25 +71,20 @@ export function collectDistinct(values: Float64Array, count: number): number {
 
 /** Sorts the table (typed arrays put −0 before +0) and turns entry numbers into ranks. */
 function rank(entries: number, count: number): void {
-  const unsorted = doubles;
-  unsorted.set(distinctValues.subarray(0, entries));
-  const sorted = distinctValues.subarray(0, entries).sort();
-  for (let entry = 0; entry < entries; entry++) {
-    const value = unsorted[entry] as number;
-    let low = 0;
-    let high = entries - 1;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (compareDoubles(sorted[middle] as number, value) < 0) low = middle + 1;
-      else high = middle;
-    }
-    rankOf[entry] = low;
+  doubles.set(distinctValues.subarray(0, entries).sort());
+  for (let rank = 0; rank < entries; rank++) {
+    rankOf[slotEntry[findSlot(halves[2 * rank] as number, halves[2 * rank + 1] as number)] as number] = rank;
   }
   for (let i = 0; i < count; i++) distinctIndices[i] = rankOf[distinctIndices[i] as number] as number;
 }
 
-/** Numeric order with −0 before +0. */
-export function compareDoubles(a: number, b: number): number {
-  if (a !== b) return a - b;
-  return (Object.is(a, -0) ? 0 : 1) - (Object.is(b, -0) ? 0 : 1);
+/** The slot of a value, or the empty one where it belongs. */
+function findSlot(low: number, high: number): number {
+  let slot = slotOf(low, high);
+  let entry = slotEntry[slot] as number;
+  while (entry >= 0 && (entryLow[entry] !== low || entryHigh[entry] !== high)) {
+    slot = (slot + 1) & (slots - 1);
+    entry = slotEntry[slot] as number;
+  }
+  return slot;
 }

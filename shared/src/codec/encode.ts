@@ -34,17 +34,21 @@ import { encodeStrings } from './strings.ts';
 const out = new ByteWriter(1 << 16);
 const body = new ByteWriter(1 << 16);
 
-/** What one pass over the rows tells. */
-interface Survey {
-  readonly ids: Uint32Array;
-  readonly counts: Uint32Array;
-  /** Per series: its first row; one more entry than series. */
-  readonly rowStart: Uint32Array;
+/** What the columns tell but for their series. */
+interface RowSurvey {
   readonly timeMin: number;
   readonly timeMax: number;
   readonly flagsUnion: number;
   /** All rows are the same number of ms apart. */
   readonly isRegular: boolean;
+  readonly isOneSeries: boolean;
+}
+
+interface Survey extends RowSurvey {
+  readonly ids: Uint32Array;
+  readonly counts: Uint32Array;
+  /** Per series: its first row; one more entry than series. */
+  readonly rowStart: Uint32Array;
 }
 
 export function encodeColumns(
@@ -54,10 +58,12 @@ export function encodeColumns(
 ): Uint8Array {
   const { count, strings } = columns;
   invariant(count <= readingsLimits.countMax, 'readings: count within countMax');
-  const survey = surveyRows(columns);
-  const { ids, timeMin, timeMax, flagsUnion } = survey;
+  const rowSurvey = surveyRows(columns);
+  const { timeMin, timeMax, flagsUnion, isOneSeries } = rowSurvey;
   if (flagsUnion & flagText) checkTexts(columns);
-  if (ids.length === 1 && count <= blockRowsFast) return encodeLone(columns, survey, dense);
+  if (isOneSeries && count <= blockRowsFast) return encodeLone(columns, rowSurvey, dense);
+  const survey: Survey = { ...rowSurvey, ...surveySeries(columns, isOneSeries) };
+  const { ids } = survey;
   const blockRows = blockRowsOf(count, dense);
   const groups = chooseGroups(columns, survey, blockRows, groupOf);
   const bits =
@@ -90,14 +96,14 @@ function finish(): Uint8Array {
 }
 
 /** One series in one block of each kind: straight from its columns, with nothing to plan, gather or put together. */
-function encodeLone(columns: ReadingColumns, survey: Survey, dense: boolean): Uint8Array {
-  const { count, time, value, flags, strings } = columns;
-  const { ids, timeMin, timeMax, flagsUnion, isRegular } = survey;
+function encodeLone(columns: ReadingColumns, survey: RowSurvey, dense: boolean): Uint8Array {
+  const { count, series, time, value, flags, strings } = columns;
+  const { timeMin, timeMax, flagsUnion, isRegular } = survey;
   const bits = (flagsUnion === 0 ? 0 : headBits.flags) | (strings.length === 0 ? 0 : headBits.strings);
   const head: Head = { count, seriesCount: 1, timeMin, timeMax, bits };
   out.at = 0;
   encodeHead(out, head);
-  encodeEntries(out, ids, 0, dense);
+  writeRegular(out, series[0] as number, 0);
   if (strings.length > 0) encodeStrings(out, strings);
   enterLoneBlock();
   if (timeMin !== timeMax) {
@@ -111,7 +117,7 @@ function encodeLone(columns: ReadingColumns, survey: Survey, dense: boolean): Ui
   return finish();
 }
 
-function surveyRows(columns: ReadingColumns): Survey {
+function surveyRows(columns: ReadingColumns): RowSurvey {
   const { count, series, time, value, flags } = columns;
   invariant(
     series.length >= count && time.length >= count && value.length >= count && flags.length >= count,
@@ -126,8 +132,13 @@ function surveyRows(columns: ReadingColumns): Survey {
     'readings: times are integers within 2^53',
   );
   invariant((flagsUnion & ~(flagQualityMask | flagText)) === 0, 'readings: flags are known');
-  const seriesCount = count === 0 ? 0 : isOneSeries(series, count) ? 1 : countSeries(series, count);
-  return { ...surveySeries(series, count, seriesCount), timeMin, timeMax, flagsUnion, isRegular: times.areRegular };
+  return {
+    timeMin,
+    timeMax,
+    flagsUnion,
+    isRegular: times.areRegular,
+    isOneSeries: count > 0 && isConstant(series, count),
+  };
 }
 
 const times = { timeMin: 0, timeMax: 0, areWhole: true, areRegular: true };
@@ -138,12 +149,14 @@ function surveyTimes(time: Float64Array, count: number): void {
   const step = count < 2 ? 0 : (time[1] as number) - first;
   let row = 2;
   let before = count < 2 ? first : (time[1] as number);
-  while (row < count) {
+  // Two rows at a time: half as many turns of the loop.
+  for (; row < count - 1; row += 2) {
     const own = time[row] as number;
-    if (own - before !== step) break;
-    before = own;
-    row++;
+    const next = time[row + 1] as number;
+    if (own - before !== step || next - own !== step) break;
+    before = next;
   }
+  if (row === count - 1 && (time[row] as number) - before === step) before = time[row++] as number;
   // Multiples of the step are exact while they stay below 2^53.
   let timeMin = Math.min(first, before);
   let timeMax = Math.max(first, before);
@@ -173,7 +186,7 @@ function isAllZero(flags: Uint8Array, count: number): boolean {
 const zeros = Buffer.alloc(4096);
 
 /** All ids are the same when the column equals itself moved by one: a comparison of memory, far faster than a loop. */
-function isOneSeries(series: Uint32Array, count: number): boolean {
+function isConstant(series: Uint32Array, count: number): boolean {
   if (series[0] !== series[count - 1]) return false;
   const bytes = (count - 1) * 4;
   return Buffer.from(series.buffer, series.byteOffset, bytes).equals(
@@ -193,7 +206,8 @@ function countSeries(series: Uint32Array, count: number): number {
   return seriesCount;
 }
 
-function surveySeries(series: Uint32Array, count: number, seriesCount: number) {
+function surveySeries({ series, count }: ReadingColumns, isOneSeries: boolean) {
+  const seriesCount = count === 0 ? 0 : isOneSeries ? 1 : countSeries(series, count);
   const ids = new Uint32Array(seriesCount);
   const counts = new Uint32Array(seriesCount);
   const rowStart = new Uint32Array(seriesCount + 1);

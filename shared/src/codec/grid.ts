@@ -11,6 +11,7 @@
  */
 import { blockRowsMax } from './bit-pack.ts';
 import { exceptionRows, exponentMax, powersOfTen, rounder, scaledMax } from './decimal.ts';
+import { boundsOf } from './double-order.ts';
 
 const forms = { single: 64, shortestSingle: 65 } as const;
 
@@ -20,6 +21,9 @@ export interface Grid {
   readonly step: number;
   /** Largest k; the smallest is 0. */
   readonly top: number;
+  /** Bounds of the values. */
+  readonly min: number;
+  readonly max: number;
   /** Rows in `exceptionRows` whose values the form does not give. */
   readonly exceptions: number;
   /** So much coarser than the misses that nothing else can be smaller. */
@@ -31,7 +35,7 @@ export const gridSteps = new Float64Array(blockRowsMax);
 export const gridMisses = new Float64Array(blockRowsMax);
 
 /** Steps looked at to find a grid. */
-const sampleSteps = 96;
+const sampleSteps = 64;
 /** The divisor is not found by then: there is none. */
 const restartsMax = 40;
 /** A step may miss a multiple of the grid by this part of it. */
@@ -49,7 +53,11 @@ export function applyForm(form: number, x: number, miss: number): number {
     const power = powersOfTen[form] as number;
     return (x * power + rounder - rounder + miss) / power;
   }
-  const single = singleAt(placeOf(x) + miss);
+  return formOfPlace(form, placeOf(x) + miss);
+}
+
+function formOfPlace(form: number, place: number): number {
+  const single = singleAt(place);
   return form === forms.single ? single : shortestSingle(single);
 }
 
@@ -147,35 +155,35 @@ const sampled = new Float64Array(sampleSteps);
 
 function fitGrid(values: Float64Array, count: number, form: number, firstStep: number): Grid | undefined {
   // From row to row the steps are few, so that a rough divisor counts them; then the line through all rows is exact.
+  const steps = gridSteps;
+  const perStep = 1 / firstStep;
   let k = 0;
-  gridSteps[0] = 0;
+  let before = values[0] as number;
+  steps[0] = 0;
   for (let i = 1; i < count; i++) {
-    k += ((values[i] as number) - (values[i - 1] as number)) / firstStep + rounder - rounder;
-    gridSteps[i] = k;
+    const own = values[i] as number;
+    k += (own - before) * perStep + rounder - rounder;
+    before = own;
+    steps[i] = k;
   }
   let step = fitSlope(values, count);
   if (!(step > firstStep / 2 && step < firstStep * 2)) return undefined;
-  countSteps(values, count, step);
+  countSteps(values, count, step, 2, 0);
   step = fitSlope(values, count);
   if (!(step > firstStep / 2 && step < firstStep * 2)) return undefined;
-  countSteps(values, count, step);
-  let lowest = Infinity;
-  let highest = -Infinity;
-  for (let i = 0; i < count; i++) {
-    const own = gridSteps[i] as number;
-    if (own < lowest) lowest = own;
-    if (own > highest) highest = own;
-  }
-  const top = highest - lowest;
+  // Steps ascend as the values do: those of the ends tell which numbers there are.
+  const { min, max } = boundsOf(values, count, undefined);
+  const lowest = stepsTo(min, values[count >>> 1] as number, 1 / step);
+  const top = stepsTo(max, values[count >>> 1] as number, 1 / step) - lowest;
   if (top > topMax) return undefined;
-  for (let i = 0; i < count; i++) gridSteps[i] = (gridSteps[i] as number) - lowest;
-  const fitted = { form, origin: fitOrigin(values, count, form, step), step, top };
+  countSteps(values, count, step, 1, lowest);
+  const fitted = { form, origin: fitOrigin(values, count, form, step), step, top, min, max };
   const round = 1 / Math.round(1 / step);
   // Sensors divide by whole numbers: where the fit allows it, so does the grid.
   if (Math.abs(round - step) * top < step / 4 && round !== step) {
     const misses = countMisses(values, count, fitted);
     if (misses > 0) {
-      const other = { form, origin: fitOrigin(values, count, form, round), step: round, top };
+      const other = { ...fitted, origin: fitOrigin(values, count, form, round), step: round };
       if (countMisses(values, count, other) < misses) return withMisses(values, count, other);
     }
   }
@@ -184,18 +192,20 @@ function fitGrid(values: Float64Array, count: number, form: number, firstStep: n
 
 type Fit = Omit<Grid, 'exceptions' | 'isClear'>;
 
+const countedStride = 8;
+
 /** Misses in a sample of the rows. */
 function countMisses(values: Float64Array, count: number, fit: Fit): number {
   const { form, origin, step } = fit;
   let misses = 0;
   if (form > exponentMax) {
-    for (let i = 0; i < count; i += 4) {
+    for (let i = 0; i < count; i += countedStride) {
       if (applyForm(form, origin + (gridSteps[i] as number) * step, 0) !== values[i]) misses++;
     }
     return misses;
   }
   const power = powersOfTen[form] as number;
-  for (let i = 0; i < count; i += 4) {
+  for (let i = 0; i < count; i += countedStride) {
     const x = origin + (gridSteps[i] as number) * step;
     if ((x * power + rounder - rounder) / power !== values[i]) misses++;
   }
@@ -204,40 +214,60 @@ function countMisses(values: Float64Array, count: number, fit: Fit): number {
 
 /** Fills `gridMisses`, and lists in `exceptionRows` what no miss makes right; undefined when that is too much. */
 function withMisses(values: Float64Array, count: number, fit: Fit): Grid | undefined {
-  const { form, origin, step } = fit;
-  const power = powersOfTen[form] ?? 0;
-  const rows = exceptionRows;
-  const isSingle = form > exponentMax;
-  let exceptions = 0;
-  let missed = 0;
-  for (let i = 0; i < count; i++) {
-    const value = values[i] as number;
-    const x = origin + (gridSteps[i] as number) * step;
-    let miss = 0;
-    let back = 0;
-    if (isSingle) {
-      miss = placeOf(value) - placeOf(x);
-      back = applyForm(form, x, miss);
-    } else {
-      const rounded = x * power + rounder - rounder;
-      miss = value * power + rounder - rounder - rounded;
-      back = (rounded + miss) / power;
-    }
-    gridMisses[i] = miss;
-    missed += miss < 0 ? -miss : miss;
-    if (back === value && (value !== 0 || Object.is(back, value))) continue;
-    gridMisses[i] = 0;
-    rows[exceptions++] = i;
-  }
+  const { form, step } = fit;
+  const exceptions = form > exponentMax ? findSingleMisses(values, count, fit) : findDecimalMisses(values, count, fit);
   if (exceptions * 16 > count) return undefined;
-  const units = form <= exponentMax ? step * power : step / halfWidth(form, values[0] as number);
+  let missed = 0;
+  for (let i = 0; i < count; i++) missed += Math.abs(gridMisses[i] as number);
+  const units =
+    form <= exponentMax ? step * (powersOfTen[form] as number) : step / halfWidth(form, values[0] as number);
   return { ...fit, exceptions, isClear: units >= 8 && (missed / count) * 8 < units && missed < 4 * count };
 }
 
-/** Steps of each row from a middle one. */
-function countSteps(values: Float64Array, count: number, step: number): void {
+function findDecimalMisses(values: Float64Array, count: number, { form, origin, step }: Fit): number {
+  const power = powersOfTen[form] as number;
+  const steps = gridSteps;
+  const misses = gridMisses;
+  let exceptions = 0;
+  for (let i = 0; i < count; i++) {
+    const value = values[i] as number;
+    const rounded = (origin + (steps[i] as number) * step) * power + rounder - rounder;
+    const miss = value * power + rounder - rounder - rounded;
+    const back = (rounded + miss) / power;
+    misses[i] = miss;
+    if (back !== value || (value === 0 && !Object.is(back, value))) exceptions = addException(exceptions, i);
+  }
+  return exceptions;
+}
+
+function findSingleMisses(values: Float64Array, count: number, { form, origin, step }: Fit): number {
+  let exceptions = 0;
+  for (let i = 0; i < count; i++) {
+    const value = values[i] as number;
+    const place = placeOf(value);
+    const back = formOfPlace(form, place);
+    gridMisses[i] = place - placeOf(origin + (gridSteps[i] as number) * step);
+    if (back !== value || (value === 0 && !Object.is(back, value))) exceptions = addException(exceptions, i);
+  }
+  return exceptions;
+}
+
+function addException(exceptions: number, row: number): number {
+  exceptionRows[exceptions] = row;
+  gridMisses[row] = 0;
+  return exceptions + 1;
+}
+
+/** Steps of each `stride`th row from a middle one, less `lowest`. */
+function countSteps(values: Float64Array, count: number, step: number, stride: 1 | 2, lowest: number): void {
+  const steps = gridSteps;
   const anchor = values[count >>> 1] as number;
-  for (let i = 0; i < count; i++) gridSteps[i] = ((values[i] as number) - anchor) / step + rounder - rounder;
+  const perStep = 1 / step;
+  for (let i = 0; i < count; i += stride) steps[i] = stepsTo(values[i] as number, anchor, perStep) - lowest;
+}
+
+function stepsTo(value: number, anchor: number, perStep: number): number {
+  return (value - anchor) * perStep + rounder - rounder;
 }
 
 /** Least squares slope of the values over `gridSteps`, from every second row. */
@@ -280,7 +310,7 @@ function fitOrigin(values: Float64Array, count: number, form: number, step: numb
   const median = sorted[taken >>> 1] as number;
   let lowest = -Infinity;
   let highest = Infinity;
-  for (let i = 0; i < count; i += 2) {
+  for (let i = 0; i < count; i += originStride) {
     const value = values[i] as number;
     if (isSingle) half = halfWidth(form, value);
     const at = (form === forms.shortestSingle ? Math.fround(value) : value) - (gridSteps[i] as number) * step;
@@ -292,7 +322,9 @@ function fitOrigin(values: Float64Array, count: number, form: number, step: numb
   return (lowest + highest) / 2;
 }
 
-const originRows = 63;
+/** Rows looked at for the median, and every how many rows for the bounds. */
+const originRows = 31;
+const originStride = 4;
 /** Half the distance of neighbouring float32 of each exponent. */
 const halfUlps = Float64Array.from({ length: 256 }, (_, exponent) => 2 ** (Math.max(exponent, 1) - 151));
 

@@ -6,7 +6,7 @@ import { type Predictor, predictorRows, residuals } from './predict.ts';
 
 /** Rows looked at to choose a predictor: runs of consecutive rows spread over the block. */
 const sampleRuns = 8;
-const sampleRunRows = 18;
+const sampleRunRows = 14;
 const fastRunRows = 8;
 
 const sample = new Float64Array(sampleRuns * sampleRunRows);

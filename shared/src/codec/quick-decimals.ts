@@ -69,7 +69,10 @@ function scale(values: Float64Array, count: number, places: number, isWide: bool
   return true;
 }
 
-/** Scales pairs of rows up to the first with an exception, and gives its row: half as many decisions, 0.9 ns a row instead of 1.5. */
+/**
+ * Scales pairs of rows up to the first with an exception, and gives its row: half as many decisions. Every comparison is with
+ * the bounds, so that it is nearly always false: asking first which of the pair is smaller cost 1.5 ns a row in noise.
+ */
 function scaleClean(values: Float64Array, count: number, power: number): number {
   // Imported arrays cost a look-up at each access in a loop: a local does not.
   const ints = quickInts;
@@ -85,13 +88,10 @@ function scaleClean(values: Float64Array, count: number, power: number): number 
     if (d / power !== value || e / power !== next) break;
     ints[i] = (d - origin) | 0;
     ints[i + 1] = (e - origin) | 0;
-    if (d < e) {
-      if (d < min) min = d;
-      if (e > max) max = e;
-    } else {
-      if (e < min) min = e;
-      if (d > max) max = d;
-    }
+    if (d < min) min = d;
+    if (d > max) max = d;
+    if (e < min) min = e;
+    if (e > max) max = e;
   }
   fit.min = min;
   fit.max = max;

@@ -6,7 +6,7 @@
  * Per row and pass this costs about 1.6 ns, where a pass for the differences, one for their widths and one for the
  * bits came to 4 (`npm run bench -- codec`, Stocks-DE).
  */
-import { bitWords, blockRowsMax, writeBitWords } from './bit-pack.ts';
+import { bitWords, blockRowsMax, packInts, writeBitWords } from './bit-pack.ts';
 import type { ByteWriter } from './byte-io.ts';
 import { coder, zigzagBit } from './integer-column.ts';
 import { planWidth, widthCounts } from './integer-plan.ts';
@@ -49,7 +49,8 @@ export function encodeQuickIntegers(out: ByteWriter, count: number, min: number,
   out.svarint(0);
   out.u8(width);
   if (patches > 0) writePatches(out, patches);
-  writeBitWords(out, (count - rows) * width);
+  if (rows === 0) packInts(out, offsets, count, width);
+  else writeBitWords(out, (count - rows) * width);
   return true;
 }
 
@@ -116,103 +117,100 @@ function chooseWidth(count: number, predictor: 0 | 1 | 2, min: number, runRows: 
   return Math.max(1, planWidth(runs * rows).width);
 }
 
-/** Packs the residuals into `bitWords`, lists in `patchRows` those wider than `width`, and gives their number. */
+/**
+ * Packs the residuals into `bitWords` (of predictor none: puts them into `offsets`), lists in `patchRows` those wider than `width`,
+ * and gives their number.
+ */
 function pack(count: number, rows: 0 | 1 | 2, width: number, min: number): number {
-  return rows === 0 ? packOffsets(count, width, min) : packSteps(count, width, rows);
+  if (rows === 0) return listOffsets(count, width, min);
+  if (rows === 1) return packSteps(quickInts, 1, count, width);
+  // Bends are the steps of the steps.
+  let before = quickInts[0] as number;
+  for (let i = 1; i < count; i++) {
+    const own = quickInts[i] as number;
+    steps[i] = (own - before) | 0;
+    before = own;
+  }
+  return packSteps(steps, 2, count, width);
 }
 
-/** Predictors delta (`rows` 1) and delta of delta (2), zigzagged. */
-function packSteps(count: number, width: number, rows: 1 | 2): number {
+const steps = new Int32Array(blockRowsMax);
+const offsets = new Int32Array(blockRowsMax);
+
+/** ints[i] − ints[i−1] from row `first` on, zigzagged. */
+function packSteps(ints: Int32Array, first: number, count: number, width: number): number {
+  // Imported arrays cost a look-up at each access in a loop: locals do not.
   const words = bitWords;
-  const mask = (width === 32 ? -1 : (1 << width) - 1) >>> 0;
-  const slope = rows === 2 ? -1 : 0;
-  let before = quickInts[rows - 1] as number;
-  let stepBefore = rows === 2 ? before - (quickInts[0] as number) : 0;
+  const mask = width === 32 ? -1 : (1 << width) - 1;
+  const two = 2 * width;
+  let before = ints[first - 1] as number;
   let patches = 0;
   let word = 0;
   let used = 0;
   let at = 0;
-  let i = rows;
+  let i = first;
   // Two at a time while they fit one word: half as many decisions.
   const pairEnd = width <= 16 ? count - 1 : 0;
   for (; i < pairEnd; i += 2) {
-    const own = quickInts[i] as number;
-    const next = quickInts[i + 1] as number;
+    const own = ints[i] as number;
+    const next = ints[i + 1] as number;
     const step = (own - before) | 0;
     const nextStep = (next - own) | 0;
-    const bend = (step - (stepBefore & slope)) | 0;
-    const nextBend = (nextStep - (step & slope)) | 0;
     before = next;
-    stepBefore = nextStep;
-    const u = (bend << 1) ^ (bend >> 31);
-    const v = (nextBend << 1) ^ (nextBend >> 31);
-    if ((u | v) >>> 0 > mask) {
-      if (u >>> 0 > mask) {
-        patchRows[patches] = i - rows;
-        patchHighs[patches++] = u >>> width;
-      }
-      if (v >>> 0 > mask) {
-        patchRows[patches] = i + 1 - rows;
-        patchHighs[patches++] = v >>> width;
-      }
+    const u = (step << 1) ^ (step >> 31);
+    const v = (nextStep << 1) ^ (nextStep >> 31);
+    if (((u | v) & ~mask) !== 0) {
+      patches = notePatch(patches, i - first, u, width);
+      patches = notePatch(patches, i + 1 - first, v, width);
     }
     const pair = (u & mask) | ((v & mask) << width);
     word |= pair << used;
-    used += 2 * width;
+    used += two;
     if (used >= 32) {
       words[at++] = word;
       used -= 32;
-      word = used === 0 ? 0 : pair >>> (2 * width - used);
+      word = used === 0 ? 0 : pair >>> (two - used);
     }
   }
+  // Here words fill up at every turn or nearly so, and a decision costs more than a store.
   for (; i < count; i++) {
-    const own = quickInts[i] as number;
+    const own = ints[i] as number;
     const step = (own - before) | 0;
-    const bend = (step - (stepBefore & slope)) | 0;
     before = own;
-    stepBefore = step;
-    const u = (bend << 1) ^ (bend >> 31);
-    if (u >>> 0 > mask) {
-      patchRows[patches] = i - rows;
-      patchHighs[patches++] = u >>> width;
-    }
+    const u = (step << 1) ^ (step >> 31);
+    if ((u & ~mask) !== 0) patches = notePatch(patches, i - first, u, width);
     const value = u & mask;
     word |= value << used;
-    used += width;
-    if (used >= 32) {
-      words[at++] = word;
-      used -= 32;
-      word = used === 0 ? 0 : value >>> (width - used);
-    }
+    words[at] = word;
+    const end = used + width;
+    const isFull = end >>> 5;
+    word = (word & (isFull - 1)) | (((value >>> 1) >>> (31 - used)) & -isFull);
+    at += isFull;
+    used = end & 31;
   }
-  if (used > 0) words[at] = word;
+  words[at] = word;
   return patches;
 }
 
-/** Predictor none. */
-function packOffsets(count: number, width: number, min: number): number {
-  const words = bitWords;
-  const mask = (width === 32 ? -1 : (1 << width) - 1) >>> 0;
+/** Lists a residual when it is wider than `width`, and gives the number of patches. */
+function notePatch(patches: number, row: number, u: number, width: number): number {
+  const high = width === 32 ? 0 : u >>> width;
+  if (high === 0) return patches;
+  patchRows[patches] = row;
+  patchHighs[patches] = high;
+  return patches + 1;
+}
+
+/** Fills `offsets` with ints − min, and lists as `packSteps` does. */
+function listOffsets(count: number, width: number, min: number): number {
+  const ints = quickInts;
+  const mask = width === 32 ? -1 : (1 << width) - 1;
   let patches = 0;
-  let word = 0;
-  let used = 0;
-  let at = 0;
   for (let i = 0; i < count; i++) {
-    const u = ((quickInts[i] as number) - min) | 0;
-    if (u > mask) {
-      patchRows[patches] = i;
-      patchHighs[patches++] = u >>> width;
-    }
-    const value = u & mask;
-    word |= value << used;
-    used += width;
-    if (used >= 32) {
-      words[at++] = word;
-      used -= 32;
-      word = used === 0 ? 0 : value >>> (width - used);
-    }
+    const u = ((ints[i] as number) - min) | 0;
+    offsets[i] = u;
+    if ((u & ~mask) !== 0) patches = notePatch(patches, i, u, width);
   }
-  if (used > 0) words[at] = word;
   return patches;
 }
 

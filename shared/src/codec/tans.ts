@@ -178,46 +178,69 @@ function buildEncoder(symbols: number, tableLog: number): void {
 
 /** Encodes values[0 … count), count ≥ 1, with buckets of the planned mantissa. */
 export function encodeSymbols(out: ByteWriter, values: Int32Array, count: number, mantissa: number): void {
-  const words = bitWords;
-  for (let i = 0; i < count; i++) symbolOf[i] = bucketOf(values[i] as number, mantissa);
+  findSymbols(values, count, mantissa);
   encodeSteps(out, count, mantissa);
-  // The bits of a value as one or two puts, the word under way in a register.
-  const twoBuckets = 2 << mantissa;
-  let at = bitAt >>> 5;
-  let used = bitAt & 31;
-  let word = used === 0 ? 0 : (words[at] as number) | 0;
-  for (let i = 0; i < count; i++) {
-    const symbol = symbolOf[i] as number;
-    if (symbol >= twoBuckets) {
-      const bits = (symbol >>> mantissa) - 1;
-      const offset = (values[i] as number) & ((1 << bits) - 1);
-      word |= offset << used;
-      used += bits;
-      if (used >= 32) {
-        words[at++] = word;
-        used -= 32;
-        word = used === 0 ? 0 : offset >>> (bits - used);
-      }
-    }
-    const bits = stepBits[i] as number;
-    const step = stepValues[i] as number;
-    word |= step << used;
-    used += bits;
-    if (used >= 32) {
-      words[at++] = word;
-      used -= 32;
-      word = used === 0 ? 0 : step >>> (bits - used);
-    }
-  }
-  words[at] = word;
-  bitAt = at * 32 + used;
+  putSteps(values, count, mantissa);
   out.varint((bitAt + 7) >>> 3);
   writeBitWords(out, bitAt);
 }
 
+/** Fills `symbolOf` and `symbolCounts`. */
+function findSymbols(values: Int32Array, count: number, mantissa: number): void {
+  const symbols = symbolOf;
+  const counts = symbolCounts;
+  counts.fill(0);
+  for (let i = 0; i < count; i++) {
+    const symbol = bucketOf(values[i] as number, mantissa);
+    symbols[i] = symbol;
+    counts[symbol] = (counts[symbol] as number) + 1;
+  }
+}
+
+/** Puts offset and step of each value as one number, stored whether it fills a word or not: when it does is a coin toss. */
+function putSteps(values: Int32Array, count: number, mantissa: number): void {
+  const words = bitWords;
+  let at = bitAt >>> 5;
+  let used = bitAt & 31;
+  let word = used === 0 ? 0 : (words[at] as number) | 0;
+  for (let i = 0; i < count; i++) {
+    // `bucketBits` without a decision.
+    const octave = ((symbolOf[i] as number) >>> mantissa) - 1;
+    const offsetBits = octave & ~(octave >> 31);
+    let bits = stepBits[i] as number;
+    let own = stepValues[i] as number;
+    const offset = (values[i] as number) & ((1 << offsetBits) - 1);
+    if (offsetBits + bits > 31) {
+      words[at] = word;
+      bitAt = at * 32 + used;
+      putBits(offset, offsetBits);
+      at = bitAt >>> 5;
+      used = bitAt & 31;
+      word = used === 0 ? 0 : (words[at] as number) | 0;
+    } else {
+      own = offset | (own << offsetBits);
+      bits += offsetBits;
+    }
+    word |= own << used;
+    words[at] = word;
+    const end = used + bits;
+    const isFull = end >>> 5;
+    word = (word & (isFull - 1)) | (((own >>> 1) >>> (31 - used)) & -isFull);
+    at += isFull;
+    used = end & 31;
+  }
+  words[at] = word;
+  bitAt = at * 32 + used;
+}
+
 /** As `encodeSymbols` for values up to 2^53. */
 export function encodeSymbolsWide(out: ByteWriter, values: Float64Array, count: number, mantissa: number): void {
-  for (let i = 0; i < count; i++) symbolOf[i] = bucketOfWide(values[i] as number, mantissa);
+  symbolCounts.fill(0);
+  for (let i = 0; i < count; i++) {
+    const symbol = bucketOfWide(values[i] as number, mantissa);
+    symbolOf[i] = symbol;
+    symbolCounts[symbol] = (symbolCounts[symbol] as number) + 1;
+  }
   encodeSteps(out, count, mantissa);
   for (let i = 0; i < count; i++) {
     const bits = bucketBits(symbolOf[i] as number, mantissa);
@@ -231,18 +254,13 @@ export function encodeSymbolsWide(out: ByteWriter, values: Float64Array, count: 
   writeBitWords(out, bitAt);
 }
 
-/** From `symbolOf`: writes head and table, puts the first state, and fills `stepBits` and `stepValues`. */
+/** From `symbolOf` and `symbolCounts`: writes head and table, puts the first state, and fills `stepBits` and `stepValues`. */
 function encodeSteps(out: ByteWriter, count: number, mantissa: number): void {
   const tableLog = tableLogOf(count);
-  let low = symbolsMax;
-  let high = 0;
-  symbolCounts.fill(0);
-  for (let i = 0; i < count; i++) {
-    const symbol = symbolOf[i] as number;
-    symbolCounts[symbol] = (symbolCounts[symbol] as number) + 1;
-    if (symbol < low) low = symbol;
-    if (symbol > high) high = symbol;
-  }
+  let low = 0;
+  let high = symbolsMax - 1;
+  while (symbolCounts[low] === 0) low++;
+  while (symbolCounts[high] === 0) high--;
   const symbols = high - low + 1;
   for (let s = 0; s < symbols; s++) classes[s] = countClass(symbolCounts[low + s] as number);
   normalise(symbols, tableLog);
@@ -258,6 +276,7 @@ function encodeSteps(out: ByteWriter, count: number, mantissa: number): void {
   const last = (symbolOf[count - 1] as number) - low;
   let state = encodeStates[(encodeFind[last] as number) + (frequencies[last] as number)] as number;
   stepBits[count - 1] = 0;
+  stepValues[count - 1] = 0;
   for (let i = count - 2; i >= 0; i--) {
     const s = (symbolOf[i] as number) - low;
     const bits = (state + (encodeBits[s] as number)) >>> 16;

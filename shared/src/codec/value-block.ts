@@ -24,7 +24,8 @@ import { blockRowsMax } from './bit-pack.ts';
 import { type BlockSeries, decodeBySeries } from './by-series.ts';
 import { type ByteReader, corrupt, integerMax } from './byte-io.ts';
 import { exceptionRows, exponentMax, powersOfTen } from './decimal.ts';
-import { compareDoubles, distinctMax, distinctValues } from './dictionary.ts';
+import { distinctMax, distinctValues } from './dictionary.ts';
+import { boundsOf, type ValueBounds } from './double-order.ts';
 import { applyForm, isForm } from './grid.ts';
 import { decodeIntegers } from './integer-column.ts';
 import { decodeScaled } from './quick-decode.ts';
@@ -37,11 +38,6 @@ export const bySeriesBit = 0x10;
 export const ticksBit = 0x20;
 /** Blocks of doubles with fewer rows store no bounds: they are decoded to find them. */
 export const boundedRowsMin = 64;
-
-export interface ValueBounds {
-  readonly min: number;
-  readonly max: number;
-}
 
 /** A dictionary's table, or any block whose series do not matter. */
 export const oneSeries: BlockSeries = { starts: Uint16Array.of(0), series: 1 };
@@ -221,17 +217,4 @@ function withExceptions(from: ByteReader, count: number, head: number, min: numb
   if ((head & exceptionsBit) === 0) return { min, max };
   const exceptions = readExceptions(from, count);
   return boundsOf(exceptionValues, exceptions, exceptions === count ? undefined : { min, max });
-}
-
-/** Smallest and largest of values[0 … count) and `within`. */
-export function boundsOf(values: Float64Array, count: number, within: ValueBounds | undefined): ValueBounds {
-  let min = within?.min ?? values[0] ?? 0;
-  let max = within?.max ?? min;
-  for (let i = 0; i < count; i++) {
-    const own = values[i] as number;
-    // Zeros are equal, and yet in order.
-    if (own < min || (own === 0 && compareDoubles(own, min) < 0)) min = own;
-    if (own > max || (own === 0 && compareDoubles(own, max) > 0)) max = own;
-  }
-  return { min, max };
 }

@@ -6,13 +6,22 @@ import { invariant } from '../errors.ts';
 import { blockRowsMax } from './bit-pack.ts';
 import { type BlockSeries, encodeBySeries, hasSeries } from './by-series.ts';
 import { type ByteWriter, keepSmaller } from './byte-io.ts';
-import { chooseExponent, type Scaled, scaleDecimals, widerExponent, writeExceptions } from './decimal.ts';
-import { collectDistinct, compareDoubles, distinctIndices, distinctValues, looksRepetitive } from './dictionary.ts';
+import {
+  chooseExponent,
+  powersOfTen,
+  rounder,
+  type Scaled,
+  scaleDecimals,
+  widerExponent,
+  writeExceptions,
+} from './decimal.ts';
+import { collectDistinct, distinctIndices, distinctValues, looksRepetitive } from './dictionary.ts';
+import { boundsOf } from './double-order.ts';
 import { findGrid, type Grid, gridMisses, gridSteps } from './grid.ts';
-import { encodeIntegers, encodeIntegersWithin } from './integer-encode.ts';
+import { encodeIntegers, encodeIntegersWithin, encodeNoise } from './integer-encode.ts';
 import { encodeQuickDecimals } from './quick-decimals.ts';
 import { encodeSplit } from './split.ts';
-import { boundedRowsMin, boundsOf, bySeriesBit, exceptionsBit, kinds, oneSeries, ticksBit } from './value-block.ts';
+import { boundedRowsMin, bySeriesBit, exceptionsBit, kinds, oneSeries, ticksBit } from './value-block.ts';
 import { encodeXor } from './xor.ts';
 
 const scaled = new Float64Array(blockRowsMax);
@@ -76,14 +85,53 @@ function encodePlain(
   exponent: number,
 ): void {
   const from = out.at;
+  const isRepetitive = !isTable && looksRepetitive(values, count, 0.25);
+  if (dense && isRepetitive && encodeClearDictionary(out, values, count, exponent)) return;
+  encodeNumbers(out, values, count, series, dense, exponent);
+  // Indices of a dictionary that is worth one take nine bits, or what entropy coding makes of them.
+  if (isRepetitive && (out.at - from) * 8 > count * (dense ? 6 : 9) + 64) {
+    keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
+  }
+}
+
+/**
+ * Appends a dictionary of the few values of a wide range, if it takes less than half of what that range takes: numbers of their own
+ * need not be tried then. False, and nothing, otherwise.
+ */
+function encodeClearDictionary(out: ByteWriter, values: Float64Array, count: number, exponent: number): boolean {
+  if (exponent < 0) return false;
+  let min = Infinity;
+  let max = -Infinity;
+  for (let i = 0; i < count; i += 16) {
+    min = Math.min(min, values[i] as number);
+    max = Math.max(max, values[i] as number);
+  }
+  const rangeBits = Math.log2((max - min) * (powersOfTen[exponent] as number) + 1);
+  if (!(rangeBits > clearRangeBitsMin)) return false;
+  const from = out.at;
+  encodeDictionary(out, values, count, true);
+  if (out.at > from && (out.at - from) * 16 < count * rangeBits) return true;
+  out.at = from;
+  return false;
+}
+
+/** Below this a value's own bits are about as few as those of its index. */
+const clearRangeBitsMin = 12;
+
+/** Decimals where the values are decimals, else the smallest of the kinds for doubles. */
+function encodeNumbers(
+  out: ByteWriter,
+  values: Float64Array,
+  count: number,
+  series: BlockSeries,
+  dense: boolean,
+  exponent: number,
+): void {
+  const from = out.at;
   const exceptions =
     encodeDecimals(out, values, count, series, dense, exponent, false) ??
     encodeSingles(out, values, count, series, dense);
   if (exceptions === undefined || exceptions * 16 > count) encodeDoubles(out, values, count, dense, from);
-  // Indices of a dictionary that is worth one take nine bits, or what entropy coding makes of them.
-  if (!isTable && (out.at - from) * 8 > count * (dense ? 6 : 9) + 64 && looksRepetitive(values, count, 0.25)) {
-    keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
-  }
 }
 
 function encodeGrid(out: ByteWriter, values: Float64Array, count: number, series: BlockSeries, grid: Grid): void {
@@ -92,13 +140,12 @@ function encodeGrid(out: ByteWriter, values: Float64Array, count: number, series
   out.u8(grid.form);
   out.f64(grid.origin);
   out.f64(grid.step);
-  const { min, max } = boundsOf(values, count, undefined);
-  out.f64(min);
-  out.f64(max);
+  out.f64(grid.min);
+  out.f64(grid.max);
   out.varint(grid.top);
   if (grid.exceptions > 0) writeExceptions(out, values, grid.exceptions);
   if (grid.top > 0) writeIntegers(out, headAt, gridSteps, count, 0, grid.top, series, true);
-  encodeIntegers(out, gridMisses, count, true);
+  encodeNoise(out, gridMisses, count, true);
 }
 
 function encodeSingles(out: ByteWriter, values: Float64Array, count: number, series: BlockSeries, dense: boolean) {
@@ -167,10 +214,16 @@ function writeDecimals(
 
 /** Greatest common divisor of all `scaled` − min. */
 function commonTick(count: number, min: number, max: number): number {
+  const x = scaled;
   let tick = max - min;
+  let perTick = 1 / tick;
   for (let i = 0; i < count && tick > 1; i++) {
-    let rest = (scaled[i] as number) - min;
+    const own = (x[i] as number) - min;
+    // A product tells multiples of the tick so far; a division, which is slow, is left for what is none.
+    if ((own * perTick + rounder - rounder) * tick === own) continue;
+    let rest = own % tick;
     while (rest > 0) [tick, rest] = [rest, tick % rest];
+    perTick = 1 / tick;
   }
   return tick;
 }
@@ -195,14 +248,8 @@ function writeIntegers(
 
 /** Appends the smallest of the kinds for doubles, unless what was appended since `from` is smaller. */
 function encodeDoubles(out: ByteWriter, values: Float64Array, count: number, dense: boolean, from: number): void {
-  let min = values[0] as number;
-  let max = min;
-  for (let i = 0; i < count; i++) {
-    const own = values[i] as number;
-    invariant(Number.isFinite(own), 'readings: values are finite');
-    if (compareDoubles(own, min) < 0) min = own;
-    if (compareDoubles(own, max) > 0) max = own;
-  }
+  for (let i = 0; i < count; i++) invariant(Number.isFinite(values[i]), 'readings: values are finite');
+  const { min, max } = boundsOf(values, count, undefined);
   if (Object.is(min, max)) {
     out.at = from;
     out.u8(kinds.constant);
