@@ -1,7 +1,7 @@
 /** Sources and the MQTT listeners they share: who may publish, on which address, and that no message has two readers. */
 import type { ConfigContext } from '@fogline/shared/config';
-import { isLoopback } from '@fogline/shared/loopback';
 import { messageOf } from '@fogline/shared/errors';
+import { isLoopback } from '@fogline/shared/loopback';
 import type { ValueType } from '@fogline/shared/reading';
 import { compileTopicPattern } from '@fogline/shared/topic-filter';
 import type { AgentDocument } from './config-schema.ts';

@@ -3,8 +3,8 @@
  * integers, secrets read. What cannot work is refused with its position; what is allowed and likely wrong is a warning.
  */
 import { type ConfigContext, type Loaded, type LoadOptions, loadConfig } from '@fogline/shared/config';
-import { isLoopback } from '@fogline/shared/loopback';
 import { configJsonSchema, type JsonSchema } from '@fogline/shared/config/json-schema';
+import { isLoopback } from '@fogline/shared/loopback';
 import { type Lane, lanes } from '@fogline/shared/protocol/limits';
 import { didYouMean } from '@fogline/shared/suggest';
 import { type AgentDocument, agentSchema, percentilePattern } from './config-schema.ts';
