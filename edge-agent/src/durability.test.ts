@@ -149,7 +149,7 @@ describe('a buffer that is full of what must be kept', () => {
     const waiting = kit.submit(-1, 1);
     kit.clock.advance(20_000);
     expect(kit.released).not.toContain(waiting);
-    expect(kit.store.voidIds()).toEqual([]);
+    expect(kit.store.voids.ids()).toEqual([]);
     welcome();
     const delivered = new Set<number>();
     for (let round = 0; round < 300; round++) {
@@ -224,6 +224,6 @@ describe('a clock that is set forward', () => {
     }
     // The limit holds again: an hour has 120 of them, and what was merged goes with its newest.
     expect(kit.core.status().queuedItems[2]).toBeLessThan(140);
-    expect(kit.store.voidIds()).not.toEqual([]);
+    expect(kit.store.voids.ids()).not.toEqual([]);
   });
 });

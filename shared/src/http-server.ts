@@ -5,9 +5,10 @@
  * connections, header bytes, time to send a request.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type * as http from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
-import { getBuiltinModule } from 'node:process';
 import { FoglineError } from './errors.ts';
 import type { Logger } from './log.ts';
 import { isLoopback } from './loopback.ts';
@@ -19,7 +20,7 @@ export interface HttpReply {
 }
 
 /** An `import` would evaluate every export of the module, and with them load Node's HTTP client: 13 MB for nothing. */
-const { createServer } = getBuiltinModule('node:http');
+const { createServer } = createRequire(import.meta.url)('node:http') as typeof http;
 
 /** Answers a GET of one exact path. */
 export type HttpRoute = () => HttpReply | Promise<HttpReply>;

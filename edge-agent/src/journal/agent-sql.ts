@@ -1,7 +1,6 @@
 /** The statements of the agent's database, prepared once, and the rows they return. */
 
 import type { Lane } from '@fogline/shared/protocol/limits';
-import type { VoidReason } from '@fogline/shared/protocol/messages';
 import type { Database } from '@fogline/shared/sqlite';
 import type { LedgerEntry, RejectedSample } from './stored.ts';
 
@@ -31,20 +30,8 @@ export type RawEpoch = {
   series_count: number;
   last: string;
 };
-export type RawVoid = {
-  id: number;
-  epoch: number;
-  lane: Lane;
-  first: number;
-  last: number;
-  reason: VoidReason;
-  stats: string;
-  stats_omitted: number;
-  hours: string;
-};
 
 const rowColumns = 'id, epoch, lane, first, last, kind, commit_id, output, pack_id, bytes, at, hours, batch';
-const inRange = 'epoch = ? AND lane = ? AND first <= ? AND last >= ?';
 
 const ledgerColumns = 'lane, hour, produced, evicted, version';
 
@@ -53,7 +40,6 @@ export function statementsOf(db: Database) {
     ...logStatements(db),
     ...rowStatements(db),
     ...batchStatements(db),
-    ...voidStatements(db),
     ...accountStatements(db),
     ...stateStatements(db),
   };
@@ -135,35 +121,6 @@ function batchStatements(db: Database) {
       'SELECT * FROM batches WHERE lane = ? AND acked = 0 AND id > ? ORDER BY id LIMIT ?',
     ),
     ackedBatches: db.prepare<RawBatch>('SELECT * FROM batches WHERE acked = 1 ORDER BY id LIMIT ?'),
-  };
-}
-
-function voidStatements(db: Database) {
-  return {
-    insertVoid: db.prepare(
-      'INSERT INTO voids (epoch, lane, first, last, reason, stats, stats_omitted, hours, sent, acked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0)',
-    ),
-    openVoid: db.prepare<RawVoid>(
-      'SELECT * FROM voids WHERE epoch = ? AND lane = ? AND last = ? AND reason = ? AND sent = 0',
-    ),
-    deleteVoid: db.prepare('DELETE FROM voids WHERE id = ?'),
-    markVoidSent: db.prepare('UPDATE voids SET sent = 1 WHERE id = ?'),
-    setVoidAcked: db.prepare('UPDATE voids SET acked = ? WHERE id = ?'),
-    voidBytes: db.prepare<{ bytes: number }>(
-      'SELECT coalesce(sum(length(stats) + length(hours)), 0) AS bytes FROM voids',
-    ),
-    voidIds: db.prepare<{ id: number }>('SELECT id FROM voids ORDER BY epoch, lane, first'),
-    readVoid: db.prepare<RawVoid & { acked: number }>('SELECT * FROM voids WHERE id = ?'),
-    updateVoidStats: db.prepare('UPDATE voids SET stats = ?, stats_omitted = ? WHERE id = ?'),
-    unackedVoids: db.prepare<RawVoid>('SELECT * FROM voids WHERE acked = 0 AND id > ? ORDER BY id LIMIT ?'),
-    ackVoidsInRange: db.prepare(
-      'UPDATE voids SET acked = 1 WHERE acked = 0 AND epoch = ? AND lane = ? AND first >= ? AND last <= ?',
-    ),
-    rewindVoidsInRange: db.prepare(`UPDATE voids SET acked = 0 WHERE acked = 1 AND ${inRange}`),
-    voidRangesIn: db.prepare<{ first: number; last: number }>(
-      `SELECT first, last FROM voids WHERE ${inRange} ORDER BY first`,
-    ),
-    voidsInRange: db.prepare<RawVoid>(`SELECT * FROM voids WHERE ${inRange} ORDER BY first`),
   };
 }
 

@@ -1,14 +1,13 @@
 /**
- * Every operation of the agent on its database, as operations of the domain. Nothing here decides; callers wrap what belongs
- * together in `transaction`, and what returned from it is on disk.
+ * Every operation of the agent on its database, as operations of the domain; those on declared losses are in `voids`. Nothing here
+ * decides; callers wrap what belongs together in `transaction`, and what returned from it is on disk.
  */
 import { FoglineError } from '@fogline/shared/errors';
 import type { Lane } from '@fogline/shared/protocol/limits';
-import type { VoidReason, VoidStat } from '@fogline/shared/protocol/messages';
 import { partKinds } from '@fogline/shared/protocol/messages';
 import type { Database } from '@fogline/shared/sqlite';
 import type { OperatorState } from '../pipeline/branch.ts';
-import { type RawBatch, type RawRow, type RawVoid, statementsOf } from './agent-sql.ts';
+import { type RawBatch, type RawRow, statementsOf } from './agent-sql.ts';
 import { type CommitRecord, decodeCommit } from './commit-record.ts';
 import type {
   BlockPlace,
@@ -19,15 +18,17 @@ import type {
   StoredBatch,
   StoredRange,
   StoredRow,
-  StoredVoid,
 } from './stored.ts';
+import { VoidTable } from './void-table.ts';
 
 export class AgentStore {
   readonly db: Database;
+  readonly voids: VoidTable;
   readonly #sql: ReturnType<typeof statementsOf>;
 
   constructor(db: Database) {
     this.db = db;
+    this.voids = new VoidTable(db);
     this.#sql = statementsOf(db);
   }
 
@@ -227,83 +228,6 @@ export class AgentStore {
     if ('commit' in place) this.#sql.deleteCommitIfFree.run(place.commit, commitEnd);
   }
 
-  // Voids.
-
-  insertVoid(value: Omit<StoredVoid, 'id'>): number {
-    const { epochId, lane, first, last, reason, stats, statsOmitted, hours } = value;
-    return this.#sql.insertVoid.run(
-      epochId,
-      lane,
-      first,
-      last,
-      reason,
-      JSON.stringify(stats),
-      statsOmitted,
-      JSON.stringify(hours),
-    ).lastInsertRowid;
-  }
-
-  /** The unsent void of this reason that ends right before `first`, to grow it instead of adding another. */
-  openVoidBefore(epochId: number, lane: Lane, first: number, reason: VoidReason): StoredVoid | undefined {
-    const row = this.#sql.openVoid.get(epochId, lane, first - 1, reason);
-    return row === undefined ? undefined : voidOf(row);
-  }
-
-  deleteVoid(id: number): void {
-    this.#sql.deleteVoid.run(id);
-  }
-
-  /** Bytes that the accounts of all voids take. */
-  voidBytes(): number {
-    return this.#sql.voidBytes.get()?.bytes ?? 0;
-  }
-
-  /** Of all voids, neighbours next to each other. */
-  voidIds(): number[] {
-    return this.#sql.voidIds.all().map(({ id }) => id);
-  }
-
-  readVoid(id: number): { value: StoredVoid; isAcked: boolean } | undefined {
-    const row = this.#sql.readVoid.get(id);
-    return row === undefined ? undefined : { value: voidOf(row), isAcked: row.acked === 1 };
-  }
-
-  /** Gives up what a void tells per series; range, items and hours stay. */
-  dropVoidStats({ id, first, last }: StoredVoid): void {
-    this.#sql.updateVoidStats.run('[]', last - first + 1, id);
-  }
-
-  markVoidSent(id: number): void {
-    this.#sql.markVoidSent.run(id);
-  }
-
-  setVoidAcked(id: number, isAcked: boolean): void {
-    this.#sql.setVoidAcked.run(isAcked ? 1 : 0, id);
-  }
-
-  unackedVoids(afterId: number, limit: number): StoredVoid[] {
-    return this.#sql.unackedVoids.all(afterId, limit).map(voidOf);
-  }
-
-  /** The hub holds every void that lies within the range. */
-  ackVoidsInRange({ epochId, lane, first, last }: StoredRange): void {
-    this.#sql.ackVoidsInRange.run(epochId, lane, first, last);
-  }
-
-  /** The hub lacks something of every void that reaches into the range. */
-  rewindVoidsInRange({ epochId, lane, first, last }: StoredRange): void {
-    this.#sql.rewindVoidsInRange.run(epochId, lane, last, first);
-  }
-
-  /** The ranges of the voids that reach into the range, in order. */
-  voidRangesIn({ epochId, lane, first, last }: StoredRange): { first: number; last: number }[] {
-    return this.#sql.voidRangesIn.all(epochId, lane, last, first);
-  }
-
-  voidsInRange(range: StoredRange): StoredVoid[] {
-    return this.#sql.voidsInRange.all(range.epochId, range.lane, range.last, range.first).map(voidOf);
-  }
-
   // Ledger, counters, state.
 
   addToLedger(lane: Lane, hour: number, produced: number, evicted: number): void {
@@ -394,18 +318,4 @@ function rowOf(raw: RawRow): StoredRow {
 
 function batchOf(raw: RawBatch): StoredBatch {
   return { id: raw.id, epochId: raw.epoch, lane: raw.lane, first: raw.first, last: raw.last, crc: raw.crc };
-}
-
-function voidOf(raw: RawVoid): StoredVoid {
-  return {
-    id: raw.id,
-    epochId: raw.epoch,
-    lane: raw.lane,
-    first: raw.first,
-    last: raw.last,
-    reason: raw.reason,
-    stats: JSON.parse(raw.stats) as VoidStat[],
-    statsOmitted: raw.stats_omitted,
-    hours: JSON.parse(raw.hours) as [number, number][],
-  };
 }

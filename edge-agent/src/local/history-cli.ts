@@ -87,7 +87,7 @@ const outbox = defineCommand({
       for (let lane = 0; lane < laneCount; lane++) {
         const epochs = store.epochs();
         for (const { epochId, first, last, reason } of epochs.flatMap(({ id }) =>
-          store.voidsInRange({ epochId: id, lane: lane as 0, first: 1, last: Number.MAX_SAFE_INTEGER }),
+          store.voids.in({ epochId: id, lane: lane as 0, first: 1, last: Number.MAX_SAFE_INTEGER }),
         )) {
           io.out(
             ['void', lanes[lane], epochs.find(({ id }) => id === epochId)?.epoch, `${first}..${last}`, reason].join(

@@ -113,7 +113,7 @@ describe('reconciling with what the hub holds', () => {
   function unexplained(kit: OutboxKit, held: SeqRanges, last: number): number[] {
     const explained = held.clone();
     for (const row of kit.store.queuedRows()) explained.add(row.first, row.last);
-    for (const { first, last: end } of kit.store.unackedVoids(0, 1000)) explained.add(first, end);
+    for (const { first, last: end } of kit.store.voids.unacked(0, 1000)) explained.add(first, end);
     return explained.missing(1, last);
   }
 
@@ -153,7 +153,7 @@ describe('reconciling with what the hub holds', () => {
         kit.store.transaction(() => kit.outbox.reconcile(kit.epoch, lane, held));
         expect(unexplained(kit, held, last)).toEqual([]);
         for (const row of kit.store.queuedRows()) expect(held.classify(row.first, row.last)).toBe('new');
-        for (const { first, last: end } of kit.store.unackedVoids(0, 1000))
+        for (const { first, last: end } of kit.store.voids.unacked(0, 1000))
           expect(held.classify(first, end)).toBe('new');
         const again = kit.store.transaction(() => kit.outbox.reconcile(kit.epoch, lane, held));
         expect(again).toEqual({ rewound: 0, gone: 0 });
@@ -179,7 +179,7 @@ describe('reconciling with what the hub holds', () => {
     kit.produce({ isSealed: true });
     kit.checkpoint();
     for (const { id } of kit.store.unackedBatches(lane, 0, 10)) kit.store.setBatchAcked(id, true);
-    const id = kit.store.insertVoid({
+    const id = kit.store.voids.insert({
       epochId: 1,
       lane,
       first: 7,
@@ -189,12 +189,12 @@ describe('reconciling with what the hub holds', () => {
       statsOmitted: 3,
       hours: [],
     });
-    kit.store.setVoidAcked(id, true);
+    kit.store.voids.setAcked(id, true);
     kit.epoch = { ...kit.epoch, last: [0, 0, 9, 0] };
     const held = SeqRanges.from(3, []);
     expect(kit.store.transaction(() => kit.outbox.reconcile(kit.epoch, lane, held))).toEqual({ rewound: 1, gone: 0 });
     expect(kit.store.unackedBatches(lane, 0, 10)).toMatchObject([{ first: 4, last: 6 }]);
-    expect(kit.store.unackedVoids(0, 10)).toMatchObject([{ first: 7, last: 9, reason: 'evicted_size' }]);
+    expect(kit.store.voids.unacked(0, 10)).toMatchObject([{ first: 7, last: 9, reason: 'evicted_size' }]);
   });
 
   it('takes rows for delivered that a former self of a rolled back database sent', () => {

@@ -276,17 +276,17 @@ export class Outbox {
         this.store.setBatchOfRow(row.id, this.store.insertBatch(row, this.#assemble(row, [row]).crc, true));
       if (delivered.length < rowsPerStep) break;
     }
-    this.store.ackVoidsInRange(range);
+    this.store.voids.ackWithin(range);
   }
 
   /** Voids cover what no row of the range holds; earlier voids go again. Returns the items newly declared. */
   #declareGone(gap: StoredRange): number {
-    this.store.rewindVoidsInRange(gap);
+    this.store.voids.rewind(gap);
     let next = gap.first;
     let gone = 0;
     const declare = (last: number): void => {
       if (last < next) return;
-      this.store.insertVoid({
+      this.store.voids.insert({
         ...gap,
         first: next,
         last,
@@ -297,7 +297,7 @@ export class Outbox {
       });
       gone += last - next + 1;
     };
-    for (const { first, last } of inOrder(this.store.rowRangesIn(gap), this.store.voidRangesIn(gap))) {
+    for (const { first, last } of inOrder(this.store.rowRangesIn(gap), this.store.voids.rangesIn(gap))) {
       declare(Math.min(first - 1, gap.last));
       next = Math.max(next, last + 1);
     }

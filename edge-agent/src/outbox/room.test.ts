@@ -97,7 +97,7 @@ describe('making room', () => {
             kit.store.setBatchAcked(oldest.id, true);
             held.add(oldest.first, oldest.last);
           } else if (what === 'send voids') {
-            for (const { id } of kit.store.unackedVoids(0, 100)) kit.store.markVoidSent(id);
+            for (const { id } of kit.store.voids.unacked(0, 100)) kit.store.voids.markSent(id);
           } else if (what === 'make room') room.makeRoom(8_000, kit.lastCommit);
         }
         const missing = unexplained(kit);
@@ -169,21 +169,21 @@ describe('the budget of voids', () => {
     const ranges: [number, number, 'evicted_size' | 'evicted_age'][] = [];
     for (let n = 0; n < 60; n++) ranges.push([n * 100 + 1, n * 100 + 100, n < 40 ? 'evicted_size' : 'evicted_age']);
     ranges.forEach(([first, last, reason], n) =>
-      kit.store.insertVoid({ epochId: 1, lane, first, last, reason, ...account(n) }),
+      kit.store.voids.insert({ epochId: 1, lane, first, last, reason, ...account(n) }),
     );
-    kit.store.insertVoid({ epochId: 1, lane, first: 7001, last: 7100, reason: 'evicted_age', ...account(99) });
-    const before = kit.store.voidBytes();
-    const budget = new VoidBudget(kit.store, before + 1);
+    kit.store.voids.insert({ epochId: 1, lane, first: 7001, last: 7100, reason: 'evicted_age', ...account(99) });
+    const before = kit.store.voids.bytes();
+    const budget = new VoidBudget(kit.store.voids, before + 1);
     expect(kit.store.transaction(() => budget.enforce())).toBe(false);
-    const tight = new VoidBudget(kit.store, before / 10);
+    const tight = new VoidBudget(kit.store.voids, before / 10);
     expect(kit.store.transaction(() => tight.enforce())).toBe(true);
     expect(kit.voids()).toEqual([
       { lane, first: 1, last: 4000, reason: 'evicted_size' },
       { lane, first: 4001, last: 6000, reason: 'evicted_age' },
       { lane, first: 7001, last: 7100, reason: 'evicted_age' },
     ]);
-    expect(kit.store.voidBytes()).toBeLessThan(before / 10);
-    for (const { first, last, stats, statsOmitted, hours } of kit.store.unackedVoids(0, 10)) {
+    expect(kit.store.voids.bytes()).toBeLessThan(before / 10);
+    for (const { first, last, stats, statsOmitted, hours } of kit.store.voids.unacked(0, 10)) {
       const items = last - first + 1;
       expect(stats.reduce((sum, { count }) => sum + count, statsOmitted)).toBe(items);
       expect(hours).toEqual([[0, items]]);
@@ -196,7 +196,7 @@ describe('the budget of voids', () => {
     const room = new Room(kit.outbox, configOf({ sizeBytesMax }));
     for (let n = 0; n < 30; n++) {
       fill(kit, [lane, 3], 30_000);
-      for (const { id } of kit.store.unackedVoids(0, 1000)) kit.store.markVoidSent(id);
+      for (const { id } of kit.store.voids.unacked(0, 1000)) kit.store.voids.markSent(id);
       expect(room.makeRoom(40_000, kit.lastCommit)).toBe(true);
     }
     expect(kit.db.usedBytes()).toBeLessThan(sizeBytesMax);

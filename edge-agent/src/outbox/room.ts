@@ -41,7 +41,7 @@ export class Room {
     this.#store = outbox.store;
     this.#config = config;
     this.#blocks = new BlockReader(outbox.store);
-    this.#voids = new VoidBudget(outbox.store, config.sizeBytesMax * voidShare);
+    this.#voids = new VoidBudget(outbox.store.voids, config.sizeBytesMax * voidShare);
   }
 
   isFull(neededBytes: number): boolean {
@@ -165,11 +165,11 @@ export class Room {
     const { epochId, lane } = head;
     let { first } = head;
     const summary = new LossSummary();
-    const grown = mayGrow ? this.#store.openVoidBefore(epochId, lane, first, reason) : undefined;
+    const grown = mayGrow ? this.#store.voids.growingBefore(epochId, lane, first, reason) : undefined;
     if (grown !== undefined && grown.stats.length <= voidStatsToGrowMax) {
       summary.addReport(grown);
       first = grown.first;
-      this.#store.deleteVoid(grown.id);
+      this.#store.voids.delete(grown.id);
     }
     for (const row of rows) {
       summary.addBlock(row.kind, this.#blocks.read(row.place));
@@ -177,8 +177,8 @@ export class Room {
         this.#store.addToLedger(lane, row.hours[i] ?? -1, 0, row.hours[i + 1] ?? 0);
       this.#drop(row, commitEnd);
     }
-    const id = this.#store.insertVoid({ epochId, lane, first, last, reason, ...summary.report() });
-    if (!mayGrow) this.#store.markVoidSent(id);
+    const id = this.#store.voids.insert({ epochId, lane, first, last, reason, ...summary.report() });
+    if (!mayGrow) this.#store.voids.markSent(id);
     this.#outbox.mayHaveBacklog = true;
   }
 }

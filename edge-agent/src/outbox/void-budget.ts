@@ -5,38 +5,38 @@
  *
  * A void that the hub already holds in part may be told again as part of a wider one: the hub replaces the narrower by the wider.
  */
-import type { AgentStore } from '../journal/agent-store.ts';
 import type { StoredVoid } from '../journal/stored.ts';
+import type { VoidTable } from '../journal/void-table.ts';
 import { LossSummary } from './losses.ts';
 
 export class VoidBudget {
-  readonly #store: AgentStore;
+  readonly #voids: VoidTable;
   readonly #bytesMax: number;
 
-  constructor(store: AgentStore, bytesMax: number) {
-    this.#store = store;
+  constructor(voids: VoidTable, bytesMax: number) {
+    this.#voids = voids;
     this.#bytesMax = bytesMax;
   }
 
   /** Inside a transaction. Returns whether anything changed: what was joined has to be told again. */
   enforce(): boolean {
-    if (this.#store.voidBytes() <= this.#bytesMax) return false;
+    if (this.#voids.bytes() <= this.#bytesMax) return false;
     this.#joinNeighbours();
-    let bytes = this.#store.voidBytes();
-    for (const id of this.#store.voidIds()) {
+    let bytes = this.#voids.bytes();
+    for (const id of this.#voids.ids()) {
       if (bytes <= this.#bytesMax / 2) break;
-      const value = this.#store.readVoid(id)?.value;
+      const value = this.#voids.read(id)?.value;
       if (value === undefined || value.stats.length === 0) continue;
       bytes -= JSON.stringify(value.stats).length;
-      this.#store.dropVoidStats(value);
+      this.#voids.dropStats(value);
     }
     return true;
   }
 
   #joinNeighbours(): void {
     let previous: { value: StoredVoid; isAcked: boolean } | undefined;
-    for (const id of this.#store.voidIds()) {
-      const found = this.#store.readVoid(id);
+    for (const id of this.#voids.ids()) {
+      const found = this.#voids.read(id);
       if (found === undefined) continue;
       previous =
         previous !== undefined && areNeighbours(previous.value, found.value) ? this.#join(previous, found) : found;
@@ -50,14 +50,14 @@ export class VoidBudget {
     const summary = new LossSummary();
     summary.addReport(left.value);
     summary.addReport(right.value);
-    this.#store.deleteVoid(left.value.id);
-    this.#store.deleteVoid(right.value.id);
+    this.#voids.delete(left.value.id);
+    this.#voids.delete(right.value.id);
     const isAcked = left.isAcked && right.isAcked;
     const value = { ...left.value, last: right.value.last, ...summary.report() };
-    const id = this.#store.insertVoid(value);
+    const id = this.#voids.insert(value);
     // The range may be on its way or held: it is not to be grown, which would send it again each time.
-    this.#store.markVoidSent(id);
-    if (isAcked) this.#store.setVoidAcked(id, true);
+    this.#voids.markSent(id);
+    if (isAcked) this.#voids.setAcked(id, true);
     return { value: { ...value, id }, isAcked };
   }
 }

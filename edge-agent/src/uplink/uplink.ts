@@ -310,11 +310,11 @@ export class Uplink {
   #pumpVoids(): boolean {
     const { outbox, agent } = this.#context;
     while (this.#flight.freshCapacity > 0) {
-      const [lost] = outbox.store.unackedVoids(this.#voidCursor, 1);
+      const [lost] = outbox.store.voids.unacked(this.#voidCursor, 1);
       if (lost === undefined) return true;
       this.#voidCursor = lost.id;
       if (this.#flight.holdsVoid(lost.id)) continue;
-      outbox.store.transaction(() => outbox.store.markVoidSent(lost.id));
+      outbox.store.transaction(() => outbox.store.voids.markSent(lost.id));
       const payload = encodeVoid({ ...lost, agent, epoch: outbox.epochOf(lost.epochId) });
       this.#publish('void', payload, { kind: 'void', id: lost.id, sentAt: this.#now() });
     }
@@ -357,7 +357,7 @@ export class Uplink {
         outbox.ack(sent.batch, sent.hours);
         break;
       case 'void':
-        outbox.store.transaction(() => outbox.store.setVoidAcked(sent.id, true));
+        outbox.store.transaction(() => outbox.store.voids.setAcked(sent.id, true));
         break;
       case 'report':
         outbox.store.transaction(() => {

@@ -175,7 +175,7 @@ function checkNothingMissing(agent: SimAgent): void {
   const store = new AgentStore(agent.db);
   const queued = [...store.queuedRows()];
   expectEqual(queued.length, 0, `${agent.name}: rows still queued`);
-  const open = store.unackedVoids(0, 1);
+  const open = store.voids.unacked(0, 1);
   expectEqual(open.length, 0, `${agent.name}: voids still undelivered`);
 }
 
