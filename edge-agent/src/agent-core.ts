@@ -7,7 +7,7 @@
  * the next start recovers.
  */
 import type { Timer } from '@fogline/shared/clock';
-import { type Lane, laneCount, protocolLimits } from '@fogline/shared/protocol/limits';
+import { protocolLimits } from '@fogline/shared/protocol/limits';
 import type { CoreConfig } from './core-config.ts';
 import type { CorePorts, CoreStatus } from './core-ports.ts';
 import { guardedClock, guardedWire } from './guarded.ts';
@@ -21,11 +21,11 @@ import { RepeatFilter } from './journal/repeat-filter.ts';
 import { DurableSeries } from './journal/series-registry.ts';
 import type { EpochRow } from './journal/stored.ts';
 import { AgeClock } from './outbox/age-clock.ts';
-import { batchBytesMax } from './outbox/envelope.ts';
 import { Merger } from './outbox/merger.ts';
-import { Outbox, type PlannedSeal } from './outbox/outbox.ts';
+import { Outbox } from './outbox/outbox.ts';
 import { outputsOf, type PendingOutput } from './outbox/outputs.ts';
 import { Room } from './outbox/room.ts';
+import { Sealer } from './outbox/sealer.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import type { IngestPort, SourceBatch } from './sources/batch-port.ts';
 import { Uplink } from './uplink/uplink.ts';
@@ -50,8 +50,8 @@ export class AgentCore implements IngestPort {
   readonly #pacer: CommitPacer;
   readonly #room: Room;
   readonly #merger: Merger;
+  readonly #sealer: Sealer;
   readonly #uplink: Uplink;
-  readonly #lastSealAt = new Array<number>(laneCount).fill(Number.NEGATIVE_INFINITY);
   #epoch: EpochRow;
   #lastCommit: number;
   #commitTimer: { readonly timer: Timer; readonly dueAt: number } | undefined;
@@ -81,6 +81,7 @@ export class AgentCore implements IngestPort {
     this.#room = new Room(this.#outbox, config.buffer);
     this.#merger = new Merger(this.#store, config.buffer.ageMsMax);
     const { agent, software, uplink } = config;
+    this.#sealer = new Sealer(this.#outbox, ports.clock, uplink.lingerMs);
     const guard = (work: () => void): void => this.#guard(work);
     this.#uplink = new Uplink(
       { agent, software, config: uplink, outbox: this.#outbox, series: this.#series, currentEpoch: () => this.#epoch },
@@ -241,7 +242,7 @@ export class AgentCore implements IngestPort {
     });
     const inputs: CommitInput[] = taken.map((entry) => entry.input);
     const draft = { epochId: this.#epoch.id, now, inputs, outputs, counted: [] };
-    const planned = this.#planSeals(draft);
+    const planned = this.#sealer.plan(draft, this.#uplink.freshCapacity);
     // What is only counted is committed too: who waits for a message that became no reading must find it counted after a crash.
     const isEmpty = inputs.length === 0 && outputs.length === 0 && planned.length === 0 && !this.#intake.hasCounted;
     if (isEmpty && checkpoint === undefined) {
@@ -277,37 +278,11 @@ export class AgentCore implements IngestPort {
     this.#sealWhenDue();
   }
 
-  /** Which batches the commit at hand seals: per lane what waited long enough or is big enough, as far as the window allows. */
-  #planSeals(draft: Omit<CommitRecord, 'seals'>): PlannedSeal[] {
-    const planned: PlannedSeal[] = [];
-    const now = this.#ports.clock.monotonic();
-    for (let lane = 0 as Lane; lane < laneCount; lane = (lane + 1) as Lane) {
-      const capacity = this.#uplink.freshCapacity - planned.length;
-      if (capacity <= 0) break;
-      if (!this.#isSealDue(lane, now, draft.outputs)) continue;
-      const seals = this.#outbox.planSeals(draft, lane, capacity);
-      if (seals.length > 0) this.#lastSealAt[lane] = now;
-      planned.push(...seals);
-    }
-    return planned;
-  }
-
-  #isSealDue(lane: Lane, now: number, outputs: CommitRecord['outputs']): boolean {
-    if (now - (this.#lastSealAt[lane] ?? 0) >= this.#config.uplink.lingerMs) return true;
-    let bytes = 0;
-    for (const row of this.#outbox.tail.unsealed(lane)) bytes += row.bytes;
-    for (const output of outputs) if (output.lane === lane) bytes += output.bytes?.byteLength ?? 0;
-    return bytes >= batchBytesMax;
-  }
-
   /** Makes sure that unsealed fresh rows are sealed once they have lingered, even when nothing more comes in. */
   #sealWhenDue(): void {
     if (this.#uplink.freshCapacity === 0 || this.#isDead) return;
-    const now = this.#ports.clock.monotonic();
-    for (let lane = 0 as Lane; lane < laneCount; lane = (lane + 1) as Lane) {
-      if (this.#outbox.tail.unsealed(lane).length === 0) continue;
-      this.#commitWithin(Math.max(0, (this.#lastSealAt[lane] ?? 0) + this.#config.uplink.lingerMs - now));
-    }
+    const dueInMs = this.#sealer.dueInMs();
+    if (dueInMs !== undefined) this.#commitWithin(dueInMs);
   }
 
   #commitWithin(delayMs: number): void {
