@@ -58,7 +58,7 @@ export class AgentCore implements IngestPort {
   #tickTimer: Timer | undefined;
   #sinceCheckpoint = { commits: 0, bytes: 0, at: 0 };
   readonly #ageClock: AgeClock;
-  #filtered = 0;
+  readonly #filtered = new Map<string, number>();
   readonly #releasing: Released[] = [];
   #isOverloaded = false;
   #isDead = false;
@@ -163,7 +163,7 @@ export class AgentCore implements IngestPort {
       queuedItems: this.#outbox.queued(),
       usedBytes: this.usedBytes,
       series: this.#series.count,
-      filtered: this.#pipeline.filtered(),
+      filtered: Object.fromEntries(this.#pipeline.drops()),
     };
   }
 
@@ -221,9 +221,11 @@ export class AgentCore implements IngestPort {
   }
 
   #countFiltered(): void {
-    const filtered = this.#pipeline.filtered();
-    if (filtered > this.#filtered) this.#intake.count('filtered', filtered - this.#filtered);
-    this.#filtered = filtered;
+    for (const [name, count] of this.#pipeline.drops()) {
+      const counted = this.#filtered.get(name) ?? 0;
+      if (count > counted) this.#intake.count(`filtered.${name}`, count - counted);
+      this.#filtered.set(name, count);
+    }
   }
 
   /** Appends one commit. With a checkpoint in the same transaction for what must not be replayed. */

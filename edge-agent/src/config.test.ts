@@ -127,7 +127,19 @@ describe('a name that leads nowhere, or a value that cannot work, is refused whe
       'a source',
       'from: climate',
       'from: climat',
-      'a.yaml:15:18: pipelines.live.from: no source is called "climat" (did you mean "climate"?)',
+      'a.yaml:15:18: pipelines.live.from: no source or pipeline is called "climat" (did you mean "climate"?)',
+    ],
+    [
+      'a circle of pipelines',
+      'from: climate',
+      'from: live',
+      'a.yaml:15:18: pipelines.live.from: takes from itself, by way of live → live: begin with a source',
+    ],
+    [
+      'windows of windows',
+      'from: climate',
+      'from: stats',
+      'a.yaml:15:18: pipelines.live.from: the pipeline "stats" ends in windows, and only readings go on: take from what it takes from',
     ],
     [
       'a metric',

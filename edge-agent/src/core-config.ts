@@ -15,14 +15,18 @@ export interface WindowConfig {
   readonly hasSketch: boolean;
 }
 
-/** One branch: what comes from a source goes through the operators in the order of these fields into one stream. */
+/** One branch: what comes from a source or another branch goes through the operators in the order of these fields into one stream. */
 export interface PipelineConfig {
   /** The stream's name. */
   readonly name: string;
+  /** A source, or a pipeline. */
   readonly from: string;
+  readonly isFromPipeline?: true;
   readonly deadband?: DeadbandConfig;
   readonly window?: WindowConfig;
   readonly lane: Lane;
+  /** The stream stays on the agent, for other pipelines and alarms. */
+  readonly isLocal?: true;
 }
 
 export type FullPolicy = 'drop_oldest' | 'keep';

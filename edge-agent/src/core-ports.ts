@@ -28,5 +28,6 @@ export interface CoreStatus {
   readonly queuedItems: readonly number[];
   readonly usedBytes: number;
   readonly series: number;
-  readonly filtered: number;
+  /** Readings that went no further since the process started, by `<pipeline>.<step>.<reason>`. */
+  readonly filtered: Readonly<Record<string, number>>;
 }

@@ -112,7 +112,7 @@ describe('tokens', () => {
     for (let n = 0; n < 4; n++) kit.submit(10 + n, 3 + n);
     kit.clock.advance(100);
     kit.open(config);
-    expect(kit.core.counters()).toEqual({ filtered: 6 });
+    expect(kit.core.counters()).toEqual({ 'filtered.calm.deadband.within_band': 6 });
   });
 });
 

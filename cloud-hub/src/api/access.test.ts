@@ -12,6 +12,8 @@ const routes = [
   ['/api/v1/agents', 'read'],
   ['/api/v1/ledger', 'read'],
   ['/metrics', 'read'],
+  ['/api/v1/devices', 'read'],
+  ['/api/v1/events', 'read'],
   ['/healthz', 'public'],
   ['/readyz', 'public'],
 ] as const;

@@ -291,3 +291,38 @@ describe('agents and ledger', () => {
     expect((await fixture.get('/api/v1/ledger?lane=alarm')).body['ledger']).toEqual([]);
   });
 });
+
+describe('devices and events', () => {
+  it('devices stand under their agent, with what they measure and when they were seen last, page by page', async () => {
+    const first = await fixture.get('/api/v1/devices?limit=1');
+    expect(first.body).toMatchObject({
+      devices: [
+        { agent: 'gw1', device: 'd1', metrics: ['door', 'temperature'], series: 2, lastMs: start + 5 * minute },
+      ],
+      complete: false,
+    });
+    const second = await fixture.get(`/api/v1/devices?limit=1&cursor=${String(first.body['next'])}`);
+    expect(second.body).toMatchObject({ devices: [{ agent: 'gw2', device: 'd1', series: 2 }], complete: true });
+    const matched = await fixture.get('/api/v1/devices?match=humidity');
+    expect(matched.body['devices']).toMatchObject([{ agent: 'gw2', metrics: ['humidity'] }]);
+  });
+
+  it('events are told newest first, page by page, of one agent when asked', async () => {
+    const own = openApiFixture(now);
+    for (const agent of ['gw1', 'gw2'])
+      for (const epoch of ['00000000000000a1', '00000000000000b2', '00000000000000c3']) own.agent(agent, [], epoch);
+    const all = await own.get('/api/v1/events');
+    expect(all.body).toMatchObject({ complete: true, next: null });
+    const kinds = (all.body['events'] as { agent: string; kind: string }[]).map(
+      ({ agent, kind }) => `${agent} ${kind}`,
+    );
+    expect(kinds).toEqual(['gw2 replaced', 'gw2 replaced', 'gw1 replaced', 'gw1 replaced']);
+    const told: unknown[] = [];
+    for (let next: string | null = ''; next !== null; ) {
+      const { body } = await own.get(`/api/v1/events?agent=gw1&limit=1${next === '' ? '' : `&cursor=${next}`}`);
+      told.push(...(body['events'] as { epoch: string }[]).map(({ epoch }) => epoch));
+      next = body['next'] as string | null;
+    }
+    expect(told).toEqual(['00000000000000c3', '00000000000000b2']);
+  });
+});

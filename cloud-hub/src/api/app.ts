@@ -15,6 +15,7 @@ import Fastify, {
 import { type AccessPolicy, decideAccess, type RouteScope } from '../auth/access.ts';
 import type { StoreRead } from '../store/read.ts';
 import { dataRoute } from './data-route.ts';
+import { devicesRoute, eventsRoute } from './event-routes.ts';
 import { agentsRoute, ledgerRoute } from './fleet-routes.ts';
 import { gapsRoute, latestRoute, seriesRoute } from './list-routes.ts';
 import { parseQuery } from './params.ts';
@@ -62,6 +63,8 @@ export function buildApi(options: ApiOptions): Api {
     latestRoute,
     gapsRoute,
     agentsRoute,
+    devicesRoute,
+    eventsRoute,
     ledgerRoute,
     healthRoute,
     readyRoute(options.notReady),

@@ -1,57 +1,29 @@
 /** `GET /api/v1/data`: readings and aggregates over time, in columns or rows. */
-import { z } from 'zod';
-import { type Aggregate, aggregates, parseAggregates } from '../query/aggregates.ts';
-import { answerData, type DataPage } from '../query/data.ts';
+import { answerData, type DataPage, type DataQuestion } from '../query/data.ts';
 import { emptyRanges, explainGaps, lossesBySeries, quietUntil } from '../query/gaps.ts';
+import type { Grid } from '../query/grid.ts';
 import type { SeriesPart, Value } from '../query/parts.ts';
-import { parseSelector } from '../query/selector.ts';
 import { labelsOf } from '../query/series.ts';
-import { compact, parseEvery } from '../query/time.ts';
-import { bucketOf } from '../store/levels.ts';
 import type { StoreRead } from '../store/read.ts';
+import { dataQuery, questionOf } from './data-question.ts';
 import { type Paging, type Rendered, type Row, renderList } from './output.ts';
-import { choiceParam, cursorParam, formatParam, limitParam, matchParam, refuseQuery } from './params.ts';
+import { choiceParam, refuseQuery } from './params.ts';
 import { defineRoute } from './route.ts';
-
-const query = z.object({
-  match: matchParam,
-  from: z.string().default('now-1h').describe('Begin, inclusive: now-6h, RFC 3339 with offset, or epoch milliseconds.'),
-  to: z.string().optional().describe('End, exclusive; default now.'),
-  every: z.string().optional().describe('Bucket width, a multiple of 10s; without it the readings themselves.'),
-  agg: z
-    .string()
-    .optional()
-    .describe(`Comma-separated, of ${aggregates.join(', ')}; the default follows the sampling.`),
-  shape: z.string().optional().describe('columns (default) or rows, for format=json.'),
-  format: formatParam,
-  limit: limitParam(10_000, 100_000),
-  cursor: cursorParam,
-});
 
 export const dataRoute = defineRoute({
   url: '/api/v1/data',
   scope: 'read',
   summary: 'Readings, or exact aggregates of them, over time.',
-  query,
+  query: dataQuery,
   async answer({ store, clock, queries }, asked, isAbandoned): Promise<Rendered> {
-    const { match = [], every, agg, format } = asked;
-    if (match.length === 0)
-      throw refuseQuery(
-        'match: name the series, for example match=temperature or match={device="d1"}; match={} means all',
-      );
-    if (agg !== undefined && every === undefined)
-      throw refuseQuery('agg: aggregates need buckets; add every, for example every=1m, or leave agg out');
-    const shape = shapeOf(asked.shape, format);
-    const everyMs = every === undefined ? undefined : parseEvery(every);
-    const asks = agg === undefined ? undefined : parseAggregates(agg);
-    const { from, to, limit, cursor } = asked;
-    const question = { selectors: match.map(parseSelector), from, to, everyMs, aggregates: asks, limit, cursor };
+    const shape = shapeOf(asked.shape, asked.format);
     const nowMs = clock.now();
+    const question = questionOf(asked, nowMs);
     const page = await queries.run(answerData(store, question, nowMs), isAbandoned);
     const paging = { complete: page.next === null, next: page.next };
-    const meta = metaOf(store, page, everyMs, asks, nowMs);
+    const meta = metaOf(store, page, question, nowMs);
     if (shape === 'columns') return renderList('series', page.parts.map(columnsOf), paging, 'json', meta);
-    return renderRows(page, meta, paging, format);
+    return renderRows(page, meta, paging, asked.format);
   },
 });
 
@@ -66,19 +38,13 @@ function shapeOf(text: string | undefined, format: string): 'columns' | 'rows' {
 
 const gapsShownMax = 1_000;
 
-function metaOf(
-  store: StoreRead,
-  page: DataPage,
-  everyMs: number | undefined,
-  asked: readonly Aggregate[] | undefined,
-  nowMs: number,
-): Row {
-  const gaps = gapsOfPage(store, page, everyMs, nowMs);
+function metaOf(store: StoreRead, page: DataPage, { grid, aggregates }: DataQuestion, nowMs: number): Row {
+  const gaps = gapsOfPage(store, page, grid, nowMs);
   return {
     fromMs: page.range.fromMs,
     toMs: page.range.toMs,
-    ...(everyMs === undefined ? {} : { every: compact(everyMs) }),
-    ...(asked === undefined ? {} : { agg: asked }),
+    ...(grid === undefined ? {} : { every: grid.every, ...(grid.tz === undefined ? {} : { tz: grid.tz }) }),
+    ...(aggregates === undefined ? {} : { agg: aggregates }),
     source: page.parts.map(({ series, source }) => ({ series: series.id, stream: series.stream, level: source })),
     also: page.parts.flatMap(({ series, also }) =>
       also.map((other) => ({
@@ -95,26 +61,26 @@ function metaOf(
 }
 
 /** Buckets without data, and what was declared lost; without buckets only the latter, for nothing says when a reading was due. */
-function gapsOfPage(store: StoreRead, page: DataPage, everyMs: number | undefined, nowMs: number): Row[] {
+function gapsOfPage(store: StoreRead, page: DataPage, grid: Grid | undefined, nowMs: number): Row[] {
   const losses = lossesBySeries(store, new Set(page.parts.map(({ series }) => series.agent)), page.range);
   return page.parts.flatMap((part) => {
     const { series } = part;
     // What has not happened yet is not missing, and the bucket of this moment is still open.
-    const range = { fromMs: part.coveredFromMs, toMs: Math.min(part.coveredToMs, bucketOf(nowMs, everyMs ?? 1)) };
+    const range = { fromMs: part.coveredFromMs, toMs: Math.min(part.coveredToMs, grid?.startOf(nowMs) ?? nowMs) };
     if (range.fromMs >= range.toMs) return [];
-    const starts = part.values[0]?.map(Number) ?? [];
-    const empty = everyMs === undefined ? [] : emptyRanges(starts, everyMs, range);
-    const quiet = quietUntil(series, everyMs === undefined ? [] : [...lastBefore(store, part, everyMs), ...starts]);
+    const { recordedMs } = part;
+    const empty = grid === undefined ? [] : emptyRanges(recordedMs, grid, range);
+    const quiet = quietUntil(series, grid === undefined ? [] : [...lastBefore(store, part, grid), ...recordedMs]);
     const gaps = explainGaps(empty, losses.get(series.id) ?? [], range, quiet);
     return gaps.map((gap) => ({ series: series.id, ...gap }));
   });
 }
 
 /** For a held series: the bucket before the answer whose value may still stand in it. */
-function lastBefore(store: StoreRead, { series, coveredFromMs, level }: SeriesPart, everyMs: number): number[] {
+function lastBefore(store: StoreRead, { series, coveredFromMs, level }: SeriesPart, grid: Grid): number[] {
   if (series.sampling !== 'held' || series.holdMs === 0 || level === undefined) return [];
   let last: number | undefined;
-  for (const row of store.rollups(series.id, level, bucketOf(coveredFromMs - series.holdMs, everyMs), coveredFromMs))
+  for (const row of store.rollups(series.id, level, grid.startOf(coveredFromMs - series.holdMs), coveredFromMs))
     last = row.startMs;
   return last === undefined ? [] : [last];
 }

@@ -22,7 +22,7 @@ describe('every error is a problem document that says what to do', () => {
     [
       'GET',
       '/api/v1/data?match=t&form=now-1h',
-      'unknown parameter "form" (did you mean "from"?); this address takes match, from, to, every, agg, shape, format, limit, cursor',
+      'unknown parameter "form" (did you mean "from"?); this address takes match, from, to, every, tz, agg, points, fill, quality, shape, format, limit, cursor',
     ],
     ['GET', '/api/v1/data?match=t&from=now-1h&from=now-2h', 'from: given 2 times, it can be given once'],
     [
@@ -37,13 +37,18 @@ describe('every error is a problem document that says what to do', () => {
     ],
     [
       'GET',
-      '/api/v1/data?match=t&every=5s',
-      'every: 5s cannot be answered exactly, roll-ups stand at 10s, 1m, 15m, 1d; write a multiple of 10s such as 10s, or leave every out for the readings themselves',
+      '/api/v1/data?match=t&every=5ms',
+      'every: 5ms is finer than one second; leave every out for the readings themselves',
     ],
     [
       'GET',
       '/api/v1/data?match=t&every=1m&agg=avg',
-      'agg: "avg" is none of min, max, mean, sum, count, first, last, stddev (did you mean "mean"?)',
+      'agg: "avg" is none of min, max, mean, sum, count, first, last, stddev, or a percentile such as p95 (did you mean "mean"?)',
+    ],
+    [
+      'GET',
+      '/api/v1/data?match=t&tz=Europe/Paris',
+      'tz: only buckets follow a time zone; add every, for example every=1m, or leave tz out',
     ],
     [
       'GET',

@@ -4,9 +4,11 @@ import { flagQualityMask } from '@fogline/shared/reading';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
 import { gapsOf, lossesBySeries } from '../query/gaps.ts';
+import { parseEvery } from '../query/grid.ts';
+import { qualityNames } from '../query/parts.ts';
 import { parseSelector } from '../query/selector.ts';
 import { labelsOf, matchingSeries } from '../query/series.ts';
-import { compact, parseEvery, parseRange, type TimeRange } from '../query/time.ts';
+import { compact, parseRange, type TimeRange } from '../query/time.ts';
 import { bucketOf } from '../store/levels.ts';
 import type { LatestValue, SeriesInfo, StoreRead } from '../store/read.ts';
 import { type Rendered, type Row, renderList } from './output.ts';
@@ -51,8 +53,6 @@ export const latestRoute = defineRoute({
   },
 });
 
-const qualities = ['good', 'uncertain', 'bad'] as const;
-
 function latestRow(latest: LatestValue, series: SeriesInfo | undefined, nowMs: number): Row {
   const head = {
     series: latest.series,
@@ -61,7 +61,7 @@ function latestRow(latest: LatestValue, series: SeriesInfo | undefined, nowMs: n
     ageMs: nowMs - latest.timeMs,
   };
   if (latest.kind !== 'window')
-    return { ...head, value: latest.value, quality: qualities[latest.flags & flagQualityMask] ?? 'bad' };
+    return { ...head, value: latest.value, quality: qualityNames[latest.flags & flagQualityMask] ?? 'bad' };
   const partial = Partial.decode(latest.partial);
   return {
     ...head,

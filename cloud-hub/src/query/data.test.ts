@@ -6,8 +6,10 @@ import { describe, expect, it } from 'vitest';
 import type { StoreRead } from '../store/read.ts';
 import { definition, openStoreFixture, type ReadingInput } from '../testing/store-fixture.ts';
 import { type Aggregate, aggregates } from './aggregates.ts';
+import type { Fill } from './bucket-rows.ts';
 import { answerData, type DataPage, type DataQuestion } from './data.ts';
-import type { Value } from './parts.ts';
+import { fixedGrid, parseGrid } from './grid.ts';
+import type { Quality, Value } from './parts.ts';
 import { parseSelector } from './selector.ts';
 
 const minute = 60_000;
@@ -18,18 +20,24 @@ interface Asked {
   readonly from: number;
   readonly to: number;
   readonly everyMs?: number | undefined;
+  readonly every?: string;
+  readonly tz?: string;
   readonly aggregates?: readonly Aggregate[];
+  readonly fill?: Fill;
+  readonly qualities?: readonly Quality[];
   readonly limit?: number;
   readonly cursor?: string | undefined;
 }
 
 function ask(store: StoreRead, fields: Asked): DataPage {
-  const { match, from, to, ...rest } = fields;
+  const { match, from, to, everyMs, tz, every, ...rest } = fields;
   const iso = (ms: number) => new Date(ms).toISOString();
   const question = {
     selectors: [parseSelector(match)],
-    everyMs: undefined,
+    grid: every !== undefined ? parseGrid(every, tz) : everyMs === undefined ? undefined : fixedGrid(everyMs),
     aggregates: undefined,
+    fill: undefined,
+    qualities: undefined,
     limit: 100_000,
     cursor: undefined,
     ...rest,
@@ -151,6 +159,147 @@ describe('aggregates over time', () => {
     );
   });
 
+  it('in a time zone equal a plain computation by the local clock, whatever the calendar does', () => {
+    const rows = fc.array(
+      fc.record({
+        timeMs: fc.integer({ min: Date.UTC(2026, 2, 20), max: Date.UTC(2026, 3, 10) }),
+        value: exactValue,
+      }),
+      { minLength: 1, maxLength: 60 },
+    );
+    const local = (ms: number, timeZone: string): string =>
+      new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' }).format(ms);
+    fc.assert(
+      fc.property(
+        rows,
+        fc.constantFrom('Europe/Paris', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'America/St_Johns', 'UTC'),
+        fc.constantFrom(['1d', 10], ['1mo', 7], ['1y', 4]) as fc.Arbitrary<[string, number]>,
+        fc.integer({ min: 1, max: 20 }),
+        (readings, tz, [every, length], limit) => {
+          const { core, agent } = openStoreFixture(new ManualClock(start));
+          agent('gw', [definition()]).send(readings.map((row) => ({ series: 0, ...row })));
+          const range = { from: Date.UTC(2026, 2, 20), to: Date.UTC(2026, 3, 10) };
+          const asked = { match: 'temperature', ...range, every, tz, aggregates: ['sum', 'count'] as const };
+          const [time = [], sum = [], count = []] = askAll(core.read, asked, limit).get(1) ?? [];
+          const expected = new Map<string, { sum: number; count: number }>();
+          for (const { timeMs, value } of readings) {
+            const name = local(timeMs, tz).slice(0, length);
+            const known = expected.get(name) ?? { sum: 0, count: 0 };
+            expected.set(name, { sum: known.sum + value, count: known.count + 1 });
+          }
+          const found = time.map((ms, row) => [
+            local(Number(ms), tz).slice(0, length),
+            { sum: sum[row], count: count[row] },
+          ]);
+          expect(found).toEqual([...expected].sort(([a], [b]) => (a < b ? -1 : 1)));
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('percentiles are within the stated error of the reading of that rank, in every bucket and page', () => {
+    fc.assert(
+      fc.property(
+        fc.array(reading, { minLength: 1, maxLength: 120 }),
+        fc.constantFrom(1_000, 10_000, minute, 15 * minute),
+        fc.integer({ min: 1, max: 30 }),
+        (readings, everyMs, limit) => {
+          const { core, agent } = openStoreFixture(new ManualClock(start));
+          agent('gw', three).send(readings);
+          const range = { from: start - 40 * minute, to: start + 41 * minute };
+          const answer = askAll(
+            core.read,
+            { match: 'temperature', ...range, everyMs, aggregates: ['p50', 'p95'] },
+            limit,
+          );
+          for (const { id, device } of core.read.listSeries({})) {
+            const [time = [], ...columns] = answer.get(id) ?? [];
+            const own = readings.filter(({ series, quality }) => three[series]?.device === device && quality !== 2);
+            const starts = [...new Set(own.map(({ timeMs }) => Math.floor(timeMs / everyMs) * everyMs))];
+            expect(time).toEqual(starts.sort((a, b) => a - b));
+            time.forEach((bucket, row) => {
+              const values = own
+                .filter(({ timeMs }) => Math.floor(timeMs / everyMs) * everyMs === bucket)
+                .map(({ value }) => value)
+                .sort((a, b) => a - b);
+              [0.5, 0.95].forEach((q, column) => {
+                const exact = values[Math.floor(q * (values.length - 1))] ?? Number.NaN;
+                const found = Number(columns[column]?.[row]);
+                expect(Math.abs(found - exact)).toBeLessThanOrEqual(0.01 * Math.abs(exact) + 1e-12);
+              });
+            });
+          }
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  it('empty buckets are filled as asked, over any pages', () => {
+    const minutes = fc.uniqueArray(fc.integer({ min: 0, max: 30 }), { minLength: 0, maxLength: 8 });
+    fc.assert(
+      fc.property(
+        minutes,
+        fc.constantFrom<Fill>('null', 'previous', 'linear', 0, -1.5),
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 1, max: 31 }),
+        (unsorted, fill, limit, span) => {
+          const at = unsorted.toSorted((a, b) => a - b).filter((index) => index < span);
+          const { core, agent } = openStoreFixture(new ManualClock(start));
+          agent('gw', [definition()]).send(
+            [...at, 500].map((index) => ({ series: 0, timeMs: start + index * minute, value: index * index })),
+          );
+          const range = { from: start, to: start + span * minute };
+          const asked = { match: 'temperature', ...range, everyMs: minute, aggregates: ['max'] as const, fill };
+          const [time = [], max = []] = askAll(core.read, asked, limit).get(1) ?? [];
+          expect(time).toEqual(Array.from({ length: span }, (_, index) => start + index * minute));
+          const expected = time.map((_, index) => {
+            const before = at.findLast((known) => known <= index);
+            const after = at.find((known) => known >= index);
+            if (before === index) return index * index;
+            if (typeof fill === 'number') return fill;
+            if (fill === 'null' || before === undefined) return null;
+            if (fill === 'previous') return before * before;
+            if (after === undefined) return null;
+            return before * before + ((after * after - before * before) * (index - before)) / (after - before);
+          });
+          expect(
+            max.map((value, row) =>
+              typeof value === 'number' &&
+              typeof expected[row] === 'number' &&
+              Math.abs(value - (expected[row] ?? 0)) < 1e-9
+                ? expected[row]
+                : value,
+            ),
+          ).toEqual(expected);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('what fill put there is still a gap', () => {
+    const { core, agent } = openStoreFixture(new ManualClock(start));
+    agent('gw', [definition()]).send([0, 3].map((index) => ({ series: 0, timeMs: start + index * minute, value: 1 })));
+    const range = { match: 'temperature', from: start, to: start + 4 * minute, everyMs: minute };
+    const { parts } = ask(core.read, { ...range, fill: 'previous' });
+    expect(parts[0]?.values[0]?.length).toBe(4);
+    expect(parts[0]?.recordedMs).toEqual([start, start + 3 * minute]);
+  });
+
+  it('percentiles of windows without a sketch are refused with the fix', () => {
+    const { core, agent } = openStoreFixture(new ManualClock(start));
+    const windows = agent('gw', [definition({ kind: 'window', widthMs: 10_000, stream: 'stats' })]);
+    const plain = Partial.empty();
+    plain.add(start, 1);
+    windows.send([], [{ series: 0, startMs: start, partial: plain.encode() }]);
+    const range = { match: 'temperature', from: start, to: start + minute, everyMs: minute };
+    expect(() => ask(core.read, { ...range, aggregates: ['p95'] })).toThrow(
+      'agg: p95 was not kept with the windows of temperature{agent="gw",device="d1",stream="stats"}; add p95 to compute of that pipeline, ask a stream of readings, or leave p95 out',
+    );
+  });
+
   it('round once: a sum that loses everything in float64 additions is exact', () => {
     const { core, agent } = openStoreFixture(new ManualClock(start));
     agent('gw', [definition()]).send(
@@ -204,8 +353,10 @@ describe('aggregates over time', () => {
       selectors: [parseSelector('temperature')],
       from: 'now-4m',
       to: undefined,
-      everyMs: minute,
+      grid: fixedGrid(minute),
       aggregates: ['last'],
+      fill: undefined,
+      qualities: undefined,
       limit: 2,
       cursor: undefined,
     };
@@ -223,7 +374,7 @@ describe('aggregates over time', () => {
       [2, 3],
     ]);
     expect(second.next).toBeNull();
-    const other = { ...question, everyMs: 2 * minute, cursor: first.next ?? '' };
+    const other = { ...question, grid: fixedGrid(2 * minute), cursor: first.next ?? '' };
     expect(() => finish(answerData(core.read, other, start))).toThrow(/cursor: it belongs to another question/);
     expect(() => finish(answerData(core.read, { ...question, cursor: 'abc' }, start))).toThrow(/cursor: it is damaged/);
   });

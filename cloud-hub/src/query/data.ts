@@ -4,13 +4,14 @@
  * items themselves. What cannot be answered exactly is refused with the fix, never approximated.
  */
 import { FoglineError, invariant } from '@fogline/shared/errors';
-import { bucketOf } from '../store/levels.ts';
 import type { StoreRead } from '../store/read.ts';
 import type { Aggregate } from './aggregates.ts';
-import { bucketsOf } from './buckets.ts';
+import type { Fill } from './bucket-rows.ts';
+import { bucketsOf, bucketsOfReadings } from './buckets.ts';
 import { decodeCursor, encodeCursor, fingerprint } from './cursor.ts';
+import { type Grid, widened } from './grid.ts';
 import { collectItems, firstPlaceFrom, type Item, itemsOf, type Place } from './items.ts';
-import { type Answered, type Budget, bucketPart, itemPart, type SeriesPart } from './parts.ts';
+import { type Answered, type Budget, bucketPart, itemPart, type Quality, type SeriesPart } from './parts.ts';
 import type { Selector } from './selector.ts';
 import { type Group, matchGroups } from './series.ts';
 import { type Choice, chooseStream, sameChoice } from './stream-choice.ts';
@@ -21,8 +22,12 @@ export interface DataQuestion {
   /** As written; resolved against `nowMs` on the first page, kept by the cursor. */
   readonly from: string;
   readonly to: string | undefined;
-  readonly everyMs: number | undefined;
+  readonly grid: Grid | undefined;
   readonly aggregates: readonly Aggregate[] | undefined;
+  /** What stands in buckets without data; undefined: they are left out. */
+  readonly fill: Fill | undefined;
+  /** Which readings are wanted, without `grid`; undefined: all. */
+  readonly qualities: readonly Quality[] | undefined;
   /** Most rows of the page. */
   readonly limit: number;
   readonly cursor: string | undefined;
@@ -54,26 +59,29 @@ export function* answerData(store: DataStore, question: DataQuestion, nowMs: num
     question.selectors.map((selector) => selector.text),
     question.from,
     question.to,
-    question.everyMs,
+    question.grid?.every,
+    question.grid?.tz,
     question.aggregates,
+    question.fill,
+    question.qualities,
   ]);
   const { range, position } = beginning(question, mark, nowMs);
   const groups = matchGroups(store, question.selectors);
-  checkSize(groups.length, range, question.everyMs);
+  checkSize(groups.length, range, question.grid);
   const budget = { rows: question.limit, work: workMax };
   const ahead = new Ahead(store, question, range, groups);
   const parts: SeriesPart[] = [];
   for (const [index, group] of groups.entries()) {
     if (group.id < position.group) continue;
     const isResumed = group.id === position.group && position.series !== 0;
-    const kept = isResumed ? sameChoice(group, position.series, question.everyMs) : undefined;
+    const kept = isResumed ? sameChoice(group, position.series, range, question.grid, question.aggregates) : undefined;
     const choice = kept ?? (yield* ahead.choose(index));
     const from = kept === undefined ? firstPlaceFrom(range.fromMs) : position.place;
     if (budget.rows === 0 || budget.work <= 0) {
       return { range, parts, next: encode(mark, range, { group: group.id, series: 0, place: from }) };
     }
-    if (kept === undefined && choice.level === undefined) yield* ahead.read(index, choice, budget.rows);
-    const { part, stoppedAt } = yield* answerSeries(store, ahead, choice, question, range, from, budget);
+    if (kept === undefined && question.grid === undefined) yield* ahead.read(index, choice, budget.rows);
+    const { part, stoppedAt } = yield* answerSeries(store, ahead, choice, { ...question, nowMs }, range, from, budget);
     parts.push(part);
     ahead.learn(part.values[0]?.length ?? 0);
     budget.work -= workPerSeries;
@@ -89,18 +97,22 @@ function answerSeries(
   store: DataStore,
   ahead: Ahead,
   choice: Choice,
-  question: DataQuestion,
+  question: DataQuestion & { readonly nowMs: number },
   range: TimeRange,
   from: Place,
   budget: Budget,
 ): Generator<void, Answered> {
   const { series, level } = choice;
-  if (level === undefined || question.everyMs === undefined) {
+  const { grid, fill, aggregates, nowMs } = question;
+  if (grid === undefined) {
     const items = ahead.taken(series.id) ?? itemsOf(store, series, from, range.toMs);
-    return itemPart(choice, items, range, from, budget);
+    return itemPart(choice, question.qualities, items, range, from, budget);
   }
-  const buckets = bucketsOf(store, series.id, level, question.everyMs, from[0], range.toMs);
-  return bucketPart(choice, question.aggregates, buckets, range, from, budget);
+  const buckets =
+    level === undefined
+      ? bucketsOfReadings(store, series, grid, from[0], range.toMs)
+      : bucketsOf(store, series.id, level, grid, from[0], range.toMs);
+  return bucketPart(choice, { grid, fill, aggregates, nowMs }, buckets, range, from, budget);
 }
 
 const seriesAtOnceMax = 64;
@@ -133,8 +145,8 @@ class Ahead {
     invariant(group !== undefined, 'a group to choose from');
     const known = this.#choices.get(group.id);
     if (known !== undefined) return known;
-    const { everyMs, aggregates } = this.#question;
-    const choice = yield* chooseStream(this.#store, group, this.#range, everyMs, aggregates);
+    const { grid, aggregates } = this.#question;
+    const choice = yield* chooseStream(this.#store, group, this.#range, grid, aggregates);
     this.#choices.set(group.id, choice);
     return choice;
   }
@@ -170,7 +182,8 @@ class Ahead {
 function beginning(question: DataQuestion, mark: string, nowMs: number): { range: TimeRange; position: Position } {
   if (question.cursor === undefined) {
     const asked = parseRange(question.from, question.to, nowMs);
-    return { range: widened(asked, question.everyMs), position: { group: 0, series: 0, place: [0, 0, 0] } };
+    const range = question.grid === undefined ? asked : widened(asked, question.grid);
+    return { range, position: { group: 0, series: 0, place: [0, 0, 0] } };
   }
   const [fromMs = 0, toMs = 0, group = 0, series = 0, ...place] = decodeCursor(question.cursor, mark, 7);
   return { range: { fromMs, toMs }, position: { group, series, place: [place[0] ?? 0, place[1] ?? 0, place[2] ?? 0] } };
@@ -180,19 +193,13 @@ function encode(mark: string, range: TimeRange, { group, series, place }: Positi
   return encodeCursor(mark, [range.fromMs, range.toMs, group, series, ...place]);
 }
 
-function widened(range: TimeRange, everyMs: number | undefined): TimeRange {
-  if (everyMs === undefined) return range;
-  const { fromMs, toMs } = range;
-  return { fromMs: bucketOf(fromMs, everyMs), toMs: -bucketOf(-toMs, everyMs) };
-}
-
-function checkSize(groups: number, range: TimeRange, everyMs: number | undefined): void {
-  if (everyMs === undefined) return;
-  const buckets = ((range.toMs - range.fromMs) / everyMs) * groups;
+function checkSize(groups: number, range: TimeRange, grid: Grid | undefined): void {
+  if (grid === undefined) return;
+  const buckets = ((range.toMs - range.fromMs) / grid.stepMs) * groups;
   if (buckets <= bucketsMax) return;
-  const fit = everyMs * Math.ceil(buckets / bucketsMax);
+  const fit = grid.stepMs * Math.ceil(buckets / bucketsMax);
   throw new FoglineError(
     'query_invalid',
-    `every: ${groups} series in buckets of ${compact(everyMs)} are ${Math.ceil(buckets)} buckets, at most ${bucketsMax} are answered; write every=${compact(fit)} or more, or narrow the range`,
+    `every: ${groups} series in buckets of ${grid.every} are ${Math.ceil(buckets)} buckets, at most ${bucketsMax} are answered; write every=${compact(fit)} or more, or narrow the range`,
   );
 }

@@ -5,6 +5,7 @@
 import type { VoidReason } from '@fogline/shared/protocol/messages';
 import { bucketOf, hourMs } from '../store/levels.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
+import { fixedGrid, type Grid } from './grid.ts';
 import { firstPlaceFrom, itemsOf } from './items.ts';
 import { exactLevel, presenceLevel } from './stream-choice.ts';
 import type { TimeRange } from './time.ts';
@@ -49,17 +50,19 @@ export function lossesBySeries(
 }
 
 /** Starts of buckets with data → the ranges without, half open, within the range. */
-export function emptyRanges(starts: Iterable<number>, everyMs: number, range: TimeRange): TimeRange[] {
+export function emptyRanges(starts: Iterable<number>, grid: Pick<Grid, 'endOf'>, range: TimeRange): TimeRange[] {
   const empty: TimeRange[] = [];
   let coveredTo = range.fromMs;
   for (const start of starts) {
     if (start > coveredTo) empty.push({ fromMs: coveredTo, toMs: Math.min(start, range.toMs) });
-    coveredTo = Math.max(coveredTo, start + everyMs);
+    coveredTo = Math.max(coveredTo, grid.endOf(start));
     if (coveredTo >= range.toMs) break;
   }
   if (coveredTo < range.toMs) empty.push({ fromMs: coveredTo, toMs: range.toMs });
   return empty;
 }
+
+const hourly = fixedGrid(hourMs);
 
 /** Empty ranges and losses → gaps, ascending; a loss explains its hour, the rest of an empty range is quiet or not recorded. */
 export function explainGaps(
@@ -80,7 +83,7 @@ export function explainGaps(
     if (quietTo > fromMs) gaps.push({ fromMs, toMs: quietTo, cause: 'quiet', items: undefined });
     const rest = { fromMs: quietTo, toMs };
     const hours = lostHours.slice(firstAbove(lostHours, quietTo - hourMs), firstAbove(lostHours, toMs - 1));
-    for (const unexplained of emptyRanges(hours, hourMs, rest))
+    for (const unexplained of emptyRanges(hours, hourly, rest))
       gaps.push({ ...unexplained, cause: 'not_recorded', items: undefined });
   }
   return gaps.sort((a, b) => a.fromMs - b.fromMs || a.toMs - b.toMs);
@@ -118,7 +121,7 @@ export function* gapsOf(
   const level =
     series.type === 'text'
       ? undefined
-      : (exactLevel(series, everyMs) ?? presenceLevel([series], { fromMs: 0, toMs: 0 }));
+      : (exactLevel(series, fixedGrid(everyMs), range) ?? presenceLevel([series], { fromMs: 0, toMs: 0 }));
   const resolutionMs = level !== undefined && everyMs % level !== 0 ? level : Math.max(everyMs, ...series.widthsMs);
   // What was seen before the range may still stand in it.
   const seenFrom = bucketOf(range.fromMs - (series.sampling === 'held' ? series.holdMs : 0), resolutionMs);
@@ -138,7 +141,7 @@ export function* gapsOf(
   const seen = [...starts].sort((a, b) => a - b);
   const empty = emptyRanges(
     seen.filter((start) => start + resolutionMs > range.fromMs),
-    resolutionMs,
+    fixedGrid(resolutionMs),
     range,
   );
   return { gaps: explainGaps(empty, losses, range, quietUntil(series, seen)), everyMs: resolutionMs };

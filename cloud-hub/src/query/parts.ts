@@ -1,13 +1,19 @@
 /** The part of a page that one series fills: buckets or items as columns, until the page is full. */
+
+import type { Partial } from '@fogline/shared/aggregate/partial';
+import { FoglineError } from '@fogline/shared/errors';
 import type { RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo } from '../store/read.ts';
-import { type Aggregate, defaultAggregates, readAggregate } from './aggregates.ts';
+import { type Aggregate, defaultAggregates, isPercentile, readAggregate } from './aggregates.ts';
+import { type BucketRow, bucketRows, coveredFrom, type Fill } from './bucket-rows.ts';
 import type { Bucket } from './buckets.ts';
-import { firstPlaceFrom, type Item, type Place } from './items.ts';
+import type { Grid } from './grid.ts';
+import type { Item, Place } from './items.ts';
+import { nameOf } from './series.ts';
 import type { Choice } from './stream-choice.ts';
 import { compact, type TimeRange } from './time.ts';
 
-export type Value = number | string | boolean;
+export type Value = number | string | boolean | null;
 
 export interface SeriesPart {
   readonly series: SeriesInfo;
@@ -19,6 +25,8 @@ export interface SeriesPart {
   readonly columns: readonly string[];
   /** One array per column, all of one length. */
   readonly values: readonly (readonly Value[])[];
+  /** Starts of the buckets, or times of the items, that were recorded: all but what `fill` put there. */
+  readonly recordedMs: readonly number[];
   /** What this page says about: half open. */
   readonly coveredFromMs: number;
   readonly coveredToMs: number;
@@ -36,31 +44,40 @@ export interface Answered {
   readonly stoppedAt: Place | undefined;
 }
 
+export interface BucketQuestion {
+  readonly grid: Grid;
+  readonly fill: Fill | undefined;
+  readonly aggregates: readonly Aggregate[] | undefined;
+  readonly nowMs: number;
+}
+
 export function* bucketPart(
   choice: Choice,
-  asked: readonly Aggregate[] | undefined,
+  { grid, fill, aggregates, nowMs }: BucketQuestion,
   buckets: Iterable<Bucket | undefined>,
   range: TimeRange,
   from: Place,
   budget: Budget,
 ): Generator<void, Answered> {
-  const names = asked ?? defaultAggregates(choice.series.sampling);
+  const names = aggregates ?? defaultAggregates(choice.series.sampling);
   const values: Value[][] = [[], ...names.map(() => [])];
-  let stoppedAt: Place | undefined;
-  for (const bucket of buckets) {
-    if (bucket === undefined) {
+  const recordedMs: number[] = [];
+  const read = ({ partial }: Bucket): number[] => names.map((name) => aggregateOf(name, partial, choice.series));
+  let stopped: BucketRow | undefined;
+  for (const row of bucketRows(buckets, { grid, fill, from, toMs: range.toMs, nowMs, columns: names.length, read })) {
+    if (row === undefined) {
       yield;
       continue;
     }
     if (budget.rows === 0 || budget.work <= 0) {
-      stoppedAt = firstPlaceFrom(bucket.startMs);
+      stopped = row;
       break;
     }
-    if (bucket.partial.count === 0) continue;
     budget.rows--;
-    budget.work -= bucket.rows;
-    values[0]?.push(bucket.startMs);
-    names.forEach((name, column) => values[column + 1]?.push(readAggregate(name, bucket.partial)));
+    budget.work -= row.cost;
+    if (row.isRecorded) recordedMs.push(row.startMs);
+    values[0]?.push(row.startMs);
+    row.cells.forEach((cell, column) => values[column + 1]?.push(cell));
   }
   const part = {
     series: choice.series,
@@ -69,18 +86,35 @@ export function* bucketPart(
     also: choice.also,
     columns: ['time', ...names],
     values,
-    coveredFromMs: from[0],
-    coveredToMs: stoppedAt?.[0] ?? range.toMs,
+    recordedMs,
+    coveredFromMs: coveredFrom(from, grid),
+    coveredToMs: stopped?.startMs ?? range.toMs,
   };
-  return { part, stoppedAt };
+  return { part, stoppedAt: stopped?.place };
 }
 
-const qualities = ['good', 'uncertain', 'bad'] as const;
+function aggregateOf(name: Aggregate, partial: Partial, series: SeriesInfo): number {
+  const value = readAggregate(name, partial);
+  if (Number.isNaN(value) && isPercentile(name)) throw noSketch(name, series);
+  return value;
+}
+
+/** Not every agent keeps what a percentile needs, and means of percentiles are none. */
+function noSketch(name: string, series: SeriesInfo): FoglineError {
+  const why = `agg: ${name} was not kept with the windows of ${nameOf(series)}`;
+  const fix = `add ${name} to compute of that pipeline, ask a stream of readings, or leave ${name} out`;
+  return new FoglineError('query_invalid', `${why}; ${fix}`);
+}
+
+export const qualityNames = ['good', 'uncertain', 'bad'] as const;
+export type Quality = (typeof qualityNames)[number];
+
 const readingColumns = ['time', 'value', 'quality'] as const;
 const windowColumns = ['time', 'widthMs', 'isDelta', 'count', 'mean', 'min', 'max', 'first', 'last'] as const;
 
 export function* itemPart(
   choice: Choice,
+  qualities: readonly Quality[] | undefined,
   items: Iterable<Item | undefined>,
   range: TimeRange,
   from: Place,
@@ -99,8 +133,10 @@ export function* itemPart(
       stoppedAt = item.place;
       break;
     }
-    budget.rows--;
     budget.work--;
+    if (qualities !== undefined && 'value' in item && !qualities.includes(qualityNames[item.quality] ?? 'bad'))
+      continue;
+    budget.rows--;
     rowOf(item).forEach((value, column) => values[column]?.push(value));
   }
   const part = {
@@ -110,6 +146,7 @@ export function* itemPart(
     also: choice.also,
     columns,
     values,
+    recordedMs: values[0] as number[],
     coveredFromMs: from[0],
     coveredToMs: stoppedAt?.[0] ?? range.toMs,
   };
@@ -118,7 +155,7 @@ export function* itemPart(
 
 function rowOf(item: Item): Value[] {
   const [timeMs] = item.place;
-  if ('value' in item) return [timeMs, item.value, qualities[item.quality] ?? 'bad'];
+  if ('value' in item) return [timeMs, item.value, qualityNames[item.quality] ?? 'bad'];
   const { widthMs, isDelta, partial } = item;
   return [
     timeMs,

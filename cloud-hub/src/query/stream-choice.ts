@@ -5,21 +5,26 @@
 import { FoglineError } from '@fogline/shared/errors';
 import { levels, type RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
-import { type Aggregate, misleading } from './aggregates.ts';
+import { type Aggregate, isPercentile, misleading } from './aggregates.ts';
+import type { Grid } from './grid.ts';
 import { type Group, nameOf } from './series.ts';
 import { compact, type TimeRange } from './time.ts';
 
 export interface Choice {
   readonly series: SeriesInfo;
-  /** The roll-up that answers; undefined = the readings or window items themselves. */
+  /** The roll-up that answers; undefined = the readings or window items themselves, aggregated where aggregates were asked for. */
   readonly level: RollupLevelMs | undefined;
   /** The other streams of the same metric. */
   readonly also: readonly SeriesInfo[];
 }
 
-/** The coarsest level that is exact for buckets of `everyMs` over windows of these widths. */
-export function exactLevel(series: Pick<SeriesInfo, 'widthsMs'>, everyMs: number): RollupLevelMs | undefined {
-  return levels.findLast((level) => everyMs % level === 0 && isComplete(series, level));
+/** The coarsest level that is exact for these buckets over windows of these widths. */
+export function exactLevel(
+  series: Pick<SeriesInfo, 'widthsMs'>,
+  grid: Grid,
+  range: TimeRange,
+): RollupLevelMs | undefined {
+  return levels.findLast((level) => isComplete(series, level) && grid.isMadeOf(level, range));
 }
 
 /** A roll-up lacks windows whose width does not divide it. */
@@ -42,30 +47,52 @@ export function* chooseStream(
   store: Pick<StoreRead, 'rollups' | 'raw'>,
   group: Group,
   range: TimeRange,
-  everyMs: number | undefined,
-  asked: readonly Aggregate[] | undefined,
+  grid: Grid | undefined,
+  asked: readonly Aggregate[] = [],
 ): Generator<void, Choice> {
-  const usable = everyMs === undefined ? group.members : usableFor(group.members, everyMs);
+  const usable = grid === undefined ? group.members : usableFor(group.members, grid, range);
   const covered = usable.length > 1 ? yield* coverage(store, usable, range) : new Map<number, number>();
   const ranked = [...usable].sort((a, b) => compareStreams(a, b, covered));
   const series = ranked[0];
-  if (series === undefined) throw noneUsable(group.members, everyMs ?? 0);
-  if (everyMs !== undefined) refuseMisleading(series, group, asked ?? []);
+  if (series === undefined) throw noneUsable(group.members, grid);
+  if (grid !== undefined) refuseMisleading(series, group, asked);
+  return choiceOf(group, series, range, grid, asked);
+}
+
+function choiceOf(
+  group: Group,
+  series: SeriesInfo,
+  range: TimeRange,
+  grid: Grid | undefined,
+  asked: readonly Aggregate[],
+): Choice {
   const also = group.members.filter((member) => member.id !== series.id);
-  return { series, level: everyMs === undefined ? undefined : exactLevel(series, everyMs), also };
+  // Roll-ups of readings carry no sketches: those would cost every bucket what few questions need.
+  const isFromReadings = series.kind === 'reading' && asked.some(isPercentile);
+  const level = grid === undefined || isFromReadings ? undefined : exactLevel(series, grid, range);
+  return { series, level, also };
 }
 
 /** The choice that an earlier page made, again. */
-export function sameChoice(group: Group, seriesId: number, everyMs: number | undefined): Choice | undefined {
+export function sameChoice(
+  group: Group,
+  seriesId: number,
+  range: TimeRange,
+  grid: Grid | undefined,
+  asked: readonly Aggregate[] = [],
+): Choice | undefined {
   const series = group.members.find((member) => member.id === seriesId);
-  if (series === undefined) return undefined;
-  const level = everyMs === undefined ? undefined : exactLevel(series, everyMs);
-  if (everyMs !== undefined && level === undefined) return undefined;
-  return { series, level, also: group.members.filter((member) => member.id !== seriesId) };
+  if (series === undefined || (grid !== undefined && !isUsable(series, grid, range))) return undefined;
+  return choiceOf(group, series, range, grid, asked);
 }
 
-function usableFor(members: readonly SeriesInfo[], everyMs: number): SeriesInfo[] {
-  return members.filter((series) => series.type !== 'text' && exactLevel(series, everyMs) !== undefined);
+function usableFor(members: readonly SeriesInfo[], grid: Grid, range: TimeRange): SeriesInfo[] {
+  return members.filter((series) => isUsable(series, grid, range));
+}
+
+/** Readings make buckets of any kind; windows only those that consist of them. */
+function isUsable(series: SeriesInfo, grid: Grid, range: TimeRange): boolean {
+  return series.type !== 'text' && (series.kind === 'reading' || exactLevel(series, grid, range) !== undefined);
 }
 
 /** A stream without any data in the range answers only when all are without. */
@@ -112,7 +139,7 @@ function* coverage(
 
 const rowsBetweenYields = 2_000;
 
-function noneUsable(members: readonly SeriesInfo[], everyMs: number): FoglineError {
+function noneUsable(members: readonly SeriesInfo[], grid: Grid | undefined): FoglineError {
   const series = members[0];
   const name = series === undefined ? '' : nameOf(series);
   if (series?.type === 'text') {
@@ -122,14 +149,15 @@ function noneUsable(members: readonly SeriesInfo[], everyMs: number): FoglineErr
     );
   }
   const works = levels.find((level) => members.some((member) => isComplete(member, level)));
+  const asked = `${grid?.every ?? ''}${grid?.tz === undefined ? '' : ` in ${grid.tz}`}`;
   const widths = [...new Set(members.flatMap((member) => member.widthsMs))].filter((width) => width > 0).map(compact);
   const fix =
     works === undefined
       ? 'leave every and agg out for the windows themselves'
-      : `write every=${compact(works)} or a multiple, or leave every and agg out for the windows themselves`;
+      : `write every=${compact(works)} or a multiple${grid?.tz === undefined ? '' : ', without tz'}, or leave every and agg out for the windows themselves`;
   return new FoglineError(
     'query_invalid',
-    `every: ${compact(everyMs)} cannot be answered exactly for ${name}, which consists of windows of ${widths.join(' and ')}; ${fix}`,
+    `every: ${asked} cannot be answered exactly for ${name}, which consists of windows of ${widths.join(' and ')}; ${fix}`,
   );
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compact, parseEvery, parseRange, parseTime } from './time.ts';
+import { parseRange, parseTime } from './time.ts';
 
 const now = Date.UTC(2026, 0, 2, 12);
 
@@ -81,34 +81,5 @@ describe('ranges', () => {
     expect(() => parseRange('now+1h', undefined, now)).toThrow(
       'from (2026-01-02T13:00:00.000Z) is after to (2026-01-02T12:00:00.000Z); exchange them, or give to: it defaults to now',
     );
-  });
-});
-
-describe('bucket widths', () => {
-  it.each([
-    ['10s', 10_000],
-    ['90s', 90_000],
-    ['1m', 60_000],
-    ['6h', 21_600_000],
-    ['7d', 604_800_000],
-  ])('%s', (text, ms) => {
-    expect(parseEvery(text)).toBe(ms);
-    expect(compact(ms)).toBe(text);
-  });
-
-  it.each([
-    [
-      '1s',
-      'every: 1s cannot be answered exactly, roll-ups stand at 10s, 1m, 15m, 1d; write a multiple of 10s such as 10s, or leave every out for the readings themselves',
-    ],
-    [
-      '25s',
-      'every: 25s cannot be answered exactly, roll-ups stand at 10s, 1m, 15m, 1d; write a multiple of 10s such as 30s, or leave every out for the readings themselves',
-    ],
-    ['1mo', 'every: "1mo" is a calendar width; widths are fixed and aligned to the epoch in UTC: write 7d or 30d'],
-    ['PT1H', 'every: "PT1H" is an ISO 8601 duration; write 10s, 5m, 6h or 1d'],
-    ['10', 'every: 10 has no unit: write 500ms, 10s, 5m, 6h or 7d, for example "10s"'],
-  ])('refuses %s with the fix', (text, message) => {
-    expect(() => parseEvery(text)).toThrow(expect.objectContaining({ code: 'query_invalid', message }));
   });
 });

@@ -1,10 +1,9 @@
 /**
- * Times and bucket widths as people write them. Nothing is guessed: a time without an offset, or a number that looks like
+ * Times as people write them. Nothing is guessed: a time without an offset, or a number that looks like
  * seconds, is refused with the likely fix.
  */
 import { FoglineError } from '@fogline/shared/errors';
 import { formatDuration, parseDurationMs } from '@fogline/shared/units';
-import { levels } from '../store/levels.ts';
 
 /** Numbers below this are seconds in all likelihood: in milliseconds it is March 1973, in seconds the year 5138. */
 const epochMsPlausibleMin = 100_000_000_000;
@@ -102,26 +101,6 @@ export function parseRange(from: string, to: string | undefined, nowMs: number):
 
 export function isoOf(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-/** A bucket width: any multiple of the finest level. Throws `query_invalid` with the nearest width that works. */
-export function parseEvery(text: string): number {
-  if (/^\d+\s*(mo|month|months|w|wk|week|weeks|y|year|years)$/i.test(text)) {
-    throw invalid(
-      `every: "${text}" is a calendar width; widths are fixed and aligned to the epoch in UTC: write 7d or 30d`,
-    );
-  }
-  if (/^P/i.test(text)) throw invalid(`every: "${text}" is an ISO 8601 duration; write 10s, 5m, 6h or 1d`);
-  const parsed = parseDurationMs(text);
-  if ('problem' in parsed) throw invalid(`every: ${parsed.problem}`);
-  const finest = levels[0];
-  if (parsed.value < finest || parsed.value % finest !== 0) {
-    const near = Math.max(finest, Math.round(parsed.value / finest) * finest);
-    throw invalid(
-      `every: ${text} cannot be answered exactly, roll-ups stand at ${levels.map(compact).join(', ')}; write a multiple of 10s such as ${compact(near)}, or leave every out for the readings themselves`,
-    );
-  }
-  return parsed.value;
 }
 
 /** `90s` rather than `1m 30s`: one number and one unit, as `every` is written. */

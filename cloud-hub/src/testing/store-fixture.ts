@@ -64,7 +64,7 @@ export class FixtureAgent {
     const zero = [0, 0, 0, 0];
     const offer = { epoch, parent: undefined, seriesBase: 0, seriesCount: definitions.length, last: zero };
     const hello = {
-      session: 1,
+      session: Number.parseInt(epoch.slice(-8), 16),
       page: 1,
       pages: 1,
       current: epoch,

@@ -40,12 +40,15 @@ function isPercentile(text: string): boolean {
 }
 
 export const pipelineSchema = z.strictObject({
-  from: z.string().meta({ description: 'Name of a source' }),
+  from: z.string().meta({ description: 'Name of a source, or of another pipeline' }),
   deadband: deadband.optional(),
   window: window.optional(),
   send: z
     .strictObject({
-      to: z.string().optional().meta({ description: 'Name of an uplink; default: the only one' }),
+      to: z
+        .string()
+        .optional()
+        .meta({ description: 'Name of an uplink, by default the only one; or local: it stays on the agent' }),
       priority: z.enum(lanes).default('normal'),
     })
     .prefault({}),

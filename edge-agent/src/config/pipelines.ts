@@ -13,14 +13,16 @@ export function resolvePipelines(raw: AgentDocument, context: ConfigContext): Pi
   }
   const pipelines = Object.entries(raw.pipelines).map(([name, pipeline]): PipelineConfig => {
     const path = ['pipelines', name];
-    if (raw.sources[pipeline.from] === undefined) {
-      context.error(
-        [...path, 'from'],
-        `no source is called "${pipeline.from}"${didYouMean(pipeline.from, Object.keys(raw.sources))}`,
-      );
+    const { from } = pipeline;
+    const isFromPipeline = raw.sources[from] === undefined && raw.pipelines?.[from] !== undefined;
+    if (raw.sources[from] === undefined && !isFromPipeline) {
+      const known = [...Object.keys(raw.sources), ...Object.keys(raw.pipelines ?? {})];
+      context.error([...path, 'from'], `no source or pipeline is called "${from}"${didYouMean(from, known)}`);
     }
+    if (isFromPipeline) checkChain(raw, name, context);
     const { to } = pipeline.send;
-    if (to !== undefined && raw.uplinks[to] === undefined) {
+    const isLocal = to === 'local' && raw.uplinks['local'] === undefined;
+    if (to !== undefined && !isLocal && raw.uplinks[to] === undefined) {
       context.error([...path, 'send', 'to'], `no uplink is called "${to}"${didYouMean(to, Object.keys(raw.uplinks))}`);
     }
     const deadband = resolveDeadband(raw, name, context);
@@ -32,10 +34,12 @@ export function resolvePipelines(raw: AgentDocument, context: ConfigContext): Pi
     }
     return {
       name,
-      from: pipeline.from,
+      from,
+      ...(isFromPipeline ? { isFromPipeline } : {}),
       ...(deadband === undefined ? {} : { deadband }),
       ...(window === undefined ? {} : { window }),
       lane: laneOf(pipeline.send.priority),
+      ...(isLocal ? { isLocal } : {}),
     };
   });
   for (const source of Object.keys(raw.sources)) {
@@ -44,23 +48,56 @@ export function resolvePipelines(raw: AgentDocument, context: ConfigContext): Pi
       const why = `passes on every reading of "${source}", and so does "${first.name}": give it an operator, or remove it`;
       context.error(['pipelines', second.name], why);
     }
-    if (pipelines.some((pipeline) => pipeline.from === source)) continue;
+    if (pipelines.some((pipeline) => pipeline.from === source && pipeline.isFromPipeline !== true)) continue;
     context.warn(['sources', source], 'no pipeline takes from this source: its readings never leave the agent');
   }
   return pipelines;
+}
+
+/** A chain ends at a source, and windows end it: what takes from them would see nothing. */
+function checkChain(raw: AgentDocument, name: string, context: ConfigContext): void {
+  const path = ['pipelines', name, 'from'];
+  const seen = new Set([name]);
+  for (let at = raw.pipelines?.[name]?.from ?? ''; raw.sources[at] === undefined; ) {
+    const upstream = raw.pipelines?.[at];
+    if (upstream === undefined) return;
+    if (upstream.window !== undefined)
+      context.error(
+        path,
+        `the pipeline "${at}" ends in windows, and only readings go on: take from what it takes from`,
+      );
+    if (seen.has(at)) {
+      context.error(path, `takes from itself, by way of ${[...seen].join(' → ')} → ${at}: begin with a source`);
+      return;
+    }
+    seen.add(at);
+    at = upstream.from;
+  }
 }
 
 function laneOf(priority: (typeof lanes)[number]): Lane {
   return lanes.indexOf(priority) as Lane;
 }
 
-/** The declared metrics of a source by name; undefined when it takes them as they come. */
+/** The declared metrics of what a pipeline takes from, by name; undefined when they are taken as they come. */
 function declaredMetrics(
   raw: AgentDocument,
-  source: string,
+  from: string,
 ): Readonly<Record<string, { readonly type: string }>> | undefined {
+  const source = sourceOf(raw, from);
+  if (source === undefined) return undefined;
   const json = raw.sources[source]?.parse.json;
   return json === 'auto' ? undefined : json;
+}
+
+/** The source at the beginning of a chain; undefined when there is none. */
+function sourceOf(raw: AgentDocument, from: string): string | undefined {
+  let at = from;
+  for (let steps = Object.keys(raw.pipelines ?? {}).length; steps >= 0; steps--) {
+    if (raw.sources[at] !== undefined) return at;
+    at = raw.pipelines?.[at]?.from ?? '';
+  }
+  return undefined;
 }
 
 function resolveDeadband(raw: AgentDocument, pipeline: string, context: ConfigContext): DeadbandConfig | undefined {

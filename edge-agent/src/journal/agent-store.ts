@@ -7,7 +7,7 @@ import type { Lane } from '@fogline/shared/protocol/limits';
 import type { VoidReason, VoidStat } from '@fogline/shared/protocol/messages';
 import { partKinds } from '@fogline/shared/protocol/messages';
 import type { Database } from '@fogline/shared/sqlite';
-import type { OperatorState } from '../pipeline/pipeline.ts';
+import type { OperatorState } from '../pipeline/branch.ts';
 import { type RawBatch, type RawRow, type RawVoid, statementsOf } from './agent-sql.ts';
 import { type CommitRecord, decodeCommit } from './commit-record.ts';
 import type {

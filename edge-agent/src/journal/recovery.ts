@@ -11,7 +11,8 @@ import { laneCount } from '@fogline/shared/protocol/limits';
 import type { Random } from '@fogline/shared/random';
 import type { PipelineConfig } from '../core-config.ts';
 import type { Outbox } from '../outbox/outbox.ts';
-import { Pipeline, type StreamItems } from '../pipeline/pipeline.ts';
+import type { StreamItems } from '../pipeline/branch.ts';
+import { Pipeline } from '../pipeline/pipeline.ts';
 import type { AgentStore } from './agent-store.ts';
 import { rememberRepeats } from './intake.ts';
 import type { RepeatFilter } from './repeat-filter.ts';
@@ -47,12 +48,14 @@ export function recover(
   const checkpoint = Number(store.loadText('checkpoint') ?? 0);
   const last = [...(previous?.last ?? new Array<number>(laneCount).fill(0))];
   let lastCommit = checkpoint;
+  let lastNow = 0;
   for (const { id, record } of store.commitsAfter(checkpoint)) {
     for (const input of record.inputs) active.process(input.source, decodeReadings(input.bytes), record.now);
     active.tick(record.now);
     outbox.addCommit(id, record);
     for (const output of record.outputs) last[output.lane] = Math.max(last[output.lane] ?? 0, output.last);
     lastCommit = id;
+    lastNow = record.now;
   }
   store.transaction(() => {
     outbox.flush();
@@ -75,7 +78,7 @@ export function recover(
   outbox.reloadEpochs();
   const pipeline = new Pipeline(configs, series);
   const kept = pipeline.keys();
-  const drained = active.drain(kept);
+  const drained = active.drain(kept, lastNow);
   pipeline.restore(active.save().filter(({ key }) => kept.has(key)));
   const isConfigChanged = JSON.stringify(activeConfigs) !== JSON.stringify(configs);
   return { pipeline, epoch, lastCommit, drained, isConfigChanged };

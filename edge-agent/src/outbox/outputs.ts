@@ -3,8 +3,8 @@ import { encodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { encodeReadings } from '@fogline/shared/codec/readings';
 import type { WindowColumns } from '@fogline/shared/reading';
 import type { CommitOutput } from '../journal/commit-record.ts';
+import type { StreamItems } from '../pipeline/branch.ts';
 import { hoursOf } from '../pipeline/columns.ts';
-import type { StreamItems } from '../pipeline/pipeline.ts';
 
 /** An output that has no sequence numbers yet. */
 export type PendingOutput = Omit<CommitOutput, 'first' | 'last'> & { readonly count: number };
@@ -12,10 +12,11 @@ export type PendingOutput = Omit<CommitOutput, 'first' | 'last'> & { readonly co
 /** Partials in one block; with sketches they take up to a few hundred bytes each. */
 const windowBytesPerBlockMax = 192 * 1024;
 
-/** `input` is the index of the commit input that unchanged columns are. */
+/** Of the streams that leave the agent. `input` is the index of the commit input that unchanged columns are. */
 export function outputsOf(streams: readonly StreamItems[], input = -1): PendingOutput[] {
   return streams.flatMap((stream): PendingOutput[] => {
-    const { lane } = stream;
+    const { lane, isSent } = stream;
+    if (!isSent) return [];
     if (stream.kind === 'readings') {
       const { count, time } = stream.columns;
       const place = stream.isInput

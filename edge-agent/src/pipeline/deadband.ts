@@ -9,13 +9,14 @@ import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/s
 import { Packr } from 'msgpackr';
 import type { DeadbandConfig } from '../core-config.ts';
 import { ColumnBuilder, canonical, runEnd } from './columns.ts';
-import type { Items, Operator, SeriesRegistry } from './operator.ts';
+import { addDrop } from './drops.ts';
+import type { Items, Operator, SeriesView } from './operator.ts';
 
 const stateVersion = 1;
 const packr = new Packr({ useRecords: false });
 
 interface Last {
-  readonly output: number;
+  readonly series: number;
   readonly threshold: number;
   time: number;
   value: number;
@@ -25,17 +26,18 @@ interface Last {
 
 export class Deadband implements Operator {
   readonly #config: DeadbandConfig;
-  readonly #stream: string;
-  readonly #registry: SeriesRegistry;
+  readonly #view: SeriesView;
   readonly #last = new Map<number, Last>();
   readonly #out = new ColumnBuilder();
-  /** Readings that did not pass, since the process started. */
-  filtered = 0;
+  readonly drops = new Map<string, number>();
 
-  constructor(config: DeadbandConfig, stream: string, registry: SeriesRegistry) {
+  constructor(config: DeadbandConfig, view: SeriesView) {
     this.#config = config;
-    this.#stream = stream;
-    this.#registry = registry;
+    this.#view = view;
+  }
+
+  describe(definition: SeriesDefinition): SeriesDefinition {
+    return { ...definition, sampling: 'held', holdMs: this.#config.heartbeatMs };
   }
 
   process(columns: ReadingColumns): Items {
@@ -50,7 +52,7 @@ export class Deadband implements Operator {
       }
       from = end;
     }
-    this.filtered += count - this.#out.count;
+    addDrop(this.drops, 'within_band', count - this.#out.count);
     return { kind: 'readings', columns: canonical(this.#out.take()) };
   }
 
@@ -71,8 +73,8 @@ export class Deadband implements Operator {
       time - last.time < this.#config.heartbeatMs
     )
       return;
-    if ((flags & flagText) === 0) this.#out.push(last.output, time, value, flags);
-    else this.#out.pushText(last.output, time, text, flags);
+    if ((flags & flagText) === 0) this.#out.push(last.series, time, value, flags);
+    else this.#out.pushText(last.series, time, text, flags);
     if (isLate) return;
     last.time = time;
     last.value = value;
@@ -83,16 +85,9 @@ export class Deadband implements Operator {
   #lastOf(input: number): Last {
     let last = this.#last.get(input);
     if (last === undefined) {
-      const source = this.#registry.definitionOf(input);
-      const definition: SeriesDefinition = {
-        ...source,
-        stream: this.#stream,
-        sampling: 'held',
-        holdMs: this.#config.heartbeatMs,
-      };
-      const threshold = this.#config.thresholds[source.metric] ?? 0;
+      const threshold = this.#config.thresholds[this.#view.definitionOf(input).metric] ?? 0;
       last = {
-        output: this.#registry.idOf(definition),
+        series: input,
         threshold,
         time: Number.NEGATIVE_INFINITY,
         value: 0,

@@ -1,6 +1,6 @@
 import type { PipelineConfig } from '../core-config.ts';
 
-/** A branch without operators: its stream is the source's own columns. A source has at most one. */
+/** A branch of a source without operators: its stream is the source's own columns. A source has at most one. */
 export function isPassThrough(config: PipelineConfig): boolean {
-  return config.deadband === undefined && config.window === undefined;
+  return config.isFromPipeline !== true && config.deadband === undefined && config.window === undefined;
 }

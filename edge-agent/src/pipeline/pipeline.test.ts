@@ -127,7 +127,7 @@ describe('tumbling windows', () => {
             pipeline.restore(saved);
           }
         });
-        collected.add(series, pipeline.drain(new Set()));
+        collected.add(series, pipeline.drain(new Set(), now));
         expect(collected.toHex()).toEqual(naive(steps.flatMap(({ rows }) => rows)));
       }),
     );
@@ -145,7 +145,7 @@ describe('tumbling windows', () => {
           if (rows.length > 0) collected.add(series, pipeline.process('climate', columnsOf(rows), now));
           collected.add(series, pipeline.tick(now));
         }
-        collected.add(series, pipeline.drain(new Set()));
+        collected.add(series, pipeline.drain(new Set(), now));
         for (const count of collected.wholes.values()) expect(count).toBe(1);
       }),
     );
@@ -240,10 +240,68 @@ describe('the pipeline', () => {
     before.process('climate', columnsOf([{ series: 0, time: 5000, value: 1 }]), 0);
     const wider: PipelineConfig = { ...stats, window: { everyMs: 60_000, latenessMs: 2000, hasSketch: false } };
     const after = new Pipeline([calm, wider], series);
-    const drained = before.drain(after.keys());
+    const drained = before.drain(after.keys(), 0);
     expect(drained.map(({ kind }) => kind)).toEqual(['windows']);
     after.restore(before.save());
     const outputs = after.process('climate', columnsOf([{ series: 0, time: 6000, value: 1.1 }]), 0);
     expect(outputs).toEqual([]);
+  });
+
+  it('chains branches in any order of writing: what one emits is what the next takes, under its own stream', () => {
+    const series = registry(1);
+    const chained: PipelineConfig = { ...stats, name: 'slow', from: 'calm', isFromPipeline: true };
+    const local: PipelineConfig = { ...calm, isLocal: true };
+    const pipeline = new Pipeline([chained, local], series);
+    const at = (time: number, value: number) => columnsOf([{ series: 0, time, value }]);
+    const outputs = [
+      ...pipeline.process('climate', at(1000, 20), 0),
+      ...pipeline.process('climate', at(2000, 20.1), 0),
+      ...pipeline.process('climate', at(3000, 21), 0),
+      ...pipeline.tick(100_000),
+    ];
+    expect(outputs.map(({ stream, isSent, kind }) => [stream, isSent, kind])).toEqual([
+      ['calm', false, 'readings'],
+      ['calm', false, 'readings'],
+      ['slow', true, 'windows'],
+    ]);
+    const window = outputs[2];
+    const partial =
+      window?.kind === 'windows' ? Partial.decode(window.columns.partial[0] ?? new Uint8Array()) : undefined;
+    expect([partial?.count, partial?.min, partial?.max]).toEqual([2, 20, 21]);
+    expect(series.definitionOf(window?.columns.series[0] ?? 0)).toMatchObject({
+      stream: 'slow',
+      sampling: 'held',
+      kind: 'window',
+    });
+    expect([...pipeline.drops()]).toEqual([['calm.deadband.within_band', 1]]);
+  });
+
+  it('drains a chain from its beginning, so that nothing stays behind in an operator further on', () => {
+    const series = registry(1);
+    const chained: PipelineConfig = { ...stats, name: 'slow', from: 'calm', isFromPipeline: true };
+    const pipeline = new Pipeline([calm, chained], series);
+    pipeline.process('climate', columnsOf([{ series: 0, time: 1000, value: 20 }]), 0);
+    const other = new Pipeline([{ ...calm, deadband: { thresholds: {}, heartbeatMs: 1000 } }, chained], series);
+    // The window itself did not change, what comes to it did.
+    expect(pipeline.drain(other.keys(), 0).map(({ stream }) => stream)).toEqual(['slow']);
+  });
+
+  it('refuses a circle', () => {
+    const a: PipelineConfig = { ...calm, name: 'a', from: 'b', isFromPipeline: true };
+    const b: PipelineConfig = { ...calm, name: 'b', from: 'a', isFromPipeline: true };
+    expect(() => new Pipeline([a, b], registry(1))).toThrow('pipelines take from each other in a circle: a, b');
+  });
+
+  it('shows an observer what each step got and what it made of it', () => {
+    const series = registry(1);
+    const pipeline = new Pipeline([calm, stats], series);
+    const seen: unknown[] = [];
+    pipeline.observer = ({ pipeline: name, step, before, after, definitionOf }) =>
+      seen.push([name, step, before.count, after.columns.count, definitionOf(0).sampling]);
+    pipeline.process('climate', columnsOf([5, 6].map((time) => ({ series: 0, time, value: 1 }))), 0);
+    expect(seen).toEqual([
+      ['calm', 'deadband', 2, 1, 'held'],
+      ['stats', 'window', 2, 0, 'all'],
+    ]);
   });
 });

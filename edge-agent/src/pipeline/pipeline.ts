@@ -2,54 +2,45 @@
  * All branches of an agent: from the columns of one commit to the items of each stream. Deterministic (operator.ts), so the
  * last saved state plus a replay of the journal gives the state again; outputs of a replay are thrown away by the caller.
  */
-import type { Lane } from '@fogline/shared/protocol/limits';
+import { FoglineError } from '@fogline/shared/errors';
 import type { ReadingColumns } from '@fogline/shared/reading';
 import type { PipelineConfig } from '../core-config.ts';
-import { Deadband } from './deadband.ts';
-import type { Items, Operator, SeriesRegistry } from './operator.ts';
+import { Branch, type OperatorState, type PipelineObserver, type Step, type StreamItems } from './branch.ts';
+import type { SeriesRegistry } from './operator.ts';
 import { isPassThrough } from './pass-through.ts';
-import { TumblingWindow } from './tumbling-window.ts';
-
-/** Items of one stream. `isInput`: they are the source's own columns, unchanged, and need not be stored again. */
-export type StreamItems = Items & { readonly lane: Lane; readonly isInput: boolean };
-
-/** State of one operator, kept under a key that changes with its configuration. */
-export interface OperatorState {
-  readonly key: string;
-  readonly state: Uint8Array;
-}
-
-interface Branch {
-  readonly config: PipelineConfig;
-  readonly operators: readonly { readonly key: string; readonly operator: Operator }[];
-}
 
 export class Pipeline {
+  /** Those that others take from come before them. */
   readonly #branches: readonly Branch[];
+  readonly #byFrom: ReadonlyMap<string, readonly Branch[]>;
+  /** Told of every step while it is set. */
+  observer: PipelineObserver | undefined;
 
+  /** Throws `config_invalid` when branches take from each other in a circle. */
   constructor(configs: readonly PipelineConfig[], registry: SeriesRegistry) {
-    this.#branches = configs.map((config) => ({ config, operators: operatorsOf(config, registry) }));
+    const keys = new Map<string, string>();
+    this.#branches = inOrder(configs).map((config) => {
+      const upstream = config.isFromPipeline ? (keys.get(config.from) ?? '') : config.from;
+      const branch = new Branch(config, upstream, isPassThrough(config), registry);
+      keys.set(config.name, branch.key);
+      return branch;
+    });
+    this.#byFrom = Map.groupBy(this.#branches, ({ config }) => placeOf(config));
   }
 
   /** The stream under which a source's own columns are known: its pass-through branch, or the source's name. */
   static inputStream(source: string, configs: readonly PipelineConfig[]): string {
-    return configs.find((config) => config.from === source && isPassThrough(config))?.name ?? source;
+    const through = configs.find((config) => config.from === source && isPassThrough(config));
+    return through?.name ?? source;
   }
 
   process(source: string, columns: ReadingColumns, now: number): StreamItems[] {
-    const out: StreamItems[] = [];
-    for (const { config, operators } of this.#branches) {
-      if (config.from !== source) continue;
-      let items: Items = { kind: 'readings', columns };
-      for (const { operator } of operators) if (items.kind === 'readings') items = operator.process(items.columns, now);
-      if (items.columns.count > 0) out.push({ ...items, lane: config.lane, isInput: operators.length === 0 });
-    }
-    return out;
+    return this.#fanOut(sourcePlace(source), columns, now);
   }
 
   /** Fires timers; once per commit, after every source was processed. */
   tick(now: number): StreamItems[] {
-    return this.#emit((operator) => operator.tick(now));
+    return this.#branches.flatMap((branch) => this.#onward(branch, branch.tick(now, this.observer), now));
   }
 
   dueAt(): number | undefined {
@@ -62,8 +53,8 @@ export class Pipeline {
   }
 
   /** Ends what operators hold open whose keys are not in `kept`. */
-  drain(kept: ReadonlySet<string>): StreamItems[] {
-    return this.#emit((operator, key) => (kept.has(key) ? undefined : operator.drain()));
+  drain(kept: ReadonlySet<string>, now: number): StreamItems[] {
+    return this.#branches.flatMap((branch) => this.#onward(branch, branch.drain(kept, now), now));
   }
 
   keys(): Set<string> {
@@ -83,43 +74,55 @@ export class Pipeline {
     }
   }
 
-  /** Readings held back by deadbands since the process started. */
-  filtered(): number {
-    let filtered = 0;
-    for (const { operator } of this.#operators()) if (operator instanceof Deadband) filtered += operator.filtered;
-    return filtered;
+  /** Readings that went no further since the process started, by `<pipeline>.<step>.<reason>`. */
+  drops(): Map<string, number> {
+    const drops = new Map<string, number>();
+    for (const branch of this.#branches)
+      for (const { name, operator } of branch.steps)
+        for (const [reason, count] of operator.drops) drops.set(`${branch.config.name}.${name}.${reason}`, count);
+    return drops;
   }
 
-  *#operators(): Iterable<{ key: string; operator: Operator }> {
-    for (const { operators } of this.#branches) yield* operators;
+  *#operators(): Iterable<Step> {
+    for (const branch of this.#branches) yield* branch.steps;
   }
 
-  #emit(call: (operator: Operator, key: string) => Items | undefined): StreamItems[] {
-    const out: StreamItems[] = [];
-    for (const { config, operators } of this.#branches) {
-      for (const { key, operator } of operators) {
-        const items = call(operator, key);
-        if (items !== undefined && items.columns.count > 0) out.push({ ...items, lane: config.lane, isInput: false });
-      }
-    }
-    return out;
+  #fanOut(place: string, columns: ReadingColumns, now: number): StreamItems[] {
+    const branches = this.#byFrom.get(place) ?? [];
+    return branches.flatMap((branch) => this.#onward(branch, branch.process(columns, now, this.observer), now));
+  }
+
+  /** What a branch emitted, and what those make of it that take from it. Windows go no further. */
+  #onward(branch: Branch, items: readonly StreamItems[], now: number): StreamItems[] {
+    const place = pipelinePlace(branch.config.name);
+    if (!this.#byFrom.has(place)) return [...items];
+    return items.flatMap((item) =>
+      item.kind === 'readings' ? [item, ...this.#fanOut(place, item.columns, now)] : [item],
+    );
   }
 }
 
-function operatorsOf(config: PipelineConfig, registry: SeriesRegistry): { key: string; operator: Operator }[] {
-  const { name, from, deadband, window } = config;
-  const operators: { key: string; operator: Operator }[] = [];
-  if (deadband !== undefined) {
-    operators.push({
-      key: JSON.stringify([name, from, 'deadband', deadband]),
-      operator: new Deadband(deadband, name, registry),
-    });
+const sourcePlace = (name: string): string => `source ${name}`;
+const pipelinePlace = (name: string): string => `pipeline ${name}`;
+
+function placeOf({ from, isFromPipeline }: PipelineConfig): string {
+  return isFromPipeline ? pipelinePlace(from) : sourcePlace(from);
+}
+
+/** Upstream first, otherwise as written. */
+function inOrder(configs: readonly PipelineConfig[]): PipelineConfig[] {
+  const ordered: PipelineConfig[] = [];
+  const done = new Set<string>();
+  let waiting = [...configs];
+  while (waiting.length > 0) {
+    const ready = waiting.filter(({ from, isFromPipeline }) => !isFromPipeline || done.has(from));
+    if (ready.length === 0) {
+      const names = waiting.map(({ name }) => name).join(', ');
+      throw new FoglineError('config_invalid', `pipelines take from each other in a circle: ${names}`);
+    }
+    for (const config of ready) done.add(config.name);
+    ordered.push(...ready);
+    waiting = waiting.filter((config) => !ready.includes(config));
   }
-  if (window !== undefined) {
-    operators.push({
-      key: JSON.stringify([name, from, deadband ?? null, 'window', window]),
-      operator: new TumblingWindow(window, name, registry),
-    });
-  }
-  return operators;
+  return ordered;
 }

@@ -18,14 +18,15 @@ import {
 import { Packr } from 'msgpackr';
 import type { WindowConfig } from '../core-config.ts';
 import { runEnd } from './columns.ts';
-import type { Items, Operator, SeriesRegistry } from './operator.ts';
+import { addDrop } from './drops.ts';
+import type { Items, Operator } from './operator.ts';
 import { WindowBuilder } from './window-builder.ts';
 
 const stateVersion = 1;
 const packr = new Packr({ useRecords: false });
 
 interface SeriesState {
-  readonly output: number;
+  readonly series: number;
   /** Largest event time seen. */
   maxTime: number;
   /** Windows ending at or before this are closed. */
@@ -46,23 +47,26 @@ interface Rows {
 
 export class TumblingWindow implements Operator {
   readonly #config: WindowConfig;
-  readonly #stream: string;
-  readonly #registry: SeriesRegistry;
   readonly #series = new Map<number, SeriesState>();
   /** Series with open windows. */
   readonly #active = new Set<SeriesState>();
   readonly #closed = new WindowBuilder();
 
-  constructor(config: WindowConfig, stream: string, registry: SeriesRegistry) {
+  readonly drops = new Map<string, number>();
+
+  constructor(config: WindowConfig) {
     this.#config = config;
-    this.#stream = stream;
-    this.#registry = registry;
+  }
+
+  describe(definition: SeriesDefinition): SeriesDefinition {
+    return { ...definition, kind: 'window', widthMs: this.#config.everyMs };
   }
 
   process(columns: ReadingColumns, now: number): Items {
     for (let from = 0; from < columns.count; ) {
       const end = runEnd(columns.series, from, columns.count);
       if (((columns.flags[from] ?? 0) & flagText) === 0) this.#processRun(columns, from, end, now);
+      else addDrop(this.drops, 'text', end - from);
       from = end;
     }
     return { kind: 'windows', columns: this.#closed.take() };
@@ -95,6 +99,7 @@ export class TumblingWindow implements Operator {
     const state = this.#stateOf(columns.series[first] ?? 0);
     const rows = rowsByTime(columns, first, end);
     const { time, to } = rows;
+    addDrop(this.drops, 'bad', end - first - (to - rows.from));
     if (to > rows.from) state.maxTime = Math.max(state.maxTime, time[to - 1] ?? 0);
     const watermark = state.maxTime - latenessMs;
     for (let from = rows.from; from < to; ) {
@@ -122,7 +127,7 @@ export class TumblingWindow implements Operator {
       open.addColumns(rows.time, rows.value, rows.from, rows.to);
     } else if (isDelta || isWhole) {
       const { from, to } = rows;
-      this.#closed.addRows({ series: state.output, start, isDelta, columns: rows, from, to, hasSketch });
+      this.#closed.addRows({ series: state.series, start, isDelta, columns: rows, from, to, hasSketch });
     } else {
       const partial = Partial.empty({ sketch: hasSketch });
       partial.addColumns(rows.time, rows.value, rows.from, rows.to);
@@ -149,7 +154,7 @@ export class TumblingWindow implements Operator {
     for (const [start, partial] of sorted(state.open)) {
       if (start + everyMs > until) break;
       state.open.delete(start);
-      this.#closed.add(state.output, start, partial);
+      this.#closed.add(state.series, start, partial);
       last = start + everyMs;
     }
     return last;
@@ -158,16 +163,8 @@ export class TumblingWindow implements Operator {
   #stateOf(input: number): SeriesState {
     let state = this.#series.get(input);
     if (state === undefined) {
-      const source = this.#registry.definitionOf(input);
-      const definition: SeriesDefinition = {
-        ...source,
-        stream: this.#stream,
-        kind: 'window',
-        widthMs: this.#config.everyMs,
-      };
-      const output = this.#registry.idOf(definition);
       state = {
-        output,
+        series: input,
         maxTime: Number.NEGATIVE_INFINITY,
         closedUntil: Number.NEGATIVE_INFINITY,
         seenAt: 0,

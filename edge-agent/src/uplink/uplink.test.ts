@@ -233,8 +233,8 @@ describe('definitions', () => {
     kit.hub.events?.onOpen();
     const { epochs } = hello();
     expect(epochs.map(({ last, seriesBase, seriesCount }) => [last[2], seriesBase, seriesCount])).toEqual([
-      [0, 0, 2],
-      [1, 2, 2],
+      [0, 0, 1],
+      [1, 1, 2],
     ]);
     kit.hub.say('pi', 'welcome', welcomeTo(hello()));
     expect(kinds()).toEqual(['hello', 'series', 'status', 'batch']);

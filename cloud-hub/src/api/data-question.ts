@@ -1,0 +1,106 @@
+/** What `GET /api/v1/data` may be asked, and what is meant by it: every combination that has no meaning is refused with the fix. */
+import { z } from 'zod';
+import { aggregates, parseAggregates } from '../query/aggregates.ts';
+import { parseFill } from '../query/bucket-rows.ts';
+import type { DataQuestion } from '../query/data.ts';
+import { type Grid, gridFor, parseGrid } from '../query/grid.ts';
+import { type Quality, qualityNames } from '../query/parts.ts';
+import { parseSelector } from '../query/selector.ts';
+import { parseRange } from '../query/time.ts';
+import { choiceParam, cursorParam, formatParam, limitParam, matchParam, refuseQuery } from './params.ts';
+
+export const dataQuery = z.object({
+  match: matchParam,
+  from: z.string().default('now-1h').describe('Begin, inclusive: now-6h, RFC 3339 with offset, or epoch milliseconds.'),
+  to: z.string().optional().describe('End, exclusive; default now.'),
+  every: z
+    .string()
+    .optional()
+    .describe('Bucket width: 10s, 5m, 6h, 1d, 1w (from Monday), 1mo, 1y; without it the readings themselves.'),
+  tz: z
+    .string()
+    .max(60)
+    .optional()
+    .describe('IANA time zone whose clock and calendar the buckets follow, for example Europe/Paris; default UTC.'),
+  agg: z
+    .string()
+    .optional()
+    .describe(
+      `Comma-separated, of ${aggregates.join(', ')} and percentiles such as p95; the default follows the sampling.`,
+    ),
+  points: z
+    .string()
+    .regex(/^[1-9]\d{0,4}$/, 'write a whole number from 1 to 99999')
+    .transform(Number)
+    .optional()
+    .describe(
+      'About so many points per series, for a chart: buckets of a fitting width with agg=min,max unless agg says otherwise.',
+    ),
+  fill: z
+    .string()
+    .max(40)
+    .default('none')
+    .describe('What stands in buckets without data: none (they are left out), null, previous, linear, or a number.'),
+  quality: z
+    .string()
+    .max(40)
+    .optional()
+    .describe('Only readings of these qualities: good, uncertain, bad, comma-separated.'),
+  shape: z.string().optional().describe('columns (default) or rows, for format=json.'),
+  format: formatParam,
+  limit: limitParam(10_000, 100_000),
+  cursor: cursorParam,
+});
+
+type Asked = z.output<typeof dataQuery>;
+
+/** Throws `query_invalid`. */
+export function questionOf(asked: Asked, nowMs: number): DataQuestion {
+  const { match = [], from, to, agg, quality, limit, cursor } = asked;
+  if (match.length === 0)
+    throw refuseQuery(
+      'match: name the series, for example match=temperature or match={device="d1"}; match={} means all',
+    );
+  const grid = gridOf(asked, nowMs);
+  const isBucketed = asked.every !== undefined || asked.points !== undefined;
+  const needsBuckets = (name: string, why: string): void => {
+    if (!isBucketed) throw refuseQuery(`${name}: ${why}; add every, for example every=1m, or leave ${name} out`);
+  };
+  if (agg !== undefined) needsBuckets('agg', 'aggregates need buckets');
+  if (asked.tz !== undefined) needsBuckets('tz', 'only buckets follow a time zone');
+  const fill = parseFill(asked.fill);
+  if (fill !== undefined) needsBuckets('fill', 'only buckets can be empty');
+  if (quality !== undefined && isBucketed)
+    throw refuseQuery('quality: aggregates always leave bad readings out; leave quality out, or ask for the readings');
+  const isEnvelope = asked.points !== undefined && agg === undefined && grid !== undefined;
+  return {
+    selectors: match.map(parseSelector),
+    from,
+    to,
+    grid,
+    aggregates: agg === undefined ? (isEnvelope ? ['min', 'max'] : undefined) : parseAggregates(agg),
+    fill,
+    qualities: quality === undefined ? undefined : parseQualities(quality),
+    limit,
+    cursor,
+  };
+}
+
+/** An envelope has two points a bucket. */
+const pointsPerBucket = 2;
+
+function gridOf({ every, points, tz, from, to, agg }: Asked, nowMs: number): Grid | undefined {
+  if (points === undefined) return every === undefined ? undefined : parseGrid(every, tz);
+  if (every !== undefined) throw refuseQuery('points: chooses the width by itself; leave every out, or points');
+  const buckets = agg === undefined ? Math.ceil(points / pointsPerBucket) : points;
+  const grid = gridFor(parseRange(from, to, nowMs), buckets, tz);
+  return grid === undefined && agg !== undefined ? parseGrid('1s', tz) : grid;
+}
+
+function parseQualities(text: string): Quality[] {
+  return text.split(',').map((part) => {
+    const parsed = choiceParam(qualityNames, 'good').safeParse(part.trim());
+    if (parsed.success) return parsed.data;
+    throw refuseQuery(`quality: ${parsed.error.issues[0]?.message ?? ''}`);
+  });
+}

@@ -1,0 +1,80 @@
+/** `GET /api/v1/devices` and `events`: what stands behind the agents, and what operators should know of the fleet. */
+import { z } from 'zod';
+import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
+import { parseSelector } from '../query/selector.ts';
+import { matchingSeries } from '../query/series.ts';
+import type { SeriesInfo, StoreRead } from '../store/read.ts';
+import { type Row, renderList } from './output.ts';
+import { cursorParam, formatParam, limitParam, matchParam } from './params.ts';
+import { defineRoute } from './route.ts';
+
+interface Device {
+  readonly agent: string;
+  readonly device: string;
+  readonly metrics: Set<string>;
+  readonly series: number[];
+}
+
+export const devicesRoute = defineRoute({
+  url: '/api/v1/devices',
+  scope: 'read',
+  summary: 'The devices behind each agent, what they measure, and when they were seen last.',
+  query: z.object({ match: matchParam, format: formatParam, limit: limitParam(1_000, 10_000), cursor: cursorParam }),
+  async answer({ store, queries }, { match = [], format, limit, cursor }, isAbandoned) {
+    const mark = fingerprint(['devices', match]);
+    const [skipped = 0] = cursor === undefined ? [] : decodeCursor(cursor, mark, 1);
+    const devices = await queries.run(devicesOf(matchingSeries(store, match.map(parseSelector))), isAbandoned);
+    const page = devices.slice(skipped, skipped + limit);
+    const isEnd = skipped + page.length >= devices.length;
+    const next = isEnd ? null : encodeCursor(mark, [skipped + page.length]);
+    const rows = page.map((device) => deviceRow(store, device));
+    return renderList('devices', rows, { complete: isEnd, next }, format);
+  },
+});
+
+const seriesPerTurn = 2_000;
+
+/** In the order in which their first series was defined, which never changes. */
+function* devicesOf(series: Iterable<SeriesInfo>): Generator<void, Device[]> {
+  const devices = new Map<string, Device>();
+  let seen = 0;
+  for (const { id, agent, device, metric } of series) {
+    const key = `${agent}\0${device}`;
+    const known = devices.get(key) ?? { agent, device, metrics: new Set<string>(), series: [] };
+    devices.set(key, known);
+    known.metrics.add(metric);
+    known.series.push(id);
+    if (++seen % seriesPerTurn === 0) yield;
+  }
+  return [...devices.values()];
+}
+
+function deviceRow(store: StoreRead, { agent, device, metrics, series }: Device): Row {
+  const times = store.latest(series).map(({ timeMs }) => timeMs);
+  const lastMs = times.length === 0 ? null : times.reduce((a, b) => Math.max(a, b));
+  return { agent, device, metrics: [...metrics].sort(), series: series.length, lastMs };
+}
+
+export const eventsRoute = defineRoute({
+  url: '/api/v1/events',
+  scope: 'read',
+  summary: 'What operators should know: agents rolled back, cloned or replaced, and what did not fit. Newest first.',
+  query: z.object({
+    agent: z.string().max(64).optional().describe('Only this agent.'),
+    format: formatParam,
+    limit: limitParam(100, 1_000),
+    cursor: cursorParam,
+  }),
+  answer({ store }, { agent, format, limit, cursor }) {
+    const mark = fingerprint(['events', agent]);
+    const [before] = cursor === undefined ? [] : decodeCursor(cursor, mark, 1);
+    const only = { ...(agent === undefined ? {} : { agent }), ...(before === undefined ? {} : { before }) };
+    const events = store.events({ ...only, limit });
+    const last = events.at(-1)?.id ?? 0;
+    const isEnd = events.length < limit || store.events({ ...only, before: last, limit: 1 }).length === 0;
+    const rows = events.map(({ id, atMs, agent: name, kind, epoch, detail }) => {
+      return { id, atMs, agent: name, kind, epoch: epoch ?? null, detail };
+    });
+    return renderList('events', rows, { complete: isEnd, next: isEnd ? null : encodeCursor(mark, [last]) }, format);
+  },
+});
