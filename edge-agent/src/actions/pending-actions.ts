@@ -1,5 +1,11 @@
 /** Actions that were decided and of which no outcome is recorded. Rebuilt by a replay; every state of it is as a commit left it. */
+import { Packr } from 'msgpackr';
+import type { OperatorState } from '../pipeline/branch.ts';
 import type { Action } from './action.ts';
+
+const packr = new Packr({ useRecords: false });
+/** Of its state among those of the operators. */
+export const pendingKey = 'actions';
 
 export class PendingActions {
   readonly #actions = new Map<number, Action>();
@@ -22,5 +28,14 @@ export class PendingActions {
     const action = this.#actions.get(id);
     this.#actions.delete(id);
     return action;
+  }
+
+  save(): OperatorState {
+    return { key: pendingKey, state: packr.pack([...this.#actions.values()]) };
+  }
+
+  restore(states: readonly OperatorState[]): void {
+    const stored = states.find(({ key }) => key === pendingKey);
+    if (stored !== undefined) this.add(packr.unpack(stored.state) as Action[]);
   }
 }

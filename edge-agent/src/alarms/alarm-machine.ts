@@ -114,6 +114,17 @@ export function onReading(
   return effects;
 }
 
+/** Whether such a reading would bring about a transition, as far as it can be told without its commit. */
+export function wouldTell(alarm: AlarmConfig, state: AlarmState, time: number, value: number | string): boolean {
+  if (time <= state.time) return false;
+  const verdict = judge(alarm.condition, value);
+  if (verdict === 'unusable') return false;
+  if (state.isStale) return true;
+  if (state.phase === 'active') return verdict === 'clears';
+  const heldMs = state.phase === 'pending' ? time - state.since : 0;
+  return verdict === 'holds' && heldMs >= alarm.forMs;
+}
+
 /** Fires what is due by `now`, in order of when it was due. `startedAt`: when this agent last started. */
 export function onTick(alarm: AlarmConfig, state: AlarmState, now: number, startedAt: number): readonly Effect[] {
   let effects: Effect[] | undefined;

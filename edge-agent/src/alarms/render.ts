@@ -1,5 +1,5 @@
 /** From what an alarm says to what leaves: topics with the device's names in them, and the JSON document of a transition. */
-import type { Action } from './action.ts';
+import type { Action } from '../actions/action.ts';
 
 const placeholder = /\{([a-z][a-z0-9_]*)\}/g;
 
