@@ -183,6 +183,12 @@ export class AgentCore implements IngestPort {
     return this.#store.db.usedBytes();
   }
 
+  /** When a commit has something to do though nothing comes in, ms of wall time. */
+  get dueAt(): number | undefined {
+    const due = this.#replayable.dueAt();
+    return due === Number.POSITIVE_INFINITY ? undefined : due;
+  }
+
   /** Reads the whole queue. */
   status(): CoreStatus {
     return {

@@ -10,7 +10,7 @@ import type { Logger } from '@fogline/shared/log';
 import type { Random } from '@fogline/shared/random';
 import { type Database, lockFolder, openDatabase } from '@fogline/shared/sqlite';
 import { AgentCore } from './agent-core.ts';
-import type { AgentConfig } from './config.ts';
+import { type AgentConfig, coreConfigOf } from './config.ts';
 import { agentDatabase } from './journal/schema.ts';
 import { agentMetrics, type OpenListener } from './local/agent-metrics.ts';
 import { openMqttListener } from './sources/mqtt-listen.ts';
@@ -108,32 +108,28 @@ class Rooms {
   }
 
   #openCore(db: Database, onFatal: (error: unknown) => void): AgentCore {
-    const { agent, sources, pipelines, buffer, uplink } = this.#config;
     const { clock, random, log, software } = this.#ports;
-    const wire = createMqttWire(uplink);
-    return new AgentCore(
-      { agent, software, sources: sources.map(({ name }) => name), pipelines, buffer, uplink },
-      {
-        db,
-        clock,
-        random,
-        wire,
-        log: log.child('core'),
-        release: (source, tokens) => {
-          for (const { listener } of this.listeners) listener.release(source, tokens);
-        },
-        setOverloaded: (isOverloaded) => {
-          for (const { listener } of this.listeners) {
-            if (isOverloaded) listener.pause();
-            else listener.resume();
-          }
-        },
-        onFatal: (error) => {
-          log.error({ error }, 'the storage failed; nothing is acked any more, the next start recovers');
-          onFatal(error);
-        },
+    const wire = createMqttWire(this.#config.uplink);
+    return new AgentCore(coreConfigOf(this.#config, software), {
+      db,
+      clock,
+      random,
+      wire,
+      log: log.child('core'),
+      release: (source, tokens) => {
+        for (const { listener } of this.listeners) listener.release(source, tokens);
       },
-    );
+      setOverloaded: (isOverloaded) => {
+        for (const { listener } of this.listeners) {
+          if (isOverloaded) listener.pause();
+          else listener.resume();
+        }
+      },
+      onFatal: (error) => {
+        log.error({ error }, 'the storage failed; nothing is acked any more, the next start recovers');
+        onFatal(error);
+      },
+    });
   }
 
   #openLocal(local: NonNullable<AgentConfig['local']>, core: AgentCore): Promise<HttpServer> {

@@ -53,6 +53,7 @@ it('five lines are enough to run, on loopback, everything passed on', () => {
       listeners: [{ host: '127.0.0.1', port: 1883, users: {}, anonymous: 'loopback', sources: ['climate'] }],
       sources: [{ name: 'climate', topics: ['sensors/{device}/climate'], metrics: 'auto' }],
       pipelines: [{ name: 'climate', from: 'climate', lane: 2 }],
+      computed: {},
       buffer: {
         path: '/etc/fogline/data',
         commit: 'flash',
@@ -90,6 +91,7 @@ it('resolves every key to exact numbers and names', () => {
       },
       { name: 'power', topics: ['meters/{device}'], metrics: 'auto' },
     ],
+    computed: { stats: ['mean', 'p95', 'min', 'max', 'count'] },
     pipelines: [
       {
         name: 'live',
@@ -145,7 +147,7 @@ describe('a name that leads nowhere, or a value that cannot work, is refused whe
       'a metric',
       'temperature: 0.2',
       'temp: 0.2',
-      'a.yaml:15:45: pipelines.live.deadband.temp: the source "climate" has no such metric (did you mean "temperature"?)',
+      'a.yaml:15:45: pipelines.live.deadband.temp: "climate" has no such metric (did you mean "temperature"?)',
     ],
     [
       'a text metric',
@@ -175,7 +177,7 @@ describe('a name that leads nowhere, or a value that cannot work, is refused whe
       'p0',
       'p95',
       'p0',
-      'a.yaml:16:63: pipelines.stats.window.compute[1]: an aggregate is mean, min, max, count, sum, first, last, or a percentile such as p95 or p99.9',
+      'a.yaml:16:63: pipelines.stats.window.compute[1]: an aggregate is mean, min, max, count, sum, first, last, stddev, or a percentile such as p95 or p99.9',
     ],
     [
       'overlapping topics',

@@ -3,12 +3,15 @@ import { main, type Program } from '@fogline/shared/cli';
 import { historyCommands } from './local/history-cli.ts';
 import { runCommand } from './local/run-cli.ts';
 import { version } from './local/version.ts';
+import { checkCommand } from './tools/check-cli.ts';
+import { schemaCommand } from './tools/schema-cli.ts';
+import { testCommand } from './tools/test-cli.ts';
 
-const program: Program = {
+export const program: Program = {
   name: 'fogline-agent',
   version,
   summary: 'Reads sensors, keeps everything safe while offline, syncs what matters to the hub.',
-  commands: [runCommand, ...historyCommands],
+  commands: [runCommand, checkCommand, testCommand, schemaCommand, ...historyCommands],
 };
 
 export const run = (): Promise<never> => main(program);

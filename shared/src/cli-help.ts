@@ -9,16 +9,18 @@ export interface PositionalSpec {
   readonly isOptional?: true;
   /** Only for the last one: any number of them. */
   readonly isRepeated?: true;
+  readonly choices?: readonly string[];
 }
 
-interface DescribedCommand {
+export interface DescribedCommand {
   readonly name: string;
   readonly summary: string;
+  readonly details: readonly string[];
   readonly options: OptionSpecs;
   readonly positionals: readonly PositionalSpec[];
 }
 
-interface DescribedProgram {
+export interface DescribedProgram {
   readonly name: string;
   readonly summary: string;
   readonly commands: readonly DescribedCommand[];
@@ -50,9 +52,10 @@ export function commandHelp(programName: string, command: DescribedCommand): str
     command.summary,
     '',
     `Usage: ${programName} ${signature(command)}${options.length > 0 ? ' [OPTIONS]' : ''}`,
+    ...command.details.flatMap((paragraph) => ['', ...wrapped(paragraph)]),
     ...section(
       'Arguments:',
-      command.positionals.map((positional) => [positional.name, positional.help] as const),
+      command.positionals.map(({ name, help, choices }) => [name, `${help}${choicesText(choices)}`] as const),
     ),
     ...section(
       'Options:',
@@ -69,22 +72,38 @@ function signature(command: DescribedCommand): string {
   return [command.name, ...positionals].join(' ');
 }
 
-function optionName(name: string, spec: OptionSpec): string {
+export function optionName(name: string, spec: OptionSpec): string {
   return spec.type === 'flag' ? `--${name}` : `--${name} ${spec.placeholder ?? placeholders[spec.type]}`;
 }
 
 const placeholders = { text: 'TEXT', integer: 'N', port: 'N', duration: 'DURATION', size: 'SIZE' } as const;
 
 function optionHelp(spec: OptionSpec): string {
-  const choices = spec.choices === undefined ? '' : ` (${spec.choices.join(' | ')})`;
+  const choices = choicesText(spec.choices);
   const fallback = spec.default === undefined ? '' : ` [default: ${defaultText(spec.type, spec.default)}]`;
   return `${spec.help}${choices}${fallback}${spec.isRequired === true ? ' [required]' : ''}`;
+}
+
+function choicesText(choices: readonly string[] | undefined): string {
+  return choices === undefined ? '' : ` (${choices.join(' | ')})`;
 }
 
 /** Durations and sizes as one writes them. */
 function defaultText(type: OptionSpec['type'], value: string | number): string {
   if (typeof value === 'string') return value;
   return type === 'duration' ? formatDuration(value) : type === 'size' ? formatSize(value) : String(value);
+}
+
+const lineCharsMax = 100;
+
+function wrapped(paragraph: string): string[] {
+  const lines: string[] = [];
+  for (const word of paragraph.split(' ')) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > lineCharsMax) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
 }
 
 function section(title: string, rows: readonly (readonly [string, string])[]): string[] {

@@ -169,6 +169,12 @@ describe('a real process', () => {
     },
   );
 
+  it('prints all of it before it ends, more than a pipe holds too', async () => {
+    const { code, out } = await spawnFixture('flood').ended;
+    expect(code).toBe(0);
+    expect(out.split('\n').slice(-2)).toEqual(['line 49999 of many', '']);
+  });
+
   it('ends quietly when its reader went away', async () => {
     const { child, ended } = spawnFixture('serve');
     await once(child.stdout, 'data');

@@ -4,6 +4,7 @@
  * on stderr is a bug.
  */
 
+import { type CompletionShell, completionScript, completionShells } from './cli-completions.ts';
 import { commandHelp, type PositionalSpec, programHelp } from './cli-help.ts';
 import { type OptionSpecs, type OptionValues, parseOptions } from './cli-options.ts';
 import { FoglineError, hasCode, messageOf } from './errors.ts';
@@ -31,6 +32,7 @@ export interface Command {
   /** One word or several: `run`, `agent add`. */
   readonly name: string;
   readonly summary: string;
+  readonly details: readonly string[];
   readonly options: OptionSpecs;
   readonly positionals: readonly PositionalSpec[];
   /** Parses and runs; resolves to the exit code. */
@@ -40,6 +42,8 @@ export interface Command {
 export interface CommandDefinition<O extends OptionSpecs> {
   readonly name: string;
   readonly summary: string;
+  /** Paragraphs that help shows below the usage. */
+  readonly details?: readonly string[];
   readonly options?: O;
   readonly positionals?: readonly PositionalSpec[];
   /** Resolves to nothing (0) or an exit code; throws a FoglineError for operating errors. */
@@ -59,6 +63,7 @@ export function defineCommand<const O extends OptionSpecs>(definition: CommandDe
   return {
     name: definition.name,
     summary: definition.summary,
+    details: definition.details ?? [],
     options,
     positionals,
     async execute(argv, io) {
@@ -75,12 +80,21 @@ function checkPositionals(given: readonly string[], specs: readonly PositionalSp
   if (missing !== undefined && missing.isOptional !== true)
     throw new FoglineError('usage', `${missing.name} is missing`);
   const hasRest = specs.at(-1)?.isRepeated === true;
+  for (const [index, { name, choices }] of specs.entries()) {
+    const text = given[index];
+    if (choices === undefined || text === undefined || choices.includes(text)) continue;
+    throw new FoglineError(
+      'usage',
+      `${name}: "${text}" is not one of ${choices.join(', ')}${didYouMean(text, choices)}`,
+    );
+  }
   const surplus = given[specs.length];
   if (surplus !== undefined && !hasRest) throw new FoglineError('usage', `unexpected argument "${surplus}"`);
 }
 
 /** Runs one command line and reports what goes wrong; resolves to the exit code and never rejects. */
-export async function runCli(program: Program, argv: readonly string[], io: CliIo): Promise<number> {
+export async function runCli(defined: Program, argv: readonly string[], io: CliIo): Promise<number> {
+  const program = withCompletions(defined);
   const asked = beforeDoubleDash(argv);
   const found = findCommand(program, argv);
   if (asked.includes('--version')) {
@@ -98,6 +112,20 @@ export async function runCli(program: Program, argv: readonly string[], io: CliI
   } catch (error) {
     return report(program.name, error, helpWith, io);
   }
+}
+
+/** Every program can complete its own command line. */
+function withCompletions(defined: Program): Program {
+  const completions = defineCommand({
+    name: 'completions',
+    summary: 'Prints a script that completes this command line in a shell.',
+    positionals: [{ name: 'SHELL', help: 'for which shell', choices: completionShells }],
+    run({ positionals: [shell], io }) {
+      io.out(completionScript(program, shell as CompletionShell));
+    },
+  });
+  const program: Program = { ...defined, commands: [...defined.commands, completions] };
+  return program;
 }
 
 function beforeDoubleDash(argv: readonly string[]): readonly string[] {
@@ -161,5 +189,13 @@ export async function main(program: Program): Promise<never> {
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),
   });
+  // What a slow reader has not taken yet would be lost with the process.
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   process.exit(code);
+}
+
+async function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  await new Promise<void>((resolve) => {
+    stream.write('', () => resolve());
+  });
 }

@@ -362,7 +362,7 @@ it('applies defaults and describes itself as JSON Schema, required keys and no o
     required: ['version'],
     additionalProperties: false,
     properties: {
-      wait: { type: 'string', default: '10s', description: 'how long' },
+      wait: { type: 'string', default: '10s', description: 'how long; at least 1s, at most 1m' },
       mode: { enum: ['flash', 'prompt'], default: 'flash' },
       sources: { additionalProperties: { required: ['from_topic'] } },
     },

@@ -36,6 +36,8 @@ export interface LoadOptions<S extends z.ZodType, T> {
   readonly env: Environment;
   /** Default `FOGLINE__`. */
   readonly envPrefix?: string;
+  /** `skip`: secrets and referenced files are taken as ''; for looking at a configuration away from where it runs. */
+  readonly files?: 'read' | 'skip';
   /** Cross-checks and turns what was written into what the program uses. Runs only when the schema accepted all. */
   readonly resolve: (raw: z.output<S>, context: ConfigContext) => T;
 }
@@ -65,7 +67,7 @@ export function loadConfig<S extends z.ZodType, T>(options: LoadOptions<S, T>): 
   // What a broken variable left behind is not a second problem.
   const broken = new Set(early.map((problem) => JSON.stringify(problem.path)));
   refuse(name, [...early, ...raw.problems.filter((problem) => !broken.has(JSON.stringify(problem.path)))]);
-  const context = new Context(folder, places);
+  const context = new Context(folder, places, options.files ?? 'read');
   const value = options.resolve(raw.value as z.output<S>, context);
   refuse(name, context.errors);
   return { value, warnings: problemLines(name, context.warnings) };
@@ -139,10 +141,12 @@ class Context implements ConfigContext {
   readonly warnings: Problem[] = [];
   readonly #folder: string;
   readonly #places: Places;
+  readonly #files: 'read' | 'skip';
 
-  constructor(folder: string, places: Places) {
+  constructor(folder: string, places: Places, files: 'read' | 'skip') {
     this.#folder = folder;
     this.#places = places;
+    this.#files = files;
   }
 
   error(path: ConfigPath, message: string): void {
@@ -168,6 +172,7 @@ class Context implements ConfigContext {
   }
 
   text(path: ConfigPath, reference: FileReference): string {
+    if (this.#files === 'skip') return '';
     const file = this.path(reference.file);
     try {
       const bytes = statSync(file).size;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import * as units from './units.ts';
 import { formatDuration, formatShare, formatSize, parseDurationMs, parseSharePpm, parseSizeBytes } from './units.ts';
 
 const durationUnits = [
@@ -101,4 +102,15 @@ describe('formats for people', () => {
     expect(formatSize(1_023.5 * 1024 ** 2)).toBe('1024MiB');
     expect(formatSize(-2048)).toBe('-2KiB');
   });
+});
+
+it('the pattern for editors takes what is taken here, and nothing with a wrong unit', () => {
+  const duration = new RegExp(units.quantityPattern(units.durationUnits));
+  const size = new RegExp(units.quantityPattern(units.sizeUnits));
+  for (const [unit] of durationUnits) expect(`1.5 ${unit}`).toMatch(duration);
+  for (const [unit] of sizeUnits) expect(` 10${unit}`).toMatch(size);
+  for (const wrong of ['10', '10 sec', '-1s', '1e3s', 's', '10ss']) {
+    expect(wrong).not.toMatch(duration);
+    expect(parseDurationMs(wrong)).toHaveProperty('problem');
+  }
 });

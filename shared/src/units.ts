@@ -96,6 +96,14 @@ export function parseSharePpm(text: string): Parsed {
   return parsed;
 }
 
+export const durationUnits: readonly string[] = [...durations.units.keys()];
+export const sizeUnits: readonly string[] = [...sizes.units.keys()];
+
+/** What is written as a number and one of the units, as a regular expression for tools that know no units. */
+export function quantityPattern(units: readonly string[]): string {
+  return `^\\s*\\d{1,16}(\\.\\d{1,9})?\\s*(${units.join('|')})\\s*$`;
+}
+
 function parse(text: string, kind: Kind): Parsed {
   const match = /^\s*(\d{1,16})(?:\.(\d{1,9}))?\s*([A-Za-z%]*)\s*$/.exec(text);
   if (match === null) return { problem: `"${shorten(text)}" is not ${kind.article}: write ${kind.example}` };

@@ -16,10 +16,10 @@ import {
   type WindowColumns,
 } from '@fogline/shared/reading';
 import type { Action, Outcome } from '../actions/action.ts';
+import { aggregateOf } from '../pipeline/aggregates.ts';
 import type { OperatorState, StreamItems } from '../pipeline/branch.ts';
 import { ColumnBuilder, runEnd } from '../pipeline/columns.ts';
 import type { SeriesRegistry } from '../pipeline/operator.ts';
-import { aggregateOf } from './aggregates.ts';
 import type { AlarmConfig } from './alarm-config.ts';
 import * as machine from './alarm-machine.ts';
 import { keyOfAlarm, overallKey, packInstances, packOverall, unpackInstances, unpackOverall } from './alarm-state.ts';
@@ -225,7 +225,7 @@ export class Alarms {
     for (let row = from; row < end; row++) {
       if (columns.delta[row] === 1) continue;
       const partial = Partial.decode(columns.partial[row] ?? new Uint8Array(0));
-      const value = aggregateOf(partial, alarm.watches.aggregate);
+      const value = aggregateOf(alarm.watches.aggregate, partial);
       if (!Number.isFinite(value)) continue;
       // A window tells of its end, where its value is known.
       const effects = machine.onReading(alarm, state, (columns.start[row] ?? 0) + widthMs, value, now);

@@ -17,7 +17,7 @@ const pauseInVainMs = 1000;
 /** Fields of a pipeline that change no value on its way. */
 const keepsValues: ReadonlySet<string> = new Set([
   ...['name', 'from', 'isFromPipeline', 'lane', 'isLocal'],
-  ...['deadband', 'check', 'where', 'throttle', 'sample'],
+  ...['only', 'check', 'derive', 'where', 'deadband', 'throttleMs'],
 ]);
 
 interface Watched {

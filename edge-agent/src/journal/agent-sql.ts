@@ -87,7 +87,7 @@ function logStatements(db: Database) {
     ),
     updateEpoch: db.prepare('UPDATE epochs SET series_count = ?, last = ? WHERE id = ?'),
     insertSeries: db.prepare('INSERT INTO series (id, definition) VALUES (?, ?)'),
-    series: db.prepare<{ definition: Uint8Array }>('SELECT definition FROM series ORDER BY id'),
+    series: db.prepare<{ definition: Uint8Array }>('SELECT definition FROM series WHERE id >= ? ORDER BY id'),
   };
 }
 

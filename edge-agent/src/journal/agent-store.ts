@@ -113,8 +113,9 @@ export class AgentStore {
     this.#sql.insertSeries.run(id, packed);
   }
 
-  *series(): Generator<Uint8Array> {
-    for (const row of this.#sql.series.iterate()) yield row.definition;
+  /** Definitions in order of their ids, from one on. */
+  *series(from = 0): Generator<Uint8Array> {
+    for (const row of this.#sql.series.iterate(from)) yield row.definition;
   }
 
   // Outbox rows and batches.

@@ -1,6 +1,16 @@
 /** Field kinds that configurations share. Each reads what people write and yields exact numbers or plain data. */
 import { z } from 'zod';
-import { formatDuration, formatSize, type Parsed, parseDurationMs, parseSizeBytes } from '../units.ts';
+import {
+  durationUnits,
+  formatDuration,
+  formatSize,
+  type Parsed,
+  parseDurationMs,
+  parseSharePpm,
+  parseSizeBytes,
+  quantityPattern,
+  sizeUnits,
+} from '../units.ts';
 
 interface Bounds {
   readonly min?: number;
@@ -10,8 +20,8 @@ interface Bounds {
 /** `10s` → milliseconds. */
 export function duration(description: string, bounds: Bounds = {}) {
   return quantity(parseDurationMs, formatDuration, bounds).meta({
-    type: 'string',
-    description,
+    ...described('duration', description, formatDuration, bounds),
+    pattern: quantityPattern(durationUnits),
     examples: ['10s', '5m'],
   });
 }
@@ -19,10 +29,61 @@ export function duration(description: string, bounds: Bounds = {}) {
 /** `512MiB` → bytes. */
 export function size(description: string, bounds: Bounds = {}) {
   return quantity(parseSizeBytes, formatSize, bounds).meta({
-    type: 'string',
-    description,
+    ...described('size', description, formatSize, bounds),
+    pattern: quantityPattern(sizeUnits),
     examples: ['512MiB', '1GB'],
   });
+}
+
+/** `2%` → 0.02. */
+export function share(description: string) {
+  return quantity(
+    (text) => parsedShare(text),
+    (value) => `${value * 100}%`,
+    {},
+  ).meta({
+    type: 'string',
+    title: 'share',
+    description,
+    pattern: quantityPattern(['%']),
+    examples: ['2%'],
+  });
+}
+
+function parsedShare(text: string): Parsed {
+  const parsed = parseSharePpm(text);
+  return 'problem' in parsed ? parsed : { value: parsed.value / 1_000_000 };
+}
+
+/** `2/s`, `10/5m` → per millisecond. */
+export function rate(description: string) {
+  return quantity(parseRate, (value) => `${value * 1_000}/s`, {}).meta({
+    type: 'string',
+    title: 'rate',
+    description,
+    pattern: `^\\s*\\d+(\\.\\d+)?\\s*/\\s*(\\d+\\s*)?(${durationUnits.join('|')})\\s*$`,
+    examples: ['2/s', '10/5m'],
+  });
+}
+
+function parseRate(text: string): Parsed {
+  const match = /^\s*(\d{1,16}(?:\.\d{1,9})?)\s*\/\s*(.+)$/.exec(text);
+  if (match === null)
+    return { problem: `"${text.slice(0, 40)}" is no rate: write a change per time, such as 2/s or 10/5m` };
+  const [, amount = '', per = ''] = match;
+  const length = parseDurationMs(/^\d/.test(per) ? per : `1${per}`);
+  if ('problem' in length) return length;
+  if (length.value === 0) return { problem: `"${text.slice(0, 40)}" is no rate: nothing changes in no time` };
+  return { value: Number(amount) / length.value };
+}
+
+/** For editors, which complain as one types, and for the reference page. */
+function described(title: string, description: string, format: (value: number) => string, { min, max }: Bounds) {
+  const limits = [
+    ...(min === undefined ? [] : [`at least ${format(min)}`]),
+    ...(max === undefined ? [] : [`at most ${format(max)}`]),
+  ];
+  return { type: 'string', title, description: [description, limits.join(', ')].filter(Boolean).join('; ') } as const;
 }
 
 function quantity(parse: (text: string) => Parsed, format: (value: number) => string, { min, max }: Bounds) {
@@ -50,11 +111,13 @@ export const name = z
 /** A credential: the text itself or, better, `{ file: … }`. Read it with `context.secret`. */
 export const secret = z
   .union([z.string().min(1), z.strictObject({ file: z.string().min(1) })])
-  .meta({ description: 'The secret itself, or { file: path }' });
+  .meta({ title: 'secret', description: 'The secret itself, or { file: path }' });
 export type Secret = z.output<typeof secret>;
 
 /** A text that lives in a file of its own, such as a certificate. Read it with `context.text`. */
-export const fileReference = z.strictObject({ file: z.string().min(1) });
+export const fileReference = z
+  .strictObject({ file: z.string().min(1) })
+  .meta({ title: 'file', description: '{ file: path }, relative to this file' });
 export type FileReference = z.output<typeof fileReference>;
 
 export interface ListenAddress {
@@ -82,5 +145,5 @@ export function listenAddress(description: string) {
       });
       return z.NEVER;
     })
-    .meta({ description });
+    .meta({ title: 'address', description });
 }

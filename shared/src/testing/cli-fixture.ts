@@ -23,6 +23,15 @@ const bug = defineCommand({
   },
 });
 
+/** Prints more than a pipe holds, all at once. */
+const flood = defineCommand({
+  name: 'flood',
+  summary: 'prints 50000 lines',
+  run({ io }) {
+    for (let line = 0; line < 50_000; line++) io.out(`line ${line} of many`);
+  },
+});
+
 /** Prints `ready`, waits for a signal, prints `stopped`; leaves a handle open on purpose. */
 const serve = defineCommand({
   name: 'serve',
@@ -36,4 +45,4 @@ const serve = defineCommand({
   },
 });
 
-await main({ name: 'fixture', version: '1.2.3', summary: 'a program for tests', commands: [fail, bug, serve] });
+await main({ name: 'fixture', version: '1.2.3', summary: 'a program for tests', commands: [fail, bug, flood, serve] });

@@ -1,0 +1,67 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { fogline } from '../testing/command-line.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'fogline-check-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(text: string): string {
+  const path = join(folder, 'agent.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+const good = `version: 1
+agent: { id: cellar-pi, site: lyon }
+sources:
+  climate:
+    mqtt: { listen: 1883, topics: ["sensors/{device}/climate"] }
+    parse:
+      json:
+        temperature: { field: temp, unit: °C }
+        humidity: { field: hum, unit: "%" }
+      time: { field: ts, unit: ms }
+pipelines:
+  live: { from: climate }
+  calm: { from: climate, deadband: { temperature: 0.2 }, send: { priority: low } }
+  stats: { from: climate, window: { every: 10s, compute: [mean, p95] }, send: { to: hub, priority: high } }
+uplinks: { hub: { mqtt: { url: "mqtts://hub.example.org" }, token: { file: /nowhere/token } } }
+`;
+
+it('says what a configuration does, in sentences', async () => {
+  const { code, out, err } = await fogline('check', file(good), '--skip-files');
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  expect(out.replace(folder, '.')).toBe(`Agent "cellar-pi" at site "lyon".
+Source "climate" listens on 127.0.0.1:1883 (this machine only) for sensors/{device}/climate, reads temperature in °C and humidity in % from JSON, with the time in "ts" (ms).
+Pipeline "live" takes "climate", passes it on unchanged, and sends it to "hub" with priority normal.
+Pipeline "calm" takes "climate", passes a value when it changes (temperature by 0.2; others at all) or after 5m, and sends it to "hub" with priority low.
+Pipeline "stats" takes "climate", aggregates windows of 10s, 2s late at most, with percentiles, and sends it to "hub" with priority high.
+Uplink "hub" is the hub at mqtts://hub.example.org:8883.
+What is not sent yet is kept in ./data, up to 512MiB and 7d.`);
+});
+
+it('reports every problem with its place, and exits with 78', async () => {
+  const path = file(good.replace('from: climate }', 'from: climat }').replace('0.2 }', '0.2, temp: 1 }'));
+  const { code, out, err } = await fogline('check', path);
+  expect({ code, out }).toEqual({ code: 78, out: '' });
+  expect(err.split('\n')).toEqual([
+    'fogline-agent:',
+    `${path}:12:17: pipelines.live.from: no source or pipeline is called "climat" (did you mean "climate"?)`,
+    `${path}:13:62: pipelines.calm.deadband.temp: "climate" has no such metric (did you mean "temperature"?)`,
+    expect.stringContaining(`${path}:15:76: uplinks.hub.token.file: cannot be read: `),
+  ]);
+});
+
+it('warns of what is allowed and likely wrong; with --strict that fails', async () => {
+  const path = file(good.replace('every: 10s', 'every: 7s'));
+  const warned = await fogline('check', path, '--skip-files', '--quiet');
+  expect(warned).toMatchObject({ code: 0, out: '' });
+  expect(warned.err).toBe(
+    `warning: ${path}:14:44: pipelines.stats.window.every: does not divide a day, so the hub cannot roll these windows up: prefer 10s, 1m, 15m …`,
+  );
+  const strict = await fogline('check', path, '--skip-files', '--strict');
+  expect(strict).toMatchObject({ code: 78, out: '' });
+  expect(strict.err).toContain(`${path}:14:44`);
+});
