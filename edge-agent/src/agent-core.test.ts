@@ -8,6 +8,7 @@ import { AgentCore } from './agent-core.ts';
 import type { CoreConfig } from './core-config.ts';
 import { AgentStore } from './journal/agent-store.ts';
 import { agentDatabase } from './journal/schema.ts';
+import { nobody } from './testing/actuators.ts';
 import { StubHub, welcomeTo } from './uplink/testing/stub-hub.ts';
 
 const config: CoreConfig = {
@@ -15,6 +16,7 @@ const config: CoreConfig = {
   software: 'test 1',
   sources: ['climate'],
   pipelines: [{ name: 'live', from: 'climate', lane: 2 }],
+  alarms: [],
   buffer: {
     commit: 'prompt',
     flashBytesPerDay: 2 ** 30,
@@ -36,6 +38,7 @@ function open(clock: ManualClock, hub: StubHub): void {
     random: new SeededRandom(1),
     wire: hub,
     log: silentLogger,
+    actuator: nobody,
     release: () => undefined,
     setOverloaded: () => undefined,
     onFatal: (error) => {

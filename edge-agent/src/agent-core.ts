@@ -7,80 +7,85 @@
  * the next start recovers.
  */
 import type { Timer } from '@fogline/shared/clock';
-import { type Lane, laneCount, protocolLimits } from '@fogline/shared/protocol/limits';
+import { protocolLimits } from '@fogline/shared/protocol/limits';
+import { Acting } from './acting.ts';
+import { controlSource } from './alarms/commands.ts';
+import type { AlarmDesk } from './alarms/desk.ts';
 import type { CoreConfig } from './core-config.ts';
 import type { CorePorts, CoreStatus } from './core-ports.ts';
 import { guardedClock, guardedWire } from './guarded.ts';
 import { AgentStore } from './journal/agent-store.ts';
+import { CheckpointPace } from './journal/checkpoint-pace.ts';
 import { CommitPacer } from './journal/commit-pacer.ts';
 import { type CommitInput, type CommitRecord, encodeCommit } from './journal/commit-record.ts';
-import { Intake, type Released, type Taken } from './journal/intake.ts';
-import { recallRepeats, recover } from './journal/recovery.ts';
+import { Intake, type Taken } from './journal/intake.ts';
+import { recallRepeats, recover, saveReplayable } from './journal/recovery.ts';
 import { RejectedLog } from './journal/rejected-log.ts';
+import { Releases } from './journal/releases.ts';
 import { RepeatFilter } from './journal/repeat-filter.ts';
 import { DurableSeries } from './journal/series-registry.ts';
 import type { EpochRow } from './journal/stored.ts';
 import { AgeClock } from './outbox/age-clock.ts';
-import { batchBytesMax } from './outbox/envelope.ts';
 import { Merger } from './outbox/merger.ts';
-import { Outbox, type PlannedSeal } from './outbox/outbox.ts';
-import { outputsOf, type PendingOutput } from './outbox/outputs.ts';
+import { Outbox } from './outbox/outbox.ts';
+import { outputsOfCommit } from './outbox/outputs.ts';
 import { Room } from './outbox/room.ts';
+import { Sealer } from './outbox/sealer.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
+import type { CommitResults, Replayable } from './replayable.ts';
 import type { IngestPort, SourceBatch } from './sources/batch-port.ts';
 import { Uplink } from './uplink/uplink.ts';
 
 const tickEveryMs = 1000;
-const checkpointCommitsMax = 1024;
-const checkpointBytesMax = 8 * 1024 * 1024;
-const checkpointEveryMs = { prompt: 10_000, flash: 60_000 } as const;
 const mergesPerTick = 2;
 /** Room a commit needs beyond its readings: outputs, seals, pages. */
 const commitReserveBytes = 256 * 1024;
 
 export class AgentCore implements IngestPort {
-  readonly #config: CoreConfig;
   readonly #ports: CorePorts;
   readonly #store: AgentStore;
   readonly #outbox: Outbox;
   readonly #series = new DurableSeries();
   readonly #rejected = new RejectedLog();
   readonly #intake: Intake;
-  readonly #pipeline: Pipeline;
+  readonly #replayable: Replayable;
+  readonly #acting: Acting;
   readonly #pacer: CommitPacer;
   readonly #room: Room;
   readonly #merger: Merger;
+  readonly #sealer: Sealer;
   readonly #uplink: Uplink;
-  readonly #lastSealAt = new Array<number>(laneCount).fill(Number.NEGATIVE_INFINITY);
   #epoch: EpochRow;
   #lastCommit: number;
   #commitTimer: { readonly timer: Timer; readonly dueAt: number } | undefined;
   #tickTimer: Timer | undefined;
-  #sinceCheckpoint = { commits: 0, bytes: 0, at: 0 };
+  readonly #checkpoints: CheckpointPace;
   readonly #ageClock: AgeClock;
-  readonly #filtered = new Map<string, number>();
-  readonly #releasing: Released[] = [];
+  readonly #releases: Releases;
   #isOverloaded = false;
   #isDead = false;
 
   /** Recovers from the database; throws `storage_*` errors when it cannot. */
   constructor(config: CoreConfig, ports: CorePorts) {
-    this.#config = config;
     this.#ports = ports;
     this.#store = new AgentStore(ports.db);
     this.#outbox = new Outbox(this.#store, config.agent);
-    const recovered = recover(this.#store, this.#outbox, this.#series, config.pipelines, ports.random);
-    this.#pipeline = recovered.pipeline;
+    const { agent, software, pipelines, alarms, uplink } = config;
+    const now = ports.clock.now();
+    const replayed = { agent, pipelines, alarms };
+    const recovered = recover(this.#store, this.#outbox, this.#series, replayed, { random: ports.random, now });
+    this.#replayable = recovered.replayable;
     this.#epoch = recovered.epoch;
     this.#lastCommit = recovered.lastCommit;
     const repeats = new RepeatFilter();
     recallRepeats(this.#store, repeats);
-    const sources = config.sources.map((name) => ({ name, stream: Pipeline.inputStream(name, config.pipelines) }));
-    this.#intake = new Intake(sources, this.#series, repeats);
+    const sources = config.sources.map((name) => ({ name, stream: Pipeline.inputStream(name, pipelines) }));
+    const control = { name: controlSource, stream: controlSource };
+    this.#intake = new Intake([...sources, control], this.#series, repeats);
     this.#pacer = new CommitPacer(config.buffer, ports.clock);
     this.#room = new Room(this.#outbox, config.buffer);
     this.#merger = new Merger(this.#store, config.buffer.ageMsMax);
-    const { agent, software, uplink } = config;
+    this.#sealer = new Sealer(this.#outbox, ports.clock, uplink.lingerMs);
     const guard = (work: () => void): void => this.#guard(work);
     this.#uplink = new Uplink(
       { agent, software, config: uplink, outbox: this.#outbox, series: this.#series, currentEpoch: () => this.#epoch },
@@ -93,14 +98,25 @@ export class AgentCore implements IngestPort {
         onCapacity: () => this.#sealWhenDue(),
       },
     );
+    this.#acting = new Acting(recovered.replayable, {
+      ...ports,
+      guard,
+      submit: (batch) => this.submit(batch),
+      onOutcome: () => this.#commitWithin(this.#pacer.delayMs()),
+    });
+    this.#releases = new Releases(({ source, tokens }) => {
+      if (source === controlSource) this.desk.release(tokens);
+      else ports.release(source, tokens);
+    });
     this.#ageClock = new AgeClock(ports.clock, config.buffer.ageMsMax);
-    this.#sinceCheckpoint.at = ports.clock.monotonic();
-    if (recovered.isConfigChanged) this.#write(ports.clock.now(), [], outputsOf(recovered.drained), 'with checkpoint');
+    this.#checkpoints = new CheckpointPace(config.buffer, ports.clock);
+    if (recovered.isConfigChanged) this.#write(now, [], { ...recovered.drained, ofInputs: [] }, [], 'with checkpoint');
   }
 
   start(): void {
     this.#uplink.start();
     this.#scheduleTick();
+    this.#guard(() => this.#acting.start());
   }
 
   /** Commits what came in, leaves the database checkpointed, says goodbye. The core is of no use afterwards. */
@@ -110,6 +126,8 @@ export class AgentCore implements IngestPort {
       return;
     }
     this.#guard(() => {
+      this.commit();
+      // What those actions came to that were carried out just now.
       this.commit();
       this.checkpoint();
     });
@@ -122,15 +140,23 @@ export class AgentCore implements IngestPort {
     this.#isDead = true;
     this.#tickTimer?.cancel();
     this.#commitTimer?.timer.cancel();
+    this.#acting.stop();
   }
 
   submit(batch: SourceBatch): void {
     if (this.#isDead) return;
     this.#guard(() => {
       this.#intake.add(batch);
+      this.#acting.learn(batch);
       if (this.#intake.isCommitDue) this.commit();
-      else this.#commitWithin(this.#pacer.delayMs());
+      else this.#commitWithin(this.#delayMs(batch));
     });
+  }
+
+  #delayMs(batch: SourceBatch): number {
+    const delayMs = this.#pacer.delayMs();
+    const { promptMs } = this.#pacer;
+    return delayMs > promptMs && this.#acting.isUrgent(batch) ? promptMs : delayMs;
   }
 
   /** Counts what a source refused or dropped, and keeps some of it for inspection; without `payload` counting is enough. */
@@ -144,6 +170,11 @@ export class AgentCore implements IngestPort {
     return this.#isOverloaded;
   }
 
+  /** Where people and actuators meet the alarms. */
+  get desk(): AlarmDesk {
+    return this.#acting.desk;
+  }
+
   get isConnected(): boolean {
     return this.#uplink.isReady;
   }
@@ -154,7 +185,8 @@ export class AgentCore implements IngestPort {
 
   /** When a commit has something to do though nothing comes in, ms of wall time. */
   get dueAt(): number | undefined {
-    return this.#pipeline.dueAt();
+    const due = this.#replayable.dueAt();
+    return due === Number.POSITIVE_INFINITY ? undefined : due;
   }
 
   /** Reads the whole queue. */
@@ -167,7 +199,9 @@ export class AgentCore implements IngestPort {
       queuedItems: this.#outbox.queued(),
       usedBytes: this.usedBytes,
       series: this.#series.count,
-      filtered: Object.fromEntries(this.#pipeline.drops()),
+      filtered: Object.fromEntries(this.#replayable.pipeline.drops()),
+      alarms: this.desk.status(),
+      pendingActions: this.#replayable.pending.count,
     };
   }
 
@@ -176,8 +210,9 @@ export class AgentCore implements IngestPort {
     return Object.fromEntries(this.#store.counters().map(({ name, value }) => [name, value]));
   }
 
-  /** Commits everything that came in so far and releases who waits for it. */
+  /** Commits everything that came in so far, releases who waits for it and carries out what it decided. */
   commit(): void {
+    this.#acting.prepare();
     this.#commitTimer?.timer.cancel();
     this.#commitTimer = undefined;
     const wasOverloaded = this.#isOverloaded;
@@ -185,28 +220,14 @@ export class AgentCore implements IngestPort {
     const now = this.#ports.clock.now();
     const taken = this.#intake.take();
     const released = this.#intake.takeTokens();
-    const outputs: PendingOutput[] = [];
-    taken.forEach((entry, index) => {
-      outputs.push(...outputsOf(this.#pipeline.process(entry.source, entry.columns, now), index));
-    });
-    outputs.push(...outputsOf(this.#pipeline.tick(now)));
-    this.#countFiltered();
-    this.#write(now, taken, outputs);
-    this.#release(released);
+    const outcomes = this.#acting.takeOutcomes();
+    const results = this.#replayable.run({ now, inputs: taken, outcomes });
+    this.#write(now, taken, results, outcomes);
+    this.#acting.carryOut(results.actions, results.hasTold);
+    this.#releases.add(released);
     if (wasOverloaded) this.#ports.setOverloaded(false);
-    if (this.#sinceCheckpoint.commits >= checkpointCommitsMax || this.#sinceCheckpoint.bytes >= checkpointBytesMax)
-      this.checkpoint();
-  }
-
-  /** In order, also when somebody who was released submits more at once, and that is committed before this returns. */
-  #release(released: readonly Released[]): void {
-    const isReleasing = this.#releasing.length > 0;
-    this.#releasing.push(...released);
-    if (isReleasing) return;
-    for (let next = this.#releasing[0]; next !== undefined; next = this.#releasing[0]) {
-      this.#ports.release(next.source, next.tokens);
-      this.#releasing.shift();
-    }
+    if (this.#checkpoints.isFull) this.checkpoint();
+    this.#commitWhenDue();
   }
 
   /** Brings the tables up to date with the log. */
@@ -224,33 +245,30 @@ export class AgentCore implements IngestPort {
     this.#afterCheckpoint();
   }
 
-  #countFiltered(): void {
-    for (const [name, count] of this.#pipeline.drops()) {
-      const counted = this.#filtered.get(name) ?? 0;
-      if (count > counted) this.#intake.count(`filtered.${name}`, count - counted);
-      this.#filtered.set(name, count);
-    }
-  }
-
   /** Appends one commit. With a checkpoint in the same transaction for what must not be replayed. */
   #write(
     now: number,
     taken: readonly Taken[],
-    pending: readonly PendingOutput[],
+    results: CommitResults,
+    outcomes: CommitRecord['outcomes'],
     checkpoint?: 'with checkpoint',
   ): void {
     const started = this.#ports.clock.monotonic();
     const last = [...this.#epoch.last];
-    const outputs = pending.map(({ count, ...output }) => {
+    for (const [name, count] of results.counted) this.#intake.count(name, count);
+    const outputs = outputsOfCommit(results).map(({ count, ...output }) => {
       const first = (last[output.lane] ?? 0) + 1;
       last[output.lane] = first + count - 1;
       return { ...output, first, last: first + count - 1 };
     });
     const inputs: CommitInput[] = taken.map((entry) => entry.input);
-    const draft = { epochId: this.#epoch.id, now, inputs, outputs, counted: [] };
-    const planned = this.#planSeals(draft);
+    const { actions } = results;
+    const draft = { epochId: this.#epoch.id, now, inputs, outputs, counted: [], actions, outcomes };
+    const planned = this.#sealer.plan(draft, this.#uplink.freshCapacity);
     // What is only counted is committed too: who waits for a message that became no reading must find it counted after a crash.
-    const isEmpty = inputs.length === 0 && outputs.length === 0 && planned.length === 0 && !this.#intake.hasCounted;
+    const isEmpty =
+      inputs.length + outputs.length + planned.length + actions.length + outcomes.length === 0 &&
+      !this.#intake.hasCounted;
     if (isEmpty && checkpoint === undefined) {
       // Timers of the system may fire a little early: what has not lingered long enough is looked at again.
       this.#sealWhenDue();
@@ -274,8 +292,7 @@ export class AgentCore implements IngestPort {
       return sealed;
     });
     if (checkpoint !== undefined) this.#afterCheckpoint();
-    this.#sinceCheckpoint.commits++;
-    this.#sinceCheckpoint.bytes += body.byteLength;
+    this.#checkpoints.committed(body.byteLength);
     this.#pacer.spent(body.byteLength, this.#ports.clock.monotonic() - started);
     planned.forEach(({ payload, hours }, index) => {
       const batch = batches[index];
@@ -284,37 +301,17 @@ export class AgentCore implements IngestPort {
     this.#sealWhenDue();
   }
 
-  /** Which batches the commit at hand seals: per lane what waited long enough or is big enough, as far as the window allows. */
-  #planSeals(draft: Omit<CommitRecord, 'seals'>): PlannedSeal[] {
-    const planned: PlannedSeal[] = [];
-    const now = this.#ports.clock.monotonic();
-    for (let lane = 0 as Lane; lane < laneCount; lane = (lane + 1) as Lane) {
-      const capacity = this.#uplink.freshCapacity - planned.length;
-      if (capacity <= 0) break;
-      if (!this.#isSealDue(lane, now, draft.outputs)) continue;
-      const seals = this.#outbox.planSeals(draft, lane, capacity);
-      if (seals.length > 0) this.#lastSealAt[lane] = now;
-      planned.push(...seals);
-    }
-    return planned;
-  }
-
-  #isSealDue(lane: Lane, now: number, outputs: CommitRecord['outputs']): boolean {
-    if (now - (this.#lastSealAt[lane] ?? 0) >= this.#config.uplink.lingerMs) return true;
-    let bytes = 0;
-    for (const row of this.#outbox.tail.unsealed(lane)) bytes += row.bytes;
-    for (const output of outputs) if (output.lane === lane) bytes += output.bytes?.byteLength ?? 0;
-    return bytes >= batchBytesMax;
-  }
-
   /** Makes sure that unsealed fresh rows are sealed once they have lingered, even when nothing more comes in. */
   #sealWhenDue(): void {
     if (this.#uplink.freshCapacity === 0 || this.#isDead) return;
-    const now = this.#ports.clock.monotonic();
-    for (let lane = 0 as Lane; lane < laneCount; lane = (lane + 1) as Lane) {
-      if (this.#outbox.tail.unsealed(lane).length === 0) continue;
-      this.#commitWithin(Math.max(0, (this.#lastSealAt[lane] ?? 0) + this.#config.uplink.lingerMs - now));
-    }
+    const dueInMs = this.#sealer.dueInMs();
+    if (dueInMs !== undefined) this.#commitWithin(dueInMs);
+  }
+
+  /** Alarms have timers that are due between two ticks. */
+  #commitWhenDue(): void {
+    const inMs = this.#acting.dueInMs();
+    if (inMs <= tickEveryMs && !this.#isOverloaded) this.#commitWithin(Math.max(1, inMs));
   }
 
   #commitWithin(delayMs: number): void {
@@ -332,21 +329,19 @@ export class AgentCore implements IngestPort {
     this.#rejected.flush(this.#store);
     for (const [name, count] of this.#intake.takeCounted()) this.#store.addToCounter(name, count);
     this.#store.updateEpoch(this.#epoch.id, this.#epoch.seriesCount, this.#epoch.last);
-    this.#store.saveState('pipelines', JSON.stringify(this.#config.pipelines));
-    this.#store.saveOperators(this.#pipeline.save());
-    this.#store.saveState('checkpoint', String(this.#lastCommit));
+    saveReplayable(this.#store, this.#replayable, this.#lastCommit);
   }
 
   #afterCheckpoint(): void {
     this.#outbox.clearTail();
-    this.#sinceCheckpoint = { commits: 0, bytes: 0, at: this.#ports.clock.monotonic() };
+    this.#checkpoints.restart();
   }
 
   #hasRoom(): boolean {
     const needed = this.#intake.bytes + commitReserveBytes;
     let hasRoom = !this.#room.isFull(needed);
     if (!hasRoom) {
-      if (this.#sinceCheckpoint.commits > 0 || this.#outbox.hasUnwritten) this.checkpoint();
+      if (this.#checkpoints.hasCommits || this.#outbox.hasUnwritten) this.checkpoint();
       hasRoom = this.#room.makeRoom(needed, this.#lastCommit);
     }
     if (!hasRoom && !this.#isOverloaded) {
@@ -367,10 +362,10 @@ export class AgentCore implements IngestPort {
   #tick(): void {
     const now = this.#ports.clock.now();
     const ageNow = this.#ageClock.now();
-    if (this.#isOverloaded || (this.dueAt ?? Number.POSITIVE_INFINITY) <= now) this.commit();
-    const { commits, at } = this.#sinceCheckpoint;
-    const isDue = this.#ports.clock.monotonic() - at >= checkpointEveryMs[this.#config.buffer.commit];
-    if (isDue && (commits > 0 || this.#outbox.hasUnwritten || this.#intake.hasCounted)) {
+    if (this.#isOverloaded || this.#replayable.dueAt() <= now) this.commit();
+    else this.#commitWhenDue();
+    const { isOld: isDue, hasCommits } = this.#checkpoints;
+    if (isDue && (hasCommits || this.#outbox.hasUnwritten || this.#intake.hasCounted)) {
       this.checkpoint();
       this.#room.expire(ageNow, this.#lastCommit);
     }

@@ -4,6 +4,8 @@
  */
 import { type ConfigContext, type Loaded, type LoadOptions, loadConfig } from '@fogline/shared/config';
 import { configJsonSchema, type JsonSchema } from '@fogline/shared/config/json-schema';
+import type { AlarmConfig } from './alarms/alarm-config.ts';
+import { resolveAlarms } from './config/alarms.ts';
 import { resolveBuffer } from './config/buffer.ts';
 import { type LocalConfig, resolveLocal } from './config/local.ts';
 import { resolvePipelines } from './config/pipelines.ts';
@@ -21,6 +23,7 @@ export interface AgentConfig {
   readonly pipelines: readonly PipelineConfig[];
   /** Names of the aggregates that are wanted of windows, by pipeline. */
   readonly computed: Readonly<Record<string, readonly string[]>>;
+  readonly alarms: readonly AlarmConfig[];
   readonly buffer: BufferConfig & { readonly path: string };
   readonly uplink: UplinkConfig & HubAddress;
   /** The agent's own HTTP endpoint; absent = none. */
@@ -44,24 +47,27 @@ export function agentJsonSchema(): JsonSchema {
 }
 
 /** What the core needs of it. */
-export function coreConfigOf({ agent, sources, pipelines, buffer, uplink }: AgentConfig, software: string): CoreConfig {
-  return { agent, software, sources: sources.map(({ name }) => name), pipelines, buffer, uplink };
+export function coreConfigOf(config: AgentConfig, software: string): CoreConfig {
+  const { agent, sources, pipelines, alarms, buffer, uplink } = config;
+  return { agent, software, sources: sources.map(({ name }) => name), pipelines, alarms, buffer, uplink };
 }
 
 function resolve(raw: AgentDocument, context: ConfigContext): AgentConfig {
   const { listeners, sources } = resolveSources(raw, context);
+  const pipelines = resolvePipelines(raw, context);
   const local = raw.local === undefined ? undefined : resolveLocal(raw.local, context);
   return {
     agent: raw.agent.id,
     site: raw.agent.site,
     listeners,
     sources,
-    pipelines: resolvePipelines(raw, context),
+    pipelines,
     computed: Object.fromEntries(
       Object.entries(raw.pipelines ?? {}).flatMap(([name, { window }]) =>
         window === undefined ? [] : [[name, window.compute]],
       ),
     ),
+    alarms: resolveAlarms(raw, pipelines, context),
     buffer: resolveBuffer(raw.buffer, context),
     uplink: resolveUplink(raw, context),
     ...(local === undefined ? {} : { local }),

@@ -1,5 +1,6 @@
 /** What the core needs to know, resolved: units in names, no optional fields, plain data that can be stored and compared. */
 import type { Lane, LaneName } from '@fogline/shared/protocol/limits';
+import type { AlarmConfig } from './alarms/alarm-config.ts';
 
 /** By metric. */
 export type ConvertConfig = Readonly<
@@ -110,6 +111,7 @@ export interface CoreConfig {
   /** Source names in configuration order. */
   readonly sources: readonly string[];
   readonly pipelines: readonly PipelineConfig[];
+  readonly alarms: readonly AlarmConfig[];
   readonly buffer: BufferConfig;
   readonly uplink: UplinkConfig;
 }

@@ -3,6 +3,8 @@ import type { Clock } from '@fogline/shared/clock';
 import type { Logger } from '@fogline/shared/log';
 import type { Random } from '@fogline/shared/random';
 import type { Database } from '@fogline/shared/sqlite';
+import type { Actuator } from './actions/action-runner.ts';
+import type { AlarmStatus } from './alarms/desk.ts';
 import type { Token } from './sources/batch-port.ts';
 import type { Wire } from './uplink/wire.ts';
 
@@ -12,6 +14,7 @@ export interface CorePorts {
   readonly random: Random;
   readonly wire: Wire;
   readonly log: Logger;
+  readonly actuator: Actuator;
   /** The readings behind these tokens are durable. */
   release(source: string, tokens: readonly Token[]): void;
   /** No room: senders that can wait must, the others' readings are dropped and counted by the source. */
@@ -30,4 +33,8 @@ export interface CoreStatus {
   readonly series: number;
   /** Readings that went no further since the process started, by `<pipeline>.<step>.<reason>`. */
   readonly filtered: Readonly<Record<string, number>>;
+  /** The first of those that are not normal. */
+  readonly alarms: readonly AlarmStatus[];
+  /** Decided, and not known to be carried out. */
+  readonly pendingActions: number;
 }

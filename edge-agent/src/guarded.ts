@@ -1,5 +1,6 @@
 /** Ports whose events go through one guard: whatever a timer or the wire sets off fails in one place. */
 import type { Clock } from '@fogline/shared/clock';
+import type { Actuator } from './actions/action-runner.ts';
 import type { Wire } from './uplink/wire.ts';
 
 export type Guard = (work: () => void) => void;
@@ -9,6 +10,12 @@ export function guardedClock(clock: Clock, guard: Guard): Clock {
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),
     after: (name, delayMs, fire) => clock.after(name, delayMs, () => guard(fire)),
+  };
+}
+
+export function guardedActuator(actuator: Actuator, guard: Guard): Actuator {
+  return {
+    carryOut: (call, timeoutMs, end) => actuator.carryOut(call, timeoutMs, (isDone) => guard(() => end(isDone))),
   };
 }
 

@@ -2,6 +2,7 @@
 import { duration, fileReference, listenAddress, name, secret, size } from '@fogline/shared/config/fields';
 import { agentIdPattern } from '@fogline/shared/protocol/topics';
 import { z } from 'zod';
+import { alarmSchema } from './alarm-schema.ts';
 import { pipelineSchema } from './pipeline-schema.ts';
 import { sourceSchema } from './source-schema.ts';
 
@@ -64,6 +65,10 @@ export const agentSchema = z.strictObject({
     .record(name, pipelineSchema)
     .optional()
     .meta({ description: 'Without it every source is passed on unchanged, as a stream of its name' }),
+  alarms: z
+    .record(name, alarmSchema)
+    .prefault({})
+    .meta({ description: 'What is watched, and what is done about it, with or without the hub' }),
   buffer: buffer.prefault({}),
   uplinks: z.record(name, uplink).meta({ description: 'Exactly one' }),
   local: z

@@ -30,9 +30,14 @@ export class CommitPacer {
     this.#filledAt = clock.monotonic();
   }
 
+  /** How long what is urgent may wait, whatever the budget. */
+  get promptMs(): number {
+    return Math.min(promptDelayMaxMs, Math.max(promptDelayMinMs, this.#lastTookMs * costFactor));
+  }
+
   /** How long whatever waits from now on may wait for its commit. */
   delayMs(): number {
-    const promptMs = Math.min(promptDelayMaxMs, Math.max(promptDelayMinMs, this.#lastTookMs * costFactor));
+    const promptMs = this.promptMs;
     if (this.#config.commit === 'prompt') return promptMs;
     this.#fill();
     if (this.#credit > 0) return promptMs;

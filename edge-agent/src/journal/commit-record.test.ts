@@ -11,6 +11,23 @@ const record: CommitRecord = {
   ],
   seals: [{ lane: 2, first: 5, last: 9, crc: 0xdeadbeef }],
   counted: [['repeat', 2]],
+  actions: [
+    {
+      id: 4,
+      alarm: 'overheat',
+      device: 'd1',
+      tags: [['room', 'a']],
+      step: 0,
+      phase: 'active',
+      at: 1_767_225_600_123,
+      expiresAt: 1_767_225_630_123,
+      call: { kind: 'publish', via: 'climate', topic: 'fans/d1/set', payload: 'ON', qos: 1, retain: false },
+    },
+  ],
+  outcomes: [
+    [2, 'done'],
+    [3, 'expired'],
+  ],
 };
 
 const plain = (value: CommitRecord): unknown =>

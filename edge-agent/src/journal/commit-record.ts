@@ -1,5 +1,5 @@
 /**
- * The body of one commit: inputs (the journal), outbox rows, seals and counters, as one MessagePack array after a CRC-32 of
+ * The body of one commit: inputs (the journal), outbox rows, seals, counters and actions, as one MessagePack array after a CRC-32 of
  * it. Blocks inside are immutable; whoever needs one reads the record and takes its bytes. A record whose checksum does not
  * fit throws `storage_corrupt`: damage is never taken for data.
  */
@@ -9,6 +9,7 @@ import type { Lane } from '@fogline/shared/protocol/limits';
 import type { PartKind } from '@fogline/shared/protocol/messages';
 import { partKinds } from '@fogline/shared/protocol/messages';
 import { Packr } from 'msgpackr';
+import { type Action, type ActionOutcome, outcomes } from '../actions/action.ts';
 
 /** Of one block: it fits into an envelope beside its other fields. One that no envelope can carry would block its lane for ever. */
 export const blockBytesMax = 960 * 1024;
@@ -52,6 +53,10 @@ export interface CommitRecord {
   readonly seals: readonly CommitSeal[];
   /** What was counted since the previous commit, by name. */
   readonly counted: readonly (readonly [name: string, count: number])[];
+  /** Decided in this commit, to be carried out after it. */
+  readonly actions: readonly Action[];
+  /** What became of actions of earlier commits. */
+  readonly outcomes: readonly ActionOutcome[];
 }
 
 export function encodeCommit(record: CommitRecord): Uint8Array {
@@ -71,6 +76,8 @@ export function encodeCommit(record: CommitRecord): Uint8Array {
     ]),
     record.seals.map((seal) => [seal.lane, seal.first, seal.last, seal.crc]),
     record.counted,
+    record.actions,
+    record.outcomes.map(([id, outcome]) => [id, outcomes.indexOf(outcome)]),
   ]);
   const bytes = new Uint8Array(4 + body.byteLength);
   new DataView(bytes.buffer).setUint32(0, crc32(body), true);
@@ -86,6 +93,9 @@ type PackedRecord = [
   outputs: [Lane, number, number, number, number[], number, Uint8Array | null][],
   seals: [Lane, number, number, number][],
   counted: [string, number][],
+  // Of commits from before there were alarms, absent.
+  actions?: Action[],
+  outcomes?: [number, number][],
 ];
 
 export function decodeCommit(bytes: Uint8Array, id: number): CommitRecord {
@@ -93,7 +103,9 @@ export function decodeCommit(bytes: Uint8Array, id: number): CommitRecord {
   if (bytes.byteLength < 5 || new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true) !== crc32(body)) {
     throw new FoglineError('storage_corrupt', `commit ${id} does not match its checksum`, { details: { commit: id } });
   }
-  const [version, epochId, now, inputs, outputs, seals, counted] = packr.unpack(body) as PackedRecord;
+  const [version, epochId, now, inputs, outputs, seals, counted, actions = [], settled = []] = packr.unpack(
+    body,
+  ) as PackedRecord;
   if (version !== recordVersion)
     throw new FoglineError('storage_open', `commit ${id} has version ${version}, this build needs ${recordVersion}`);
   return {
@@ -115,6 +127,8 @@ export function decodeCommit(bytes: Uint8Array, id: number): CommitRecord {
     })),
     seals: seals.map(([lane, first, last, crc]) => ({ lane, first, last, crc })),
     counted,
+    actions,
+    outcomes: settled.map(([id, outcome]) => [id, outcomes[outcome] ?? 'done']),
   };
 }
 

@@ -9,11 +9,10 @@
 import { decodeReadings, readReadingsHeader } from '@fogline/shared/codec/readings';
 import { laneCount } from '@fogline/shared/protocol/limits';
 import type { Random } from '@fogline/shared/random';
-import type { PipelineConfig } from '../core-config.ts';
 import type { Outbox } from '../outbox/outbox.ts';
-import type { StreamItems } from '../pipeline/branch.ts';
-import { Pipeline } from '../pipeline/pipeline.ts';
+import { type CommitResults, Replayable, type ReplayConfig } from '../replayable.ts';
 import type { AgentStore } from './agent-store.ts';
+import type { CommitRecord } from './commit-record.ts';
 import { rememberRepeats } from './intake.ts';
 import type { RepeatFilter } from './repeat-filter.ts';
 import type { DurableSeries } from './series-registry.ts';
@@ -23,12 +22,12 @@ import type { EpochRow } from './stored.ts';
 const recalledCommitsMax = 16_384;
 
 export interface Recovered {
-  readonly pipeline: Pipeline;
+  readonly replayable: Replayable;
   /** Of this process; not recorded yet. */
   readonly epoch: EpochRow;
   readonly lastCommit: number;
   /** What ended because its configuration changed; to be committed together with the new configuration. */
-  readonly drained: readonly StreamItems[];
+  readonly drained: Omit<CommitResults, 'ofInputs'>;
   readonly isConfigChanged: boolean;
 }
 
@@ -36,34 +35,22 @@ export function recover(
   store: AgentStore,
   outbox: Outbox,
   series: DurableSeries,
-  configs: readonly PipelineConfig[],
-  random: Random,
+  config: ReplayConfig,
+  { random, now }: { readonly random: Random; readonly now: number },
 ): Recovered {
   for (const packed of store.series()) series.load(packed);
   const previous = [...outbox.epochs.values()].at(-1);
-  const savedConfigs = store.loadText('pipelines');
-  const activeConfigs = savedConfigs === undefined ? configs : (JSON.parse(savedConfigs) as PipelineConfig[]);
-  const active = new Pipeline(activeConfigs, series);
-  active.restore(store.loadOperators());
-  const checkpoint = Number(store.loadText('checkpoint') ?? 0);
+  const active = new Replayable(activeConfig(store) ?? config, series);
   const last = [...(previous?.last ?? new Array<number>(laneCount).fill(0))];
-  let lastCommit = checkpoint;
-  let lastNow = 0;
-  for (const { id, record } of store.commitsAfter(checkpoint)) {
-    for (const input of record.inputs) active.process(input.source, decodeReadings(input.bytes), record.now);
-    active.tick(record.now);
+  const lastCommit = replay(store, active, (id, record) => {
     outbox.addCommit(id, record);
     for (const output of record.outputs) last[output.lane] = Math.max(last[output.lane] ?? 0, output.last);
-    lastCommit = id;
-    lastNow = record.now;
-  }
+  });
   store.transaction(() => {
     outbox.flush();
     for (const { id, packed } of series.takeNew()) store.insertSeries(id, packed);
     if (previous !== undefined) store.updateEpoch(previous.id, series.count, last);
-    store.saveState('pipelines', JSON.stringify(activeConfigs));
-    store.saveOperators(active.save());
-    store.saveState('checkpoint', String(lastCommit));
+    saveReplayable(store, active, lastCommit);
   });
   const epoch: EpochRow = {
     id: (previous?.id ?? 0) + 1,
@@ -76,12 +63,43 @@ export function recover(
   };
   outbox.clearTail();
   outbox.reloadEpochs();
-  const pipeline = new Pipeline(configs, series);
-  const kept = pipeline.keys();
-  const drained = active.drain(kept, lastNow);
-  pipeline.restore(active.save().filter(({ key }) => kept.has(key)));
-  const isConfigChanged = JSON.stringify(activeConfigs) !== JSON.stringify(configs);
-  return { pipeline, epoch, lastCommit, drained, isConfigChanged };
+  const replayable = new Replayable(config, series);
+  const kept = replayable.keys();
+  const drained = active.drain(kept, now);
+  replayable.restore(active.save().filter(({ key }) => kept.has(key)));
+  const isConfigChanged = JSON.stringify(active.config) !== JSON.stringify(config);
+  return { replayable, epoch, lastCommit, drained, isConfigChanged };
+}
+
+/** Part of a checkpoint: state and the configuration it belongs to, after commit `lastCommit`. */
+export function saveReplayable(store: AgentStore, replayable: Replayable, lastCommit: number): void {
+  store.saveState('config', JSON.stringify(replayable.config));
+  store.saveOperators(replayable.save());
+  store.saveState('checkpoint', String(lastCommit));
+}
+
+/** The configuration of the last checkpoint. */
+export function activeConfig(store: AgentStore): ReplayConfig | undefined {
+  const saved = store.loadText('config');
+  return saved === undefined ? undefined : (JSON.parse(saved) as ReplayConfig);
+}
+
+/** Brings what is new up to the last commit of the log; returns the id of that. */
+export function replay(
+  store: AgentStore,
+  replayable: Replayable,
+  onCommit: (id: number, record: CommitRecord) => void,
+): number {
+  replayable.restore(store.loadOperators());
+  let lastCommit = Number(store.loadText('checkpoint') ?? 0);
+  for (const { id, record } of store.commitsAfter(lastCommit)) {
+    const { now, outcomes } = record;
+    const inputs = record.inputs.map(({ source, bytes }) => ({ source, columns: decodeReadings(bytes) }));
+    replayable.run({ now, inputs, outcomes });
+    onCommit(id, record);
+    lastCommit = id;
+  }
+  return lastCommit;
 }
 
 /** Fills the repeat filter from the log's tail: the last `filter.depth` readings of any kind, or the last commits. */

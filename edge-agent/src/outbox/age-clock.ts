@@ -6,31 +6,27 @@
  * not count as expired.
  */
 import type { Clock } from '@fogline/shared/clock';
-
-/** Slewing and the pauses of a busy machine are no steps. */
-const stepMsMin = 10_000;
+import { ClockSteps } from '../clock-steps.ts';
 
 export class AgeClock {
   readonly #clock: Clock;
   readonly #ageMsMax: number;
-  /** Wall time less monotonic time, as last seen. */
-  #offsetMs: number;
+  readonly #steps: ClockSteps;
   #lagMs = 0;
   #lagsUntil = 0;
 
   constructor(clock: Clock, ageMsMax: number) {
     this.#clock = clock;
     this.#ageMsMax = ageMsMax;
-    this.#offsetMs = clock.now() - clock.monotonic();
+    this.#steps = new ClockSteps(clock);
   }
 
   /** To be called often: a step is noticed between two calls. */
   now(): number {
     const [wall, monotonic] = [this.#clock.now(), this.#clock.monotonic()];
-    const stepMs = wall - monotonic - this.#offsetMs;
-    this.#offsetMs = wall - monotonic;
-    if (stepMs >= stepMsMin) this.#lagsUntil = monotonic + this.#ageMsMax;
-    if (Math.abs(stepMs) >= stepMsMin) this.#lagMs = Math.max(0, this.#lagMs + stepMs);
+    const stepMs = this.#steps.take();
+    if (stepMs > 0) this.#lagsUntil = monotonic + this.#ageMsMax;
+    if (stepMs !== 0) this.#lagMs = Math.max(0, this.#lagMs + stepMs);
     if (monotonic >= this.#lagsUntil) this.#lagMs = 0;
     return wall - this.#lagMs;
   }

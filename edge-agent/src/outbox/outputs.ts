@@ -12,8 +12,17 @@ export type PendingOutput = Omit<CommitOutput, 'first' | 'last'> & { readonly co
 /** Partials in one block; with sketches they take up to a few hundred bytes each. */
 const windowBytesPerBlockMax = 192 * 1024;
 
+/** Of all that one commit made: of its inputs, by their index, and by timers. */
+export function outputsOfCommit(results: {
+  readonly ofInputs: readonly (readonly StreamItems[])[];
+  readonly further: readonly StreamItems[];
+}): PendingOutput[] {
+  const { ofInputs, further } = results;
+  return [...ofInputs.flatMap((streams, index) => outputsOf(streams, index)), ...outputsOf(further)];
+}
+
 /** Of the streams that leave the agent. `input` is the index of the commit input that unchanged columns are. */
-export function outputsOf(streams: readonly StreamItems[], input = -1): PendingOutput[] {
+function outputsOf(streams: readonly StreamItems[], input = -1): PendingOutput[] {
   return streams.flatMap((stream): PendingOutput[] => {
     const { lane, isSent } = stream;
     if (!isSent) return [];

@@ -8,12 +8,14 @@ import type { CoreConfig } from '../core-config.ts';
 import { AgentStore } from '../journal/agent-store.ts';
 import { agentDatabase } from '../journal/schema.ts';
 import { StubHub } from '../uplink/testing/stub-hub.ts';
+import { FakeActuator } from './actuators.ts';
 
 export const coreConfig: CoreConfig = {
   agent: 'pi',
   software: 'test 1',
   sources: ['climate'],
   pipelines: [{ name: 'live', from: 'climate', lane: 2 }],
+  alarms: [],
   buffer: {
     commit: 'prompt',
     flashBytesPerDay: 2 ** 30,
@@ -58,6 +60,7 @@ export class CoreKit {
   readonly db = openDatabase(':memory:', { ...agentDatabase, faults: this.faults });
   readonly store = new AgentStore(this.db);
   readonly hub = new StubHub();
+  readonly actuator = new FakeActuator(() => this.clock.now());
   readonly released: number[] = [];
   readonly overloads: boolean[] = [];
   failure: unknown;
@@ -81,6 +84,7 @@ export class CoreKit {
       random: this.#random.fork(),
       wire: this.hub,
       log: silentLogger,
+      actuator: this.actuator,
       release: (_source, tokens) => {
         for (const token of tokens) {
           this.released.push(token);

@@ -55,7 +55,15 @@ export class OutboxKit {
     const time = Float64Array.from({ length: count }, () => this.#items++ * 1000);
     const block = bytes ?? (kind === 'readings' ? readings(time) : windows(time));
     const output = { lane, kind, first, last, hours: hoursOf(time, count), input: -1, bytes: block };
-    const draft = { epochId: this.epoch.id, now: at, inputs: [], outputs: [output], counted: [] };
+    const draft = {
+      epochId: this.epoch.id,
+      now: at,
+      inputs: [],
+      outputs: [output],
+      counted: [],
+      actions: [],
+      outcomes: [],
+    };
     const planned = isSealed ? this.outbox.planSeals(draft, lane, 1000) : [];
     const record: CommitRecord = { ...draft, seals: planned.map(({ seal }) => seal) };
     const id = ++this.lastCommit;

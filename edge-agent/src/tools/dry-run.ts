@@ -55,6 +55,7 @@ export class DryRun {
         random: new SeededRandom(1),
         wire: noWire,
         log: silentLogger,
+        actuator: { carryOut: (_call, _timeoutMs, end) => end(true) },
         release: () => undefined,
         setOverloaded: () => undefined,
         onFatal: (error) => {

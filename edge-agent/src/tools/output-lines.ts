@@ -28,6 +28,8 @@ export function* outputLines(
     if (output.kind === 'readings') yield* readingLines(decodeReadings(block), definitionOf);
     else yield* windowLines(decodeWindows(block), definitionOf, computedOf);
   }
+  for (const { alarm, device, phase, at, call } of record.actions)
+    yield { kind: 'action', time: isoOf(at), alarm, device, phase, call };
 }
 
 const qualityNames = new Map<number, string>(Object.entries(quality).map(([name, value]) => [value, name]));

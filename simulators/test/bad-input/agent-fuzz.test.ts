@@ -7,6 +7,7 @@ import { env } from 'node:process';
 import { AgentCore } from '@fogline/edge-agent/agent-core';
 import type { CoreConfig } from '@fogline/edge-agent/core-config';
 import { agentDatabase } from '@fogline/edge-agent/journal/schema';
+import { nobody } from '@fogline/edge-agent/testing/actuators';
 import { StubHub, welcomeTo } from '@fogline/edge-agent/uplink/testing/stub-hub';
 import { messageOf } from '@fogline/shared/errors';
 import { silentLogger } from '@fogline/shared/log';
@@ -31,6 +32,7 @@ const config: CoreConfig = {
   software: 'test 1',
   sources: ['climate'],
   pipelines: [{ name: 'live', from: 'climate', lane: 2 }],
+  alarms: [],
   buffer: {
     commit: 'prompt',
     flashBytesPerDay: 2 ** 30,
@@ -57,6 +59,7 @@ class Harness {
       random: random.fork(),
       wire: this.hub,
       log: silentLogger,
+      actuator: nobody,
       release: () => undefined,
       setOverloaded: () => undefined,
       onFatal: (error) => {

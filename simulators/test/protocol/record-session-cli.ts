@@ -16,6 +16,7 @@ const config = (agent: string): CoreConfig => ({
     { name: 'calm', from: simSource, deadband: { thresholds: { temperature: 0.2 }, heartbeatMs: 60_000 }, lane: 3 },
     { name: 'stats', from: simSource, window: { everyMs: 10_000, latenessMs: 2000, hasSketch: true }, lane: 1 },
   ],
+  alarms: [],
   buffer: {
     commit: 'prompt',
     flashBytesPerDay: 1,

@@ -73,6 +73,7 @@ function configFor(agent: string, random: SeededRandom, hasLoss: boolean): CoreC
         lane: 1,
       },
     ],
+    alarms: [],
     buffer,
     uplink: { token: '', window: 1 + random.below(16), lingerMs: random.below(3) * 500 },
   };

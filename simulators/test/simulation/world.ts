@@ -9,6 +9,7 @@ import { openHubDatabase } from '@fogline/cloud-hub/store/schema';
 import { AgentCore } from '@fogline/edge-agent/agent-core';
 import type { CoreConfig } from '@fogline/edge-agent/core-config';
 import { agentDatabase } from '@fogline/edge-agent/journal/schema';
+import { nobody } from '@fogline/edge-agent/testing/actuators';
 import type { Timer } from '@fogline/shared/clock';
 import { SeededRandom } from '@fogline/shared/random';
 import { type Database, openDatabase, type Statement, type StorageFaults } from '@fogline/shared/sqlite';
@@ -111,6 +112,7 @@ export class SimAgent {
         random: this.#random.fork(),
         wire: this.link,
         log: this.#facts.logger(),
+        actuator: nobody,
         release: (_source, tokens) => this.sensors.release(tokens),
         setOverloaded: (isOverloaded) => {
           this.isOverloaded = isOverloaded;
