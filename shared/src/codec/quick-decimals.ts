@@ -34,21 +34,25 @@ export function encodeQuickDecimals(out: ByteWriter, values: Float64Array, count
   return false;
 }
 
-/** Scales to so many places, or some more where that saves more exceptions than it costs; −1 when too many rows are exceptions. */
+/** Scales to so many places, or some more where that saves more exceptions than it costs; −1 when that does not suit the rows. */
 function fitPlaces(values: Float64Array, count: number, places: number): number {
   if (!scale(values, count, places, false)) return -1;
-  if (fit.exceptions * 64 <= count) return places;
-  const wider = Math.max(places, widerExponent(values, fit.exceptions, false));
-  if (fit.exceptions * exceptionBits > count * (wider - places) * placeBits) {
-    // No wider exponent: the exceptions are decimals too far from the first.
-    const span = (fit.max - fit.min) * (powersOfTen[wider - places] as number);
-    const isWide = wider === places || span >= quickSpanMax;
-    if (scale(values, count, wider, isWide) && fit.exceptions * 16 <= count) {
-      if (!isWide || stepsFit(values, count, wider)) return wider;
+  if (fit.exceptions * 64 > count) {
+    const wider = Math.max(places, widerExponent(values, fit.exceptions, false));
+    if (fit.exceptions * exceptionBits > count * (wider - places) * placeBits) {
+      // No wider exponent: the exceptions are decimals too far from the first.
+      const span = (fit.max - fit.min) * (powersOfTen[wider - places] as number);
+      const isWide = wider === places || span >= quickSpanMax;
+      if (scale(values, count, wider, isWide) && isUsable(values, count, wider)) return wider;
+      scale(values, count, places, false);
     }
-    scale(values, count, places, false);
   }
-  return fit.exceptions * 16 <= count ? places : -1;
+  return isUsable(values, count, places) ? places : -1;
+}
+
+/** Whether the last `scale` left few exceptions, and what `encodeQuickIntegers` can tell apart. */
+function isUsable(values: Float64Array, count: number, places: number): boolean {
+  return fit.exceptions * 16 <= count && (fit.max - fit.min < quickSpanMax || stepsFit(values, count, places));
 }
 
 /**
@@ -126,7 +130,7 @@ function scaleRest(values: Float64Array, start: number, count: number, power: nu
   fit.exceptions = exceptions;
 }
 
-/** Whether the steps between the rows of the last `scale` are exact in 32 bits although the rows are not. */
+/** Whether the steps between the rows of the last `scale` are exact in 32 bits although the range of the rows is not. */
 function stepsFit(values: Float64Array, count: number, places: number): boolean {
   const power = powersOfTen[places] as number;
   let before = fit.origin;
