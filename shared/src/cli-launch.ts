@@ -3,7 +3,8 @@
  * that stripped its own sources sits 28 MB higher for as long as it runs than one that found them in the compile cache. So
  * `run` loads the program once to fill the cache, then replaces the process image (execve: same pid, same descriptors) by
  * one that reads it, with a small young generation, which keeps the resident set flat under load. It costs one more start
- * of Node. Where the cache or execve is not to be had, the program runs in this image.
+ * of Node. Where the cache or execve is not to be had, the program runs in this image; so it does on a Node that is too old, and
+ * says so (cli.ts).
  */
 import { constants, enableCompileCache, flushCompileCache } from 'node:module';
 import { homedir } from 'node:os';
@@ -21,7 +22,11 @@ const youngGeneration = '--max-semi-space-size=4';
 export async function launch(entry: URL): Promise<void> {
   const args = process.argv.slice(2);
   const isLean =
-    args[0] === 'run' && !args.includes('--help') && process.env[marker] === undefined && process.execve !== undefined;
+    args[0] === 'run' &&
+    !args.includes('--help') &&
+    process.env[marker] === undefined &&
+    process.execve !== undefined &&
+    import.meta.main !== undefined;
   const cache =
     process.env.NODE_COMPILE_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'fogline');
   const isCached = isLean && isEnabled(enableCompileCache(cache).status);

@@ -178,8 +178,17 @@ function report(name: string, error: unknown, helpWith: string, io: CliIo): numb
   return hasCode(error, 'config_invalid') ? exitCodes.configuration : exitCodes.failed;
 }
 
+/** Older ones lack what is used here, and the binary of better-sqlite3 crashes on 20. */
+const nodeMajorMin = 24;
+
 /** The whole life of a command-line process. Exits by itself: a handle left open must not keep a finished process. */
 export async function main(program: Program): Promise<never> {
+  if (Number.parseInt(process.versions.node, 10) < nodeMajorMin) {
+    process.stderr.write(
+      `${program.name} needs Node ${nodeMajorMin} or newer, and this is ${process.versions.node}; npm scripts and npx use the one that "npm ci" brought\n`,
+    );
+    process.exit(exitCodes.failed);
+  }
   // A closed pipe (`… | head`) ends the command; it is not an error of the command.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed);
