@@ -73,14 +73,15 @@ export class ColumnBuilder {
 
   #grow(): void {
     const length = this.#series.length * 2;
-    this.#series = resized(this.#series, new Uint32Array(length));
-    this.#time = resized(this.#time, new Float64Array(length));
-    this.#value = resized(this.#value, new Float64Array(length));
-    this.#flags = resized(this.#flags, new Uint8Array(length));
+    this.#series = grown(this.#series, new Uint32Array(length));
+    this.#time = grown(this.#time, new Float64Array(length));
+    this.#value = grown(this.#value, new Float64Array(length));
+    this.#flags = grown(this.#flags, new Uint8Array(length));
   }
 }
 
-function resized<T extends Uint32Array | Float64Array | Uint8Array>(from: T, to: T): T {
+/** `to` with what is in `from`. */
+export function grown<T extends Int32Array | Uint32Array | Float64Array | Uint8Array>(from: T, to: T): T {
   to.set(from);
   return to;
 }
