@@ -40,6 +40,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     summary: 'cost and size of the mergeable aggregates',
     load: () => import('./aggregate/main.ts'),
   },
+  pipeline: {
+    summary: 'readings/s of one core through the operators of the edge, and memory per series',
+    load: () => import('./pipeline/main.ts'),
+  },
   'end-to-end': {
     summary: 'single readings over MQTT through agent, link and hub: rate, CPU, bytes, memory, latency, loss',
     load: () => import('./end-to-end/main.ts'),

@@ -13,7 +13,7 @@ import {
 import type { CheckConfig } from '../core-config.ts';
 import { runEnd } from './columns.ts';
 import type { Items, Operator, SeriesView } from './operator.ts';
-import { packState, unpackState } from './operator-state.ts';
+import { packState, unpackState } from './state-bytes.ts';
 
 const stateVersion = 1;
 
@@ -87,7 +87,7 @@ export class Check implements Operator {
 
   restore(saved: Uint8Array): void {
     type Row = [id: number, time: number, value: number, since: number];
-    for (const [id, time, value, since] of unpackState<Row>('check', stateVersion, saved))
+    for (const [id, time, value, since] of unpackState<[Row[]]>(saved, stateVersion)[0])
       this.#states.set(id, { time, value, since });
   }
 }

@@ -85,14 +85,15 @@ export class ColumnBuilder {
 
   #grow(): void {
     const length = this.#series.length * 2;
-    this.#series = resized(this.#series, new Uint32Array(length));
-    this.#time = resized(this.#time, new Float64Array(length));
-    this.#value = resized(this.#value, new Float64Array(length));
-    this.#flags = resized(this.#flags, new Uint8Array(length));
+    this.#series = grown(this.#series, new Uint32Array(length));
+    this.#time = grown(this.#time, new Float64Array(length));
+    this.#value = grown(this.#value, new Float64Array(length));
+    this.#flags = grown(this.#flags, new Uint8Array(length));
   }
 }
 
-function resized<T extends Uint32Array | Float64Array | Uint8Array>(from: T, to: T): T {
+/** `to` with what is in `from`. */
+export function grown<T extends Int32Array | Uint32Array | Float64Array | Uint8Array>(from: T, to: T): T {
   to.set(from);
   return to;
 }
@@ -154,38 +155,6 @@ export function joined(a: ReadingColumns, b: ReadingColumns): ReadingColumns {
   for (const column of ['series', 'time', 'value', 'flags'] as const) {
     out[column].set(a[column].subarray(0, a.count));
     out[column].set(b[column].subarray(0, b.count), a.count);
-  }
-  return out;
-}
-
-/** The rows that are marked, `kept` of them, in their order; texts that no row names any more are left out. */
-export function keptRows(columns: ReadingColumns, keep: Uint8Array, kept: number): ReadingColumns {
-  const { count, series, time, value, flags, strings } = columns;
-  if (kept === count) return columns;
-  if (strings.length > 0) {
-    const out = new ColumnBuilder();
-    for (let row = 0; row < count; row++) {
-      if (keep[row] !== 1) continue;
-      out.pushRow(columns, row);
-    }
-    return out.take();
-  }
-  const out = {
-    count: kept,
-    series: new Uint32Array(kept),
-    time: new Float64Array(kept),
-    value: new Float64Array(kept),
-    flags: new Uint8Array(kept),
-    strings,
-  };
-  let to = 0;
-  for (let row = 0; row < count; row++) {
-    if (keep[row] !== 1) continue;
-    out.series[to] = series[row] ?? 0;
-    out.time[to] = time[row] ?? 0;
-    out.value[to] = value[row] ?? 0;
-    out.flags[to] = flags[row] ?? 0;
-    to++;
   }
   return out;
 }

@@ -4,14 +4,16 @@
  */
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import type { ConvertConfig } from '../core-config.ts';
-import { keptRows, runEnd } from './columns.ts';
+import { runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
 import type { Items, SeriesView } from './operator.ts';
+import { RowSelection } from './row-selection.ts';
 import { StatelessOperator } from './stateless.ts';
 
 export class Convert extends StatelessOperator {
   readonly #metrics: ConvertConfig;
   readonly #view: SeriesView;
+  readonly #rows = new RowSelection();
 
   constructor(metrics: ConvertConfig, view: SeriesView) {
     super();
@@ -35,8 +37,7 @@ export class Convert extends StatelessOperator {
   process(columns: ReadingColumns): Items {
     const { series, flags, count } = columns;
     let value: Float64Array | undefined;
-    let keep: Uint8Array | undefined;
-    let kept = count;
+    let isFinite = true;
     for (let from = 0; from < count; ) {
       const end = runEnd(series, from, count);
       const change = this.#changeOf(this.#view.definitionOf(series[from] ?? 0));
@@ -46,17 +47,20 @@ export class Convert extends StatelessOperator {
           if (((flags[row] ?? 0) & flagText) !== 0) continue;
           const scaled = (value[row] ?? 0) * change.scale + change.offset;
           value[row] = scaled;
-          if (Number.isFinite(scaled)) continue;
-          keep ??= new Uint8Array(count).fill(1);
-          keep[row] = 0;
-          kept--;
+          isFinite &&= Number.isFinite(scaled);
         }
       }
       from = end;
     }
     const converted = value === undefined ? columns : { ...columns, value };
-    addDrop(this.drops, 'not_finite', count - kept);
-    return { kind: 'readings', columns: keep === undefined ? converted : keptRows(converted, keep, kept) };
+    return { kind: 'readings', columns: isFinite ? converted : this.#finite(converted) };
+  }
+
+  #finite(columns: ReadingColumns): ReadingColumns {
+    this.#rows.begin(columns.count);
+    for (let row = 0; row < columns.count; row++) if (Number.isFinite(columns.value[row])) this.#rows.add(row);
+    addDrop(this.drops, 'not_finite', columns.count - this.#rows.count);
+    return this.#rows.take(columns);
   }
 
   #changeOf({ metric }: SeriesDefinition): ConvertConfig[string] | undefined {

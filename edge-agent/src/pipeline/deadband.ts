@@ -10,8 +10,8 @@ import type { DeadbandConfig } from '../core-config.ts';
 import { ColumnBuilder, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
 import type { Items, Operator, SeriesView } from './operator.ts';
-import { packState, unpackState } from './operator-state.ts';
 import { lossiest } from './sampling.ts';
+import { packState, unpackState } from './state-bytes.ts';
 
 const stateVersion = 1;
 
@@ -111,7 +111,7 @@ export class Deadband implements Operator {
 
   restore(state: Uint8Array): void {
     type Row = [input: number, time: number, value: number, text: string, flags: number];
-    for (const [input, time, value, text, flags] of unpackState<Row>('deadband', stateVersion, state))
+    for (const [input, time, value, text, flags] of unpackState<[Row[]]>(state, stateVersion)[0])
       Object.assign(this.#lastOf(input), { time, value, text, flags });
   }
 }

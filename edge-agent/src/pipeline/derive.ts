@@ -10,8 +10,8 @@ import { ColumnBuilder, joined } from './columns.ts';
 import { addDrop } from './drops.ts';
 import { type Device, type HeldRow, Moments } from './moments.ts';
 import type { Items, Operator, SeriesView } from './operator.ts';
-import { packState, unpackState } from './operator-state.ts';
 import { lossiest } from './sampling.ts';
+import { packState, unpackState } from './state-bytes.ts';
 
 const stateVersion = 1;
 
@@ -102,12 +102,11 @@ export class Derive implements Operator {
   }
 
   save(): Uint8Array {
-    return packState(stateVersion, [[...this.#made], this.#moments.save()]);
+    return packState(stateVersion, [...this.#made], this.#moments.save());
   }
 
   restore(saved: Uint8Array): void {
-    type Rows = [[number, SeriesDefinition][], HeldRow[]];
-    const [made, held] = unpackState<Rows[number]>('derive', stateVersion, saved) as Rows;
+    const [made, held] = unpackState<[[number, SeriesDefinition][], HeldRow[]]>(saved, stateVersion);
     for (const [id, definition] of made) {
       this.#view.redefine(id, definition);
       this.#made.set(id, definition);

@@ -16,7 +16,7 @@ import { aggregateOf } from './aggregates.ts';
 import { ColumnBuilder, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
 import type { Items, Operator, SeriesView } from './operator.ts';
-import { packState, unpackState } from './operator-state.ts';
+import { packState, unpackState } from './state-bytes.ts';
 
 const stateVersion = 1;
 
@@ -169,7 +169,7 @@ export class HoppingWindow implements Operator {
       seenAt: number,
       open: [number, Uint8Array][],
     ];
-    for (const [id, outputs, maxTime, closedBefore, seenAt, open] of unpackState<Row>('window', stateVersion, saved)) {
+    for (const [id, outputs, maxTime, closedBefore, seenAt, open] of unpackState<[Row[]]>(saved, stateVersion)[0]) {
       this.#config.compute.forEach((name, index) => {
         this.#view.redefine(outputs[index] ?? 0, this.#outputOf(id, name));
       });

@@ -11,6 +11,9 @@ export type Items =
   | { readonly kind: 'readings'; readonly columns: ReadingColumns }
   | { readonly kind: 'windows'; readonly columns: WindowColumns };
 
+/** Ids from here on are of series that live inside a branch only. */
+export const virtualIdMin = 2 ** 31;
+
 /** Finds or makes durable series ids; ids of one definition never change. */
 export interface SeriesRegistry {
   idOf(definition: SeriesDefinition): number;
@@ -29,6 +32,7 @@ export interface SeriesView {
 /** Rows that went no further, by reason, since the process started. */
 export type Drops = ReadonlyMap<string, number>;
 
+/** One step of a branch. What it hands out is its own and changes no more. */
 export interface Operator {
   /** What becomes of a series that came in. Virtual ids are described by `define`. */
   describe(definition: SeriesDefinition): SeriesDefinition;

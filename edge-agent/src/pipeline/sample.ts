@@ -6,9 +6,9 @@ import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/s
 import { ColumnBuilder, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
 import type { Items, Operator } from './operator.ts';
-import { packState, unpackState } from './operator-state.ts';
 import { type PackedReading, packReading, type Reading, unpackReading } from './pending-reading.ts';
 import { lossiest } from './sampling.ts';
+import { packState, unpackState } from './state-bytes.ts';
 
 const stateVersion = 1;
 
@@ -113,7 +113,7 @@ export class Sample implements Operator {
 
   restore(saved: Uint8Array): void {
     type Row = [id: number, told: number, pending: PackedReading | null, seenAt: number];
-    for (const [id, told, pending, seenAt] of unpackState<Row>('sample', stateVersion, saved)) {
+    for (const [id, told, pending, seenAt] of unpackState<[Row[]]>(saved, stateVersion)[0]) {
       this.#states.set(id, { told, pending: pending === null ? undefined : unpackReading(pending), seenAt });
       if (pending !== null) this.#pending.add(id);
     }

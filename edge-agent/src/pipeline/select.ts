@@ -1,13 +1,15 @@
 /** `only`: the series of the metrics that are named go on, whole; the others are counted. */
 import type { ReadingColumns, SeriesDefinition } from '@fogline/shared/reading';
-import { keptRows, runEnd } from './columns.ts';
+import { runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
 import type { Items, SeriesView } from './operator.ts';
+import { RowSelection } from './row-selection.ts';
 import { StatelessOperator } from './stateless.ts';
 
 export class Select extends StatelessOperator {
   readonly #metrics: ReadonlySet<string>;
   readonly #view: SeriesView;
+  readonly #rows = new RowSelection();
 
   constructor(metrics: readonly string[], view: SeriesView) {
     super();
@@ -21,17 +23,13 @@ export class Select extends StatelessOperator {
 
   process(columns: ReadingColumns): Items {
     const { series, count } = columns;
-    const keep = new Uint8Array(count);
-    let kept = 0;
+    this.#rows.begin(count);
     for (let from = 0; from < count; ) {
       const end = runEnd(series, from, count);
-      if (this.#metrics.has(this.#view.definitionOf(series[from] ?? 0).metric)) {
-        keep.fill(1, from, end);
-        kept += end - from;
-      }
+      if (this.#metrics.has(this.#view.definitionOf(series[from] ?? 0).metric)) this.#rows.addRun(from, end);
       from = end;
     }
-    addDrop(this.drops, 'other_metric', count - kept);
-    return { kind: 'readings', columns: keptRows(columns, keep, kept) };
+    addDrop(this.drops, 'other_metric', count - this.#rows.count);
+    return { kind: 'readings', columns: this.#rows.take(columns) };
   }
 }

@@ -5,9 +5,7 @@
 import { invariant } from '@fogline/shared/errors';
 import type { ReadingColumns, SeriesDefinition, WindowColumns } from '@fogline/shared/reading';
 import { canonical, runEnd } from './columns.ts';
-import type { Items, Operator, SeriesRegistry, SeriesView } from './operator.ts';
-
-const virtualIdMin = 2 ** 31;
+import { type Items, type Operator, type SeriesRegistry, type SeriesView, virtualIdMin } from './operator.ts';
 
 interface Virtual {
   readonly definition: SeriesDefinition;

@@ -12,8 +12,8 @@ import type { SwingingDoorConfig } from '../core-config.ts';
 import { ColumnBuilder, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
 import type { Items, Operator, SeriesView } from './operator.ts';
-import { packState, unpackState } from './operator-state.ts';
 import { lossiest } from './sampling.ts';
+import { packState, unpackState } from './state-bytes.ts';
 
 const stateVersion = 1;
 /** Relative rounding of v0 + (v1 − v0) · share, generously: some operations of half an ulp each. */
@@ -160,7 +160,7 @@ export class SwingingDoor implements Operator {
   }
 
   restore(saved: Uint8Array): void {
-    for (const [id, state] of unpackState<[number, Omit<State, 'bound'>]>('swinging door', stateVersion, saved)) {
+    for (const [id, state] of unpackState<[[number, Omit<State, 'bound'>][]]>(saved, stateVersion)[0]) {
       const restored = Object.assign(this.#stateOf(id), state);
       if (restored.hasCandidate) this.#pending.set(id, restored);
     }

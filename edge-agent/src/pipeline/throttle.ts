@@ -3,11 +3,12 @@
  * its own, and of periods before it, go no further and are counted.
  */
 import type { ReadingColumns, SeriesDefinition } from '@fogline/shared/reading';
-import { keptRows, runEnd } from './columns.ts';
+import { runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
 import type { Items, Operator } from './operator.ts';
-import { packState, unpackState } from './operator-state.ts';
+import { RowSelection } from './row-selection.ts';
 import { lossiest } from './sampling.ts';
+import { packState, unpackState } from './state-bytes.ts';
 
 const stateVersion = 1;
 
@@ -15,6 +16,7 @@ export class Throttle implements Operator {
   readonly #everyMs: number;
   /** Number of the last period that has had its reading, by series. */
   readonly #periods = new Map<number, number>();
+  readonly #rows = new RowSelection();
   readonly drops = new Map<string, number>();
 
   constructor(everyMs: number) {
@@ -27,8 +29,7 @@ export class Throttle implements Operator {
 
   process(columns: ReadingColumns): Items {
     const { series, time, count } = columns;
-    const keep = new Uint8Array(count);
-    let kept = 0;
+    this.#rows.begin(count);
     for (let from = 0; from < count; ) {
       const end = runEnd(series, from, count);
       const id = series[from] ?? 0;
@@ -37,14 +38,13 @@ export class Throttle implements Operator {
         const period = Math.floor((time[row] ?? 0) / this.#everyMs);
         if (period <= last) continue;
         last = period;
-        keep[row] = 1;
-        kept++;
+        this.#rows.add(row);
       }
       this.#periods.set(id, last);
       from = end;
     }
-    addDrop(this.drops, 'within_period', count - kept);
-    return { kind: 'readings', columns: keptRows(columns, keep, kept) };
+    addDrop(this.drops, 'within_period', count - this.#rows.count);
+    return { kind: 'readings', columns: this.#rows.take(columns) };
   }
 
   tick(): undefined {}
@@ -58,7 +58,6 @@ export class Throttle implements Operator {
   }
 
   restore(saved: Uint8Array): void {
-    for (const [id, period] of unpackState<[number, number]>('throttle', stateVersion, saved))
-      this.#periods.set(id, period);
+    for (const [id, period] of unpackState<[[number, number][]]>(saved, stateVersion)[0]) this.#periods.set(id, period);
   }
 }

@@ -8,214 +8,203 @@
  * `bad` readings and text enter no window.
  */
 import { Partial } from '@fogline/shared/aggregate/partial';
-import {
-  flagQualityMask,
-  flagText,
-  quality,
-  type ReadingColumns,
-  type SeriesDefinition,
-} from '@fogline/shared/reading';
+import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import type { WindowConfig } from '../core-config.ts';
 import { runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
+import { EarliestDue } from './earliest-due.ts';
+import { noWindow, OpenWindows } from './open-windows.ts';
 import type { Items, Operator } from './operator.ts';
-import { packState, unpackState } from './operator-state.ts';
+import { type SavedTable, SeriesTable } from './series-table.ts';
+import { packState, unpackState } from './state-bytes.ts';
 import { WindowBuilder } from './window-builder.ts';
+import { WindowRows } from './window-rows.ts';
 
-const stateVersion = 1;
+const stateVersion = 2;
 
-interface SeriesState {
-  readonly series: number;
-  /** Largest event time seen. */
-  maxTime: number;
-  /** Windows ending at or before this are closed. */
-  closedUntil: number;
-  /** `now` of the last commit that brought a reading. */
-  seenAt: number;
-  /** Open windows by start. */
-  readonly open: Map<number, Partial>;
-}
-
-/** Readings [from, to) of one series, ascending by time. */
-interface Rows {
-  readonly time: Float64Array;
-  readonly value: Float64Array;
-  readonly from: number;
-  readonly to: number;
-}
+/** Largest event time seen. */
+const maxTime = 0;
+/** Windows ending at or before this are closed. */
+const closedUntil = 1;
+/** `now` of the last commit that brought a reading. */
+const seenAt = 2;
+/** Place of the newest open window. */
+const newest = 3;
+/** Start of the oldest open window; infinite when none is open. */
+const oldestStart = 4;
 
 export class TumblingWindow implements Operator {
-  readonly #config: WindowConfig;
-  readonly #series = new Map<number, SeriesState>();
-  /** Series with open windows. */
-  readonly #active = new Set<SeriesState>();
+  readonly #everyMs: number;
+  readonly #latenessMs: number;
+  readonly #hasSketch: boolean;
+  readonly #idleMs: number;
+  readonly #series = new SeriesTable({ saved: 3, derived: 2 });
+  readonly #open: OpenWindows;
+  readonly #idle = new EarliestDue();
+  readonly #rows = new WindowRows();
+  readonly #closing: number[] = [];
   readonly #closed = new WindowBuilder();
-
   readonly drops = new Map<string, number>();
 
-  constructor(config: WindowConfig) {
-    this.#config = config;
+  constructor({ everyMs, latenessMs, hasSketch }: WindowConfig) {
+    this.#everyMs = everyMs;
+    this.#latenessMs = latenessMs;
+    this.#hasSketch = hasSketch;
+    this.#idleMs = everyMs + latenessMs;
+    this.#open = new OpenWindows(hasSketch);
   }
 
   describe(definition: SeriesDefinition): SeriesDefinition {
-    return { ...definition, kind: 'window', widthMs: this.#config.everyMs };
+    return { ...definition, kind: 'window', widthMs: this.#everyMs };
   }
 
   process(columns: ReadingColumns, now: number): Items {
-    for (let from = 0; from < columns.count; ) {
-      const end = runEnd(columns.series, from, columns.count);
-      if (((columns.flags[from] ?? 0) & flagText) === 0) this.#processRun(columns, from, end, now);
+    const { series, flags, count } = columns;
+    for (let from = 0; from < count; ) {
+      const end = runEnd(series, from, count);
+      if (((flags[from] ?? 0) & flagText) === 0) this.#processRun(columns, from, end, now);
       else addDrop(this.drops, 'text', end - from);
       from = end;
     }
+    if (count > 0) this.#idle.note(now + this.#idleMs);
     return { kind: 'windows', columns: this.#closed.take() };
   }
 
   tick(now: number): Items | undefined {
-    for (const state of this.#active) {
-      if (now - state.seenAt >= this.#idleMs) this.#close(state, Number.POSITIVE_INFINITY);
+    if (!this.#idle.isReached(now)) return undefined;
+    this.#idle.reset();
+    const table = this.#series;
+    for (let row = 0; row < table.count; row++) {
+      const at = row * table.width;
+      if (table.values[at + newest] === noWindow) continue;
+      const dueAt = (table.values[at + seenAt] ?? 0) + this.#idleMs;
+      if (dueAt <= now) this.#close(at, table.idAt(row), Number.POSITIVE_INFINITY);
+      else this.#idle.note(dueAt);
     }
     return this.#closed.count === 0 ? undefined : { kind: 'windows', columns: this.#closed.take() };
   }
 
   dueAt(): number | undefined {
-    let due: number | undefined;
-    for (const state of this.#active) due = Math.min(due ?? Number.POSITIVE_INFINITY, state.seenAt + this.#idleMs);
-    return due;
+    return this.#idle.at;
   }
 
   drain(): Items | undefined {
+    this.#idle.note(Number.NEGATIVE_INFINITY);
     return this.tick(Number.POSITIVE_INFINITY);
-  }
-
-  get #idleMs(): number {
-    return this.#config.everyMs + this.#config.latenessMs;
   }
 
   /** The readings of one series in one commit. */
   #processRun(columns: ReadingColumns, first: number, end: number, now: number): void {
-    const { everyMs, latenessMs } = this.#config;
-    const state = this.#stateOf(columns.series[first] ?? 0);
-    const rows = rowsByTime(columns, first, end);
-    const { time, to } = rows;
+    const id = columns.series[first] ?? 0;
+    const at = this.#rowOf(id);
+    const rows = this.#rows;
+    rows.take(columns, first, end);
+    const { time, value, to } = rows;
     addDrop(this.drops, 'bad', end - first - (to - rows.from));
-    if (to > rows.from) state.maxTime = Math.max(state.maxTime, time[to - 1] ?? 0);
-    const watermark = state.maxTime - latenessMs;
+    const { values } = this.#series;
+    values[at + seenAt] = now;
+    if (to > rows.from) values[at + maxTime] = Math.max(values[at + maxTime] ?? 0, time[to - 1] ?? 0);
+    const watermark = (values[at + maxTime] ?? 0) - this.#latenessMs;
     for (let from = rows.from; from < to; ) {
-      const start = Math.floor((time[from] ?? 0) / everyMs) * everyMs;
+      const start = Math.floor((time[from] ?? 0) / this.#everyMs) * this.#everyMs;
+      const until = start + this.#everyMs;
       let next = from + 1;
-      while (next < to && Math.floor((time[next] ?? 0) / everyMs) * everyMs === start) next++;
-      this.#take(state, { ...rows, from, to: next }, start, watermark);
+      while (next < to && (time[next] ?? 0) < until) next++;
+      this.#take(at, id, start, watermark, time, value, from, next);
       from = next;
     }
-    state.seenAt = now;
-    if (state.open.size > 0) this.#active.add(state);
-    this.#close(state, watermark);
+    this.#close(at, id, watermark);
   }
 
   /** Adds all readings that one commit has of one window; windows of a series come in ascending order. */
-  #take(state: SeriesState, rows: Rows, start: number, watermark: number): void {
-    const { everyMs, hasSketch } = this.#config;
-    const end = start + everyMs;
-    const isDelta = end <= state.closedUntil;
+  #take(
+    at: number,
+    series: number,
+    start: number,
+    watermark: number,
+    time: Float64Array,
+    value: Float64Array,
+    from: number,
+    to: number,
+  ): void {
+    const { values } = this.#series;
+    const end = start + this.#everyMs;
+    const isDelta = end <= (values[at + closedUntil] ?? 0);
+    // One that opens and closes in this commit, and is not open from before, needs no place.
     const isWhole = !isDelta && end <= watermark;
     // Those before it come out before it.
-    if (isWhole) this.#emit(state, start);
-    const open = isDelta ? undefined : state.open.get(start);
-    if (open !== undefined) {
-      open.addColumns(rows.time, rows.value, rows.from, rows.to);
-    } else if (isDelta || isWhole) {
-      const { from, to } = rows;
-      this.#closed.addRows({ series: state.series, start, isDelta, columns: rows, from, to, hasSketch });
-    } else {
-      const partial = Partial.empty({ sketch: hasSketch });
-      partial.addColumns(rows.time, rows.value, rows.from, rows.to);
-      state.open.set(start, partial);
+    if (isWhole) this.#emit(at, series, start);
+    if (isDelta || (isWhole && values[at + oldestStart] !== start)) {
+      this.#closed.addRows({ series, start, isDelta, columns: { time, value }, from, to, hasSketch: this.#hasSketch });
+      return;
     }
+    values[at + newest] = this.#open.add(values[at + newest] ?? noWindow, start, time, value, from, to);
+    if (start < (values[at + oldestStart] ?? 0)) values[at + oldestStart] = start;
   }
 
   /** Closes every window that ends at or before the watermark. */
-  #close(state: SeriesState, watermark: number): void {
-    const { everyMs } = this.#config;
-    const until = this.#emit(state, watermark);
-    state.closedUntil = Math.max(state.closedUntil, until);
-    if (Number.isFinite(watermark)) {
-      state.closedUntil = Math.max(state.closedUntil, Math.floor(watermark / everyMs) * everyMs);
-    }
-    if (state.open.size === 0) this.#active.delete(state);
+  #close(at: number, series: number, watermark: number): void {
+    const { values } = this.#series;
+    const last = this.#emit(at, series, watermark);
+    const passed = Number.isFinite(watermark) ? Math.floor(watermark / this.#everyMs) * this.#everyMs : last;
+    values[at + closedUntil] = Math.max(values[at + closedUntil] ?? 0, last, passed);
   }
 
-  /** Emits the open windows that end at or before `until`; returns the end of the last. */
-  #emit(state: SeriesState, until: number): number {
-    const { everyMs } = this.#config;
-    let last = Number.NEGATIVE_INFINITY;
-    if (state.open.size === 0) return last;
-    for (const [start, partial] of sorted(state.open)) {
-      if (start + everyMs > until) break;
-      state.open.delete(start);
-      this.#closed.add(state.series, start, partial);
-      last = start + everyMs;
+  /** Emits the open windows that end at or before `until`, oldest first; returns the end of the last. */
+  #emit(at: number, series: number, until: number): number {
+    const { values } = this.#series;
+    if ((values[at + oldestStart] ?? 0) + this.#everyMs > until) return Number.NEGATIVE_INFINITY;
+    const closing = this.#closing;
+    let kept = noWindow;
+    let window = values[at + newest] ?? noWindow;
+    for (; window !== noWindow; window = this.#open.olderThan(window)) {
+      if (this.#open.startOf(window) + this.#everyMs > until) kept = window;
+      else closing.push(window);
     }
+    let last = Number.NEGATIVE_INFINITY;
+    for (let next = closing.pop(); next !== undefined; next = closing.pop()) {
+      last = this.#open.startOf(next) + this.#everyMs;
+      this.#open.close(next, series, this.#closed);
+    }
+    if (kept === noWindow) values[at + newest] = noWindow;
+    else this.#open.cutAfter(kept);
+    values[at + oldestStart] = kept === noWindow ? Number.POSITIVE_INFINITY : this.#open.startOf(kept);
     return last;
   }
 
-  #stateOf(input: number): SeriesState {
-    let state = this.#series.get(input);
-    if (state === undefined) {
-      state = {
-        series: input,
-        maxTime: Number.NEGATIVE_INFINITY,
-        closedUntil: Number.NEGATIVE_INFINITY,
-        seenAt: 0,
-        open: new Map(),
-      };
-      this.#series.set(input, state);
-    }
-    return state;
+  #rowOf(id: number): number {
+    const table = this.#series;
+    const found = table.find(id);
+    if (found >= 0) return found;
+    const at = table.add(id);
+    table.values[at + maxTime] = Number.NEGATIVE_INFINITY;
+    table.values[at + closedUntil] = Number.NEGATIVE_INFINITY;
+    table.values[at + newest] = noWindow;
+    table.values[at + oldestStart] = Number.POSITIVE_INFINITY;
+    return at;
   }
 
   save(): Uint8Array {
-    const rows: unknown[] = [];
-    for (const [input, state] of this.#series) {
-      const open = sorted(state.open).map(([start, partial]) => [start, partial.encode()]);
-      rows.push([input, state.maxTime, state.closedUntil, state.seenAt, open]);
+    const table = this.#series;
+    const open: [row: number, start: number, partial: Uint8Array][] = [];
+    for (let row = 0; row < table.count; row++) {
+      let window = table.values[row * table.width + newest] ?? noWindow;
+      for (; window !== noWindow; window = this.#open.olderThan(window))
+        open.push([row, this.#open.startOf(window), this.#open.partialOf(window).encode()]);
     }
-    return packState(stateVersion, rows);
+    return packState(stateVersion, table.save(), open.reverse());
   }
 
   restore(saved: Uint8Array): void {
-    type Row = [input: number, maxTime: number, closedUntil: number, seenAt: number, open: [number, Uint8Array][]];
-    for (const [input, maxTime, closedUntil, seenAt, open] of unpackState<Row>('window', stateVersion, saved)) {
-      const state = this.#stateOf(input);
-      Object.assign(state, { maxTime, closedUntil, seenAt });
-      for (const [start, bytes] of open) state.open.set(start, Partial.decode(bytes));
-      if (state.open.size > 0) this.#active.add(state);
+    const [series, open] = unpackState<[SavedTable, [number, number, Uint8Array][]]>(saved, stateVersion);
+    const table = this.#series;
+    table.restore(series, (id) => this.#rowOf(id));
+    for (const [row, start, bytes] of open) {
+      const at = row * table.width;
+      const { values } = table;
+      values[at + newest] = this.#open.restore(values[at + newest] ?? noWindow, start, Partial.decode(bytes));
+      values[at + oldestStart] = Math.min(values[at + oldestStart] ?? 0, start);
+      this.#idle.note((values[at + seenAt] ?? 0) + this.#idleMs);
     }
   }
-}
-
-function sorted(windows: Map<number, Partial>): [number, Partial][] {
-  return windows.size < 2 ? [...windows] : [...windows].sort((a, b) => a[0] - b[0]);
-}
-
-/** The rows of a run that enter windows, ascending by time: the columns themselves where they are so already. */
-function rowsByTime({ time, value, flags }: ReadingColumns, from: number, end: number): Rows {
-  let isReady = true;
-  for (let row = from; row < end && isReady; row++) {
-    isReady = isWindowed(flags[row] ?? 0) && (row === from || (time[row - 1] ?? 0) <= (time[row] ?? 0));
-  }
-  if (isReady) return { time, value, from, to: end };
-  const order: number[] = [];
-  for (let row = from; row < end; row++) if (isWindowed(flags[row] ?? 0)) order.push(row);
-  order.sort((a, b) => (time[a] ?? 0) - (time[b] ?? 0));
-  return {
-    time: Float64Array.from(order, (row) => time[row] ?? 0),
-    value: Float64Array.from(order, (row) => value[row] ?? 0),
-    from: 0,
-    to: order.length,
-  };
-}
-
-function isWindowed(flags: number): boolean {
-  return (flags & flagText) === 0 && (flags & flagQualityMask) !== quality.bad;
 }

@@ -5,12 +5,12 @@
 import type { ReadingColumns, SeriesDefinition } from '@fogline/shared/reading';
 import type { ExpressionConfig } from '../core-config.ts';
 import { compileExpression } from '../expressions/expression.ts';
-import { keptRows } from './columns.ts';
 import { addDrop } from './drops.ts';
 import { type HeldRow, Moments } from './moments.ts';
 import type { Items, Operator, SeriesView } from './operator.ts';
-import { packState, unpackState } from './operator-state.ts';
+import { RowSelection } from './row-selection.ts';
 import { lossiest } from './sampling.ts';
+import { packState, unpackState } from './state-bytes.ts';
 
 const stateVersion = 1;
 
@@ -18,6 +18,7 @@ export class Where implements Operator {
   readonly #moments: Moments;
   /** It looks at the device alone, so a series passes whole or not at all. */
   readonly #isWhole: boolean;
+  readonly #rows = new RowSelection();
   readonly drops = new Map<string, number>();
 
   /** Throws `config_invalid`. */
@@ -33,8 +34,7 @@ export class Where implements Operator {
 
   process(columns: ReadingColumns): Items {
     const { time, count } = columns;
-    const keep = new Uint8Array(count);
-    let kept = 0;
+    const passes = new Uint8Array(count);
     const verdicts = new Map<number, 'passes' | 'not_matched' | 'no_result'>();
     for (const device of this.#moments.group(columns)) {
       verdicts.clear();
@@ -47,15 +47,15 @@ export class Where implements Operator {
             verdict = result === true ? 'passes' : result === undefined ? 'no_result' : 'not_matched';
             verdicts.set(at, verdict);
           }
-          if (verdict === 'passes') {
-            keep[row] = 1;
-            kept++;
-          } else addDrop(this.drops, verdict);
+          if (verdict === 'passes') passes[row] = 1;
+          else addDrop(this.drops, verdict);
         }
       }
       this.#moments.remember(device);
     }
-    return { kind: 'readings', columns: keptRows(columns, keep, kept) };
+    this.#rows.begin(count);
+    for (let row = 0; row < count; row++) if (passes[row] === 1) this.#rows.add(row);
+    return { kind: 'readings', columns: this.#rows.take(columns) };
   }
 
   tick(): undefined {}
@@ -69,6 +69,6 @@ export class Where implements Operator {
   }
 
   restore(saved: Uint8Array): void {
-    this.#moments.restore(unpackState<HeldRow>('where', stateVersion, saved));
+    this.#moments.restore(unpackState<[HeldRow[]]>(saved, stateVersion)[0]);
   }
 }

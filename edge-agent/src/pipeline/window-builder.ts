@@ -5,6 +5,7 @@
 import { ByteWriter } from '@fogline/shared/aggregate/bytes';
 import { type Partial, writePartialOf } from '@fogline/shared/aggregate/partial';
 import type { ReadingColumns, WindowColumns } from '@fogline/shared/reading';
+import { grown } from './columns.ts';
 
 const rowsMin = 64;
 
@@ -88,9 +89,4 @@ export class WindowBuilder {
     this.#delta = grown(this.#delta, new Uint8Array(rows));
     this.#end = grown(this.#end, new Uint32Array(rows));
   }
-}
-
-function grown<Column extends Uint8Array | Uint32Array | Float64Array>(from: Column, to: Column): Column {
-  to.set(from);
-  return to;
 }
