@@ -13,12 +13,9 @@ const payloadCharactersMax = 4_096;
 const level = z.number().refine(Number.isFinite, 'must be a finite number');
 
 const condition = z.strictObject({
-  metric: z
-    .string()
-    .min(1)
-    .meta({
-      description: 'pipeline.metric, or of a window pipeline.metric.aggregate, for example stats.temperature.p95',
-    }),
+  metric: z.string().min(1).meta({
+    description: 'pipeline.metric, or of a window pipeline.metric.aggregate, for example stats.temperature.p95',
+  }),
   above: level.optional().meta({ description: 'Active above this value' }),
   below: level.optional().meta({ description: 'Active below this value' }),
   outside: z.tuple([level, level]).optional().meta({ description: 'Active outside [lowest, highest]' }),
@@ -65,11 +62,9 @@ const confirm = z.strictObject({
 });
 
 const webhook = z.strictObject({
-  url: z
-    .string()
-    .meta({
-      description: 'http:// or https://; a JSON document is posted when the alarm is active and when it clears',
-    }),
+  url: z.string().meta({
+    description: 'http:// or https://; a JSON document is posted when the alarm is active and when it clears',
+  }),
   expires: duration('Tried again for so long', { min: secondMs, max: dayMs }).prefault('5m'),
 });
 
@@ -97,13 +92,11 @@ export const alarmSchema = z.strictObject({
   stale: z
     .strictObject({ after: duration('Input older than this is stale', { min: secondMs, max: 31 * dayMs }) })
     .optional(),
-  at_most: atMost
-    .optional()
-    .meta({
-      type: 'string',
-      description: 'Activations of one device that act; others are told and counted',
-      examples: ['5 per 1h'],
-    }),
+  at_most: atMost.optional().meta({
+    type: 'string',
+    description: 'Activations of one device that act; others are told and counted',
+    examples: ['5 per 1h'],
+  }),
 });
 
 export type AlarmDocument = z.output<typeof alarmSchema>;
