@@ -42,6 +42,8 @@ const mergesPerTick = 2;
 const commitReserveBytes = 256 * 1024;
 
 export class AgentCore implements IngestPort {
+  /** Where people and actuators meet the alarms. */
+  readonly desk: AlarmDesk;
   readonly #ports: CorePorts;
   readonly #store: AgentStore;
   readonly #outbox: Outbox;
@@ -104,6 +106,7 @@ export class AgentCore implements IngestPort {
       submit: (batch) => this.submit(batch),
       onOutcome: () => this.#commitWithin(this.#pacer.delayMs()),
     });
+    this.desk = this.#acting.desk;
     this.#releases = new Releases(({ source, tokens }) => {
       if (source === controlSource) this.desk.release(tokens);
       else ports.release(source, tokens);
@@ -170,13 +173,12 @@ export class AgentCore implements IngestPort {
     return this.#isOverloaded;
   }
 
-  /** Where people and actuators meet the alarms. */
-  get desk(): AlarmDesk {
-    return this.#acting.desk;
-  }
-
   get isConnected(): boolean {
     return this.#uplink.isReady;
+  }
+
+  get pendingActions(): number {
+    return this.#replayable.pending.count;
   }
 
   get usedBytes(): number {
@@ -201,7 +203,7 @@ export class AgentCore implements IngestPort {
       series: this.#series.count,
       filtered: Object.fromEntries(this.#replayable.pipeline.drops()),
       alarms: this.desk.status(),
-      pendingActions: this.#replayable.pending.count,
+      pendingActions: this.pendingActions,
     };
   }
 

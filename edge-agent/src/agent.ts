@@ -9,11 +9,14 @@ import { type HttpServer, json, startHttpServer } from '@fogline/shared/http-ser
 import type { Logger } from '@fogline/shared/log';
 import type { Random } from '@fogline/shared/random';
 import { type Database, lockFolder, openDatabase } from '@fogline/shared/sqlite';
+import { LocalActuator } from './actions/local-actuator.ts';
+import { Webhooks } from './actions/webhook.ts';
 import { AgentCore } from './agent-core.ts';
 import { type AgentConfig, coreConfigOf } from './config.ts';
 import { agentDatabase } from './journal/schema.ts';
+import { acknowledgeRoute } from './local/ack-route.ts';
 import { agentMetrics, type OpenListener } from './local/agent-metrics.ts';
-import { openMqttListener } from './sources/mqtt-listen.ts';
+import { type MqttListener, openMqttListener } from './sources/mqtt-listen.ts';
 import { createMqttWire } from './uplink/mqtt-wire.ts';
 
 export interface AgentPorts {
@@ -90,6 +93,8 @@ class Rooms {
         onRejected: (source, reason, topic, payload) => core.reject(source, reason, topic, payload),
         clock,
         log: log.child('mqtt'),
+        observer: (topic, payload, onDurable) =>
+          listener.sources.some((via) => core.desk.observe(via, topic, payload, onDurable)),
       });
       this.listeners.push({ listener: open, sources: listener.sources });
       // One that opened before may have filled the buffer meanwhile.
@@ -107,6 +112,10 @@ class Rooms {
     this.#lock?.release();
   }
 
+  #brokerOf(via: string): MqttListener | undefined {
+    return this.listeners.find(({ sources }) => sources.includes(via))?.listener;
+  }
+
   #openCore(db: Database, onFatal: (error: unknown) => void): AgentCore {
     const { clock, random, log, software } = this.#ports;
     const wire = createMqttWire(this.#config.uplink);
@@ -116,6 +125,7 @@ class Rooms {
       random,
       wire,
       log: log.child('core'),
+      actuator: new LocalActuator((via) => this.#brokerOf(via), new Webhooks(clock)),
       release: (source, tokens) => {
         for (const { listener } of this.listeners) listener.release(source, tokens);
       },
@@ -142,6 +152,12 @@ class Rooms {
         '/readyz': () => (core.isOverloaded ? json({ status: 'overloaded' }, 503) : json({ status: 'ready' })),
         '/status': () => json(core.status()),
         '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.expose() }),
+      },
+      posts: {
+        '/alarms/ack': acknowledgeRoute(
+          core.desk,
+          this.#config.alarms.map(({ name }) => name),
+        ),
       },
     });
   }

@@ -54,6 +54,7 @@ it('five lines are enough to run, on loopback, everything passed on', () => {
       sources: [{ name: 'climate', topics: ['sensors/{device}/climate'], metrics: 'auto' }],
       pipelines: [{ name: 'climate', from: 'climate', lane: 2 }],
       computed: {},
+      alarms: [],
       buffer: {
         path: '/etc/fogline/data',
         commit: 'flash',
@@ -101,6 +102,7 @@ it('resolves every key to exact numbers and names', () => {
       },
       { name: 'stats', from: 'power', window: { everyMs: 10_000, latenessMs: 3_000, hasSketch: true }, lane: 1 },
     ],
+    alarms: [],
     buffer: {
       path: '/etc/fogline/buf',
       commit: 'prompt',
@@ -385,6 +387,7 @@ it('describes itself as JSON Schema with the keys of the file', () => {
     'agent',
     'sources',
     'pipelines',
+    'alarms',
     'buffer',
     'uplinks',
     'local',

@@ -1,5 +1,6 @@
 /** `fogline-agent`: all its commands. */
 import { main, type Program } from '@fogline/shared/cli';
+import { ackCommand } from './local/ack-cli.ts';
 import { historyCommands } from './local/history-cli.ts';
 import { runCommand } from './local/run-cli.ts';
 import { version } from './local/version.ts';
@@ -11,7 +12,7 @@ export const program: Program = {
   name: 'fogline-agent',
   version,
   summary: 'Reads sensors, keeps everything safe while offline, syncs what matters to the hub.',
-  commands: [runCommand, checkCommand, testCommand, schemaCommand, ...historyCommands],
+  commands: [runCommand, checkCommand, testCommand, schemaCommand, ...historyCommands, ackCommand],
 };
 
 export const run = (): Promise<never> => main(program);

@@ -1,5 +1,5 @@
 /**
- * A small HTTP server for what a process tells about itself: /healthz, /readyz, /metrics, /status. GET and HEAD only. On a
+ * A small HTTP server for what a process tells about itself: /healthz, /readyz, /metrics, /status; and a little that may be asked of it by POST. On a
  * loopback address it serves requests that name the loopback, so that a web page whose name was rebound to 127.0.0.1
  * gets nothing; with a token it serves whoever presents it. Errors are RFC 9457 problems. Everything is bounded:
  * connections, header bytes, time to send a request.
@@ -10,6 +10,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { FoglineError } from './errors.ts';
+import { readJsonBody } from './http-json-body.ts';
 import type { Logger } from './log.ts';
 import { isLoopback } from './loopback.ts';
 
@@ -25,6 +26,9 @@ const { createServer } = createRequire(import.meta.url)('node:http') as typeof h
 /** Answers a GET of one exact path. */
 export type HttpRoute = () => HttpReply | Promise<HttpReply>;
 
+/** Answers a POST of one exact path, with the JSON that came. */
+export type HttpPost = (body: unknown) => HttpReply | Promise<HttpReply>;
+
 export interface HttpServerOptions {
   readonly host: string;
   /** 0 = any free port. */
@@ -32,6 +36,7 @@ export interface HttpServerOptions {
   /** Bearer token that every request must carry. */
   readonly token?: string;
   readonly routes: Readonly<Record<string, HttpRoute>>;
+  readonly posts?: Readonly<Record<string, HttpPost>>;
   readonly log: Logger;
 }
 
@@ -51,7 +56,7 @@ export function json(value: unknown, status = 200): HttpReply {
 }
 
 /** RFC 9457. `title` is the same for every occurrence, `detail` says what happened here and what to do. */
-function problem(status: number, title: string, detail: string): HttpReply {
+export function problem(status: number, title: string, detail: string): HttpReply {
   return {
     status,
     type: 'application/problem+json',
@@ -100,7 +105,7 @@ function listen(server: Server, { host, port }: HttpServerOptions): Promise<void
 async function respond(options: HttpServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   let reply: HttpReply;
   try {
-    reply = refusal(options, request) ?? (await answer(options.routes, request));
+    reply = refusal(options, request) ?? (await answer(options, request));
   } catch (error) {
     options.log.error({ error, url: request.url }, 'a request failed');
     reply = problem(500, 'Internal error', 'the log of this process says more');
@@ -111,14 +116,16 @@ async function respond(options: HttpServerOptions, request: IncomingMessage, res
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     ...(reply.status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
-    ...(reply.status === 405 ? { allow: 'GET, HEAD' } : {}),
+    ...(reply.status === 405 ? { allow: isPosted(options, request) ? 'POST' : 'GET, HEAD' } : {}),
   });
   response.end(request.method === 'HEAD' ? undefined : reply.body);
 }
 
 function refusal(options: HttpServerOptions, request: IncomingMessage): HttpReply | undefined {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    return problem(405, 'Method not allowed', 'this address is only read: use GET');
+  const isPost = request.method === 'POST';
+  if (isPosted(options, request) ? !isPost : request.method !== 'GET' && request.method !== 'HEAD') {
+    const why = isPost ? 'this address is only read: use GET' : 'use GET, or POST where something is asked for';
+    return problem(405, 'Method not allowed', why);
   }
   if (options.token !== undefined) {
     const given = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
@@ -146,9 +153,22 @@ function namesLoopback(header: string | undefined): boolean {
   return isLoopback(name.toLowerCase());
 }
 
-function answer(routes: HttpServerOptions['routes'], request: IncomingMessage): HttpReply | Promise<HttpReply> {
-  const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').split('?', 1)[0] ?? '/';
+}
+
+function isPosted({ posts = {} }: HttpServerOptions, request: IncomingMessage): boolean {
+  return Object.hasOwn(posts, pathOf(request));
+}
+
+async function answer({ routes, posts = {} }: HttpServerOptions, request: IncomingMessage): Promise<HttpReply> {
+  const path = pathOf(request);
+  const post = Object.hasOwn(posts, path) ? posts[path] : undefined;
+  if (post !== undefined) {
+    const body = await readJsonBody(request);
+    return 'value' in body ? post(body.value) : problem(body.status, 'Bad request', body.problem);
+  }
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (route !== undefined) return route();
-  return problem(404, 'Not found', `here are: ${Object.keys(routes).join(', ')}`);
+  return problem(404, 'Not found', `here are: ${[...Object.keys(routes), ...Object.keys(posts)].join(', ')}`);
 }

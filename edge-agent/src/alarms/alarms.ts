@@ -54,6 +54,7 @@ export class Alarms {
   readonly #expectations = new Expectations();
   readonly #told = new ColumnBuilder();
   readonly #counted = new Map<string, number>();
+  readonly #totals = new Map<string, number>();
   #actions: Action[] = [];
   #startedAt = Number.NEGATIVE_INFINITY;
   #nextAction = 1;
@@ -139,7 +140,13 @@ export class Alarms {
   takeCounted(): [string, number][] {
     const counted = [...this.#counted];
     this.#counted.clear();
+    for (const [name, count] of counted) this.#totals.set(name, (this.#totals.get(name) ?? 0) + count);
     return counted;
+  }
+
+  /** What happened since the start, by name. */
+  get totals(): ReadonlyMap<string, number> {
+    return this.#totals;
   }
 
   /** What a message on a broker answers, if it is waited for. */

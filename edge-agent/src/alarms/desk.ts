@@ -60,6 +60,11 @@ export class AlarmDesk {
     this.#control.release(tokens);
   }
 
+  /** What happened since the start, by name. */
+  totals(): ReadonlyMap<string, number> {
+    return this.#alarms.totals;
+  }
+
   status(): AlarmStatus[] {
     return statusOf(this.#alarms);
   }

@@ -43,6 +43,23 @@ export function agentMetrics(core: AgentCore, listeners: readonly OpenListener[]
     const { queuedItems } = core.status();
     return Object.fromEntries(lanes.map((lane, index) => [lane, queuedItems[index] ?? 0]));
   });
+  metrics.readCounters(
+    'agent_alarm_transitions_total',
+    'Transitions of alarms since the start, by what they say.',
+    'to',
+    () => withPrefix(core.desk.totals(), 'alarm.'),
+  );
+  metrics.readCounters(
+    'agent_actions_total',
+    'Actions since the start: decided, done, expired, dropped, refused, suppressed, outdated.',
+    'outcome',
+    () => withPrefix(core.desk.totals(), 'action.'),
+  );
+  metrics.readGauge(
+    'agent_pending_actions',
+    'Actions decided and not known to be carried out.',
+    () => core.pendingActions,
+  );
   metrics.readGauge('agent_connected', '1 while a session with the hub is ready.', () => (core.isConnected ? 1 : 0));
   metrics.readGauge('agent_overloaded', '1 while acks are withheld because nothing more may be dropped.', () =>
     core.isOverloaded ? 1 : 0,
@@ -55,6 +72,13 @@ export function agentMetrics(core: AgentCore, listeners: readonly OpenListener[]
     () => core.counters(),
   );
   return metrics;
+}
+
+/** What is counted under a prefix, without it. */
+function withPrefix(counters: ReadonlyMap<string, number>, prefix: string): Record<string, number> {
+  return Object.fromEntries(
+    [...counters].flatMap(([name, count]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), count]] : [])),
+  );
 }
 
 function summed(counters: readonly Readonly<Record<string, number>>[]): Record<string, number> {

@@ -9,11 +9,14 @@ import { laneCount, lanes } from '@fogline/shared/protocol/limits';
 import { type Database, openDatabase } from '@fogline/shared/sqlite';
 import { formatSize, parseDurationMs } from '@fogline/shared/units';
 import { databaseFile } from '../agent.ts';
+import { type AlarmStatus, statusOf } from '../alarms/desk.ts';
 import { loadAgentConfig } from '../config.ts';
 import { AgentStore } from '../journal/agent-store.ts';
+import { activeConfig, replay } from '../journal/recovery.ts';
 import { agentDatabase } from '../journal/schema.ts';
 import { DurableSeries } from '../journal/series-registry.ts';
 import { Outbox } from '../outbox/outbox.ts';
+import { Replayable } from '../replayable.ts';
 import { readHistory } from './history.ts';
 import { configOption } from './run-cli.ts';
 
@@ -51,13 +54,24 @@ function countersOf(store: AgentStore): Map<string, number> {
   return counters;
 }
 
+/** Alarms that are not normal, as the log has them. */
+function alarmsOf(store: AgentStore): AlarmStatus[] {
+  const config = activeConfig(store);
+  if (config === undefined || config.alarms.length === 0) return [];
+  const series = new DurableSeries();
+  for (const packed of store.series()) series.load(packed);
+  const replayable = new Replayable(config, series);
+  replay(store, replayable, () => undefined);
+  return statusOf(replayable.alarms);
+}
+
 function commitsSinceCheckpoint(store: AgentStore): ReturnType<AgentStore['commitsAfter']> {
   return store.commitsAfter(Number(store.loadText('checkpoint') ?? 0));
 }
 
 const status = defineCommand({
   name: 'status',
-  summary: 'Shows what the agent holds: epochs, queue per lane, size, counters.',
+  summary: 'Shows what the agent holds: epochs, queue per lane, size, alarms, counters.',
   options,
   run({ options: { config }, io }) {
     withStore(config, io.env, (store, agent, db) => {
@@ -68,6 +82,11 @@ const status = defineCommand({
       io.out(`epoch     ${epoch?.epoch ?? 'none'} (${outbox.epochs.size} in all)`);
       io.out(`database  ${formatSize(db.usedBytes())} in use, ${store.lastCommitId()} commits`);
       lanes.forEach((lane, index) => io.out(`queue     ${lane.padEnd(7)} ${queued[index] ?? 0} items`));
+      for (const { alarm, device, severity, state, isAcknowledged, since, value } of alarmsOf(store)) {
+        const acknowledged = isAcknowledged ? ', acknowledged' : '';
+        const when = new Date(since).toISOString();
+        io.out(`alarm     ${alarm} on ${device}: ${state}${acknowledged}, ${severity}, since ${when}, at ${value}`);
+      }
       for (const [name, count] of countersOf(store)) io.out(`counted   ${name} ${count}`);
     });
   },

@@ -11,6 +11,7 @@ import type { Clock, Timer } from '@fogline/shared/clock';
 import { FoglineError } from '@fogline/shared/errors';
 import type { IngestPort, RejectionListener, SourceControl, Token } from './batch-port.ts';
 import { authenticator, checkAccess, type LocalAccess, type LocalIdentity } from './local-access.ts';
+import { type Observer, observed } from './observe.ts';
 import { SourceBatcher, type SourceOptions } from './source-batcher.ts';
 
 /** A batch waits at most so long for more. */
@@ -27,6 +28,8 @@ export interface MqttListenOptions {
   readonly log: BrokerLog;
   readonly tls?: BrokerTls;
   readonly limits?: Partial<GateLimits>;
+  /** Sees every publish beside the sources. */
+  readonly observer?: Observer;
 }
 
 export interface SourceCounters {
@@ -42,6 +45,7 @@ export interface MqttListener extends SourceControl {
   readonly address: string;
   /** To local subscribers, not to the sources: alarms and other output of the agent. */
   publish: Broker['publish'];
+  isHeard: Broker['isHeard'];
   connectionCount(): number;
   /** Refusals, drops and pauses of the broker by reason, and `topic_unmatched`. */
   counters(): Readonly<Record<string, number>>;
@@ -66,13 +70,14 @@ export async function openMqttListener(options: MqttListenOptions): Promise<Mqtt
     authenticate: authenticator(listener),
     mayPublish: () => true,
     maySubscribe: () => true,
-    onPublish: (message, done) => door.receive(message, done),
+    onPublish: observed(options.observer, (message, done) => door.receive(message, done)),
     onDisconnect: ({ connection }) => door.forget(connection),
   });
   return {
     port: broker.port,
     address: broker.address,
     publish: (topic, payload, how) => broker.publish(topic, payload, how),
+    isHeard: (topic) => broker.isHeard(topic),
     release: (source, tokens) => door.release(source, tokens),
     pause: () => door.pause(),
     resume: () => door.resume(),

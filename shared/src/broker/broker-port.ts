@@ -90,6 +90,8 @@ export interface Broker {
   readonly address: string;
   /** To all subscribers; a retained one replaces what the topic holds. */
   publish(topic: string, payload: Uint8Array | string, options: { qos: 0 | 1 | 2; retain: boolean }): void;
+  /** A client that is connected, or whose session waits for it, has subscribed to this topic. */
+  isHeard(topic: string): boolean;
   /** Closes the connection of this client, if it has one. */
   disconnect(clientId: string): void;
   connectionCount(): number;

@@ -9,6 +9,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createServer as createTlsServer } from 'node:tls';
 import { Aedes, type Client } from 'aedes';
 import { FoglineError, invariant, messageOf } from '../errors.ts';
+import { topicMatches } from '../topic-filter.ts';
 import { BrokerCounts } from './broker-counts.ts';
 import type { Broker, BrokerClient, BrokerOptions } from './broker-port.ts';
 import type { PendingBudget } from './frame-gate.ts';
@@ -175,6 +176,15 @@ class AedesBroker<Identity> implements Broker {
     this.#aedes.publish({ cmd: 'publish', topic, payload: bytes, qos, retain, dup: false }, (error) => {
       if (error !== undefined && error !== null) this.#counts.add('own_publish_failed');
     });
+  }
+
+  isHeard(topic: string): boolean {
+    if (this.#sessions.isAwaited(topic)) return true;
+    for (const { session, stream } of this.#connections) {
+      if (session === undefined || stream.destroyed) continue;
+      for (const filter of session.granted) if (topicMatches(filter, topic)) return true;
+    }
+    return false;
   }
 
   disconnect(clientId: string): void {

@@ -120,6 +120,11 @@ export class Sessions {
     return this.#ofClient.get(client);
   }
 
+  /** A persistent session has subscribed to it. */
+  isAwaited(topic: string): boolean {
+    return this.#tree.match(topic).size > 0;
+  }
+
   /** A filter that may no longer be held, in whatever state it is. */
   revoke(session: Session, filter: string): void {
     session.granted.delete(filter);
