@@ -40,13 +40,14 @@ function metricsOf({ metrics }: SourceConfig): string {
 }
 
 function pipelineSentence(pipeline: PipelineConfig, hub: string): string {
-  const { name, from, deadband, window, lane } = pipeline;
+  const { name, from, deadband, window, lane, isLocal } = pipeline;
   const steps = [
     ...(isPassThrough(pipeline) ? ['passes it on unchanged'] : []),
     ...(deadband === undefined ? [] : [deadbandPhrase(deadband)]),
     ...(window === undefined ? [] : [windowPhrase(window)]),
   ];
-  return `Pipeline "${name}" takes "${from}", ${steps.join(', ')}, and sends it to "${hub}" with priority ${lanes[lane]}.`;
+  const end = isLocal === true ? 'keeps it on the agent' : `sends it to "${hub}" with priority ${lanes[lane]}`;
+  return `Pipeline "${name}" takes "${from}", ${steps.join(', ')}, and ${end}.`;
 }
 
 function deadbandPhrase({ thresholds, heartbeatMs }: DeadbandConfig): string {

@@ -74,7 +74,7 @@ function alikes(topics: readonly TopicSeen[]): TopicSeen[][] {
 }
 
 function likeness(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
-  const both = a.intersection(b).size;
+  const both = [...a].filter((name) => b.has(name)).length;
   return a.size + b.size === 0 ? 1 : both / (a.size + b.size - both);
 }
 
