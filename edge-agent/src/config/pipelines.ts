@@ -4,6 +4,7 @@ import { type Lane, lanes } from '@fogline/shared/protocol/limits';
 import { didYouMean } from '@fogline/shared/suggest';
 import type { DeadbandConfig, PipelineConfig, WindowConfig } from '../core-config.ts';
 import { isPassThrough } from '../pipeline/pass-through.ts';
+import { declaredMetrics } from './parse.ts';
 import { percentilePattern } from './pipeline-schema.ts';
 import type { AgentDocument } from './schema.ts';
 
@@ -54,20 +55,11 @@ function laneOf(priority: (typeof lanes)[number]): Lane {
   return lanes.indexOf(priority) as Lane;
 }
 
-/** The declared metrics of a source by name; undefined when it takes them as they come. */
-function declaredMetrics(
-  raw: AgentDocument,
-  source: string,
-): Readonly<Record<string, { readonly type: string }>> | undefined {
-  const json = raw.sources[source]?.parse.json;
-  return json === 'auto' ? undefined : json;
-}
-
 function resolveDeadband(raw: AgentDocument, pipeline: string, context: ConfigContext): DeadbandConfig | undefined {
   const { deadband, from = '' } = raw.pipelines?.[pipeline] ?? {};
   if (deadband === undefined) return undefined;
   const { heartbeat, ...thresholds } = deadband;
-  const declared = declaredMetrics(raw, from);
+  const declared = declaredMetrics(raw.sources[from]);
   for (const metric of Object.keys(thresholds)) {
     const path = ['pipelines', pipeline, 'deadband', metric];
     const type = declared?.[metric]?.type;
@@ -92,7 +84,7 @@ function resolveWindow(raw: AgentDocument, pipeline: string, context: ConfigCont
       'does not divide a day, so the hub cannot roll these windows up: prefer 10s, 1m, 15m …',
     );
   }
-  for (const [metric, { type }] of Object.entries(declaredMetrics(raw, from) ?? {})) {
+  for (const [metric, { type }] of Object.entries(declaredMetrics(raw.sources[from]) ?? {})) {
     if (type === 'text') context.warn(path, `the metric "${metric}" is text and enters no window`);
   }
   const hasSketch = window.compute.some((aggregate) => percentilePattern.test(aggregate));
