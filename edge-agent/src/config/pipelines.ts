@@ -4,6 +4,7 @@ import { type Lane, lanes } from '@fogline/shared/protocol/limits';
 import { didYouMean } from '@fogline/shared/suggest';
 import type { DeadbandConfig, PipelineConfig, WindowConfig } from '../core-config.ts';
 import { isPassThrough } from '../pipeline/pass-through.ts';
+import { declaredMetrics } from './parse.ts';
 import { percentilePattern } from './pipeline-schema.ts';
 import type { AgentDocument } from './schema.ts';
 
@@ -79,22 +80,12 @@ function laneOf(priority: (typeof lanes)[number]): Lane {
   return lanes.indexOf(priority) as Lane;
 }
 
-/** The declared metrics of what a pipeline takes from, by name; undefined when they are taken as they come. */
-function declaredMetrics(
-  raw: AgentDocument,
-  from: string,
-): Readonly<Record<string, { readonly type: string }>> | undefined {
-  const source = sourceOf(raw, from);
-  if (source === undefined) return undefined;
-  const json = raw.sources[source]?.parse.json;
-  return json === 'auto' ? undefined : json;
-}
-
 /** The source at the beginning of a chain; undefined when there is none. */
-function sourceOf(raw: AgentDocument, from: string): string | undefined {
+function sourceOf(raw: AgentDocument, from: string): AgentDocument['sources'][string] | undefined {
   let at = from;
   for (let steps = Object.keys(raw.pipelines ?? {}).length; steps >= 0; steps--) {
-    if (raw.sources[at] !== undefined) return at;
+    const source = raw.sources[at];
+    if (source !== undefined) return source;
     at = raw.pipelines?.[at]?.from ?? '';
   }
   return undefined;
@@ -104,7 +95,7 @@ function resolveDeadband(raw: AgentDocument, pipeline: string, context: ConfigCo
   const { deadband, from = '' } = raw.pipelines?.[pipeline] ?? {};
   if (deadband === undefined) return undefined;
   const { heartbeat, ...thresholds } = deadband;
-  const declared = declaredMetrics(raw, from);
+  const declared = declaredMetrics(sourceOf(raw, from));
   for (const metric of Object.keys(thresholds)) {
     const path = ['pipelines', pipeline, 'deadband', metric];
     const type = declared?.[metric]?.type;
@@ -129,7 +120,7 @@ function resolveWindow(raw: AgentDocument, pipeline: string, context: ConfigCont
       'does not divide a day, so the hub cannot roll these windows up: prefer 10s, 1m, 15m …',
     );
   }
-  for (const [metric, { type }] of Object.entries(declaredMetrics(raw, from) ?? {})) {
+  for (const [metric, { type }] of Object.entries(declaredMetrics(sourceOf(raw, from)) ?? {})) {
     if (type === 'text') context.warn(path, `the metric "${metric}" is text and enters no window`);
   }
   const hasSketch = window.compute.some((aggregate) => percentilePattern.test(aggregate));

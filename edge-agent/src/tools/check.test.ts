@@ -35,7 +35,7 @@ it('says what a configuration does, in sentences', async () => {
   const { code, out, err } = await fogline('check', file(good), '--skip-files');
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(out.replace(folder, '.')).toBe(`Agent "cellar-pi" at site "lyon".
-Source "climate" listens on 127.0.0.1:1883 (this machine only) for sensors/{device}/climate, reads temperature in °C and humidity in % from JSON, with the time in "ts" (ms).
+Source "climate" listens for MQTT on 127.0.0.1:1883 (this machine only) to sensors/{device}/climate, and reads temperature in °C and humidity in % from JSON, with the time in "ts" (ms).
 Pipeline "live" takes "climate", passes it on unchanged, and sends it to "hub" with priority normal.
 Pipeline "calm" takes "climate", passes a value when it changes (temperature by 0.2; others at all) or after 5m, and sends it to "hub" with priority low.
 Pipeline "stats" takes "climate", aggregates windows of 10s, 2s late at most, with percentiles, and sends it to "hub" with priority high.

@@ -3,7 +3,7 @@
  * pattern never takes a topic that was seen and read otherwise.
  */
 import { compileTopicPattern } from '@fogline/shared/topic-filter';
-import { filtersOverlap } from '../../config/sources.ts';
+import { filtersOverlap } from '../../config/topics.ts';
 import { FieldStats } from './field-stats.ts';
 import type { PayloadKind, TopicSeen } from './observations.ts';
 
