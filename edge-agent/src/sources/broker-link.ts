@@ -26,6 +26,8 @@ export interface LinkOptions {
   readonly cert?: string;
   readonly key?: string;
   readonly clientId: string;
+  /** The broker keeps no session: for a look at it, not for a source. */
+  readonly isClean?: boolean;
   readonly username?: string;
   readonly password?: string;
   readonly filters: readonly string[];
@@ -123,12 +125,12 @@ export class BrokerLink {
   }
 
   #greet(): void {
-    const { clientId, username, password } = this.#options;
+    const { clientId, isClean = false, username, password } = this.#options;
     const keepaliveSeconds = Math.ceil(this.#limits.keepaliveMs / 1_000);
     this.#socket.write(
       connectFrame({
         clientId,
-        isClean: false,
+        isClean,
         keepaliveSeconds,
         ...(username === undefined ? {} : { username }),
         ...(password === undefined ? {} : { password }),

@@ -37,7 +37,7 @@ export function groupTopics(seen: readonly TopicSeen[]): Grouped {
   });
   const groups = [...buckets.values()].flatMap(alikes).map(groupOf);
   for (let pair = overlapping(groups); pair !== undefined; pair = overlapping(groups)) {
-    const [larger, smaller] = pair.sort((a, b) => b.topics.length - a.topics.length) as [TopicGroup, TopicGroup];
+    const [larger, smaller] = pair.sort((a, b) => b.topics.length - a.topics.length);
     groups.splice(groups.indexOf(smaller), 1);
     if (larger.kind === smaller.kind) {
       groups[groups.indexOf(larger)] = groupOf([...larger.topics, ...smaller.topics]);
