@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { PipelineConfig } from '@fogline/edge-agent/core-config';
-import { outputsOf } from '@fogline/edge-agent/outbox/outputs';
+import { outputsOfCommit } from '@fogline/edge-agent/outbox/outputs';
 import { Pipeline } from '@fogline/edge-agent/pipeline/pipeline';
 import { parseOptions } from '@fogline/shared/cli-options';
 import { Figures } from '../kit/figures.ts';
@@ -44,7 +44,8 @@ export async function run(args: string[]): Promise<void> {
   }
   for (let round = 0; round < values.runs; round++) {
     for (const [name] of chosen) {
-      for (const [figure, unit, sample] of memoryOf(name)) figures.add('per 10,000 series', `${name}: ${figure}`, unit, sample);
+      for (const [figure, unit, sample] of memoryOf(name))
+        figures.add('per 10,000 series', `${name}: ${figure}`, unit, sample);
     }
   }
   const command = ['npm run bench -- pipeline', ...args].join(' ');
@@ -65,7 +66,8 @@ function throughput(
   for (const { columns, now } of commits) {
     readings += columns.count;
     const streams = [...pipeline.process(sourceName, columns, now), ...pipeline.tick(now)];
-    if (isEncoded) for (const { bytes } of outputsOf(streams)) items += bytes?.byteLength ?? 0;
+    if (isEncoded)
+      for (const { bytes } of outputsOfCommit({ ofInputs: [streams], further: [] })) items += bytes?.byteLength ?? 0;
     else for (const stream of streams) items += stream.columns.count;
   }
   const { user, system } = process.cpuUsage(before);

@@ -279,7 +279,7 @@ export class AgentCore implements IngestPort {
     const record: CommitRecord = {
       ...draft,
       seals: planned.map(({ seal }) => seal),
-      counted: this.#intake.takeCounted(),
+      counted: [...this.#intake.takeCounted(), ...this.#intake.takeProgress()],
     };
     const body = encodeCommit(record);
     const id = this.#lastCommit + 1;

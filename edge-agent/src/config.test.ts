@@ -1,7 +1,7 @@
 import { hasCode } from '@fogline/shared/errors';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { filtersOverlap } from './config/sources.ts';
+import { filtersOverlap } from './config/topics.ts';
 import { agentJsonSchema, loadAgentConfig } from './config.ts';
 
 const fiveLines = `version: 1
@@ -51,7 +51,10 @@ it('five lines are enough to run, on loopback, everything passed on', () => {
       agent: 'cellar-pi',
       site: '',
       listeners: [{ host: '127.0.0.1', port: 1883, users: {}, anonymous: 'loopback', sources: ['climate'] }],
-      sources: [{ name: 'climate', topics: ['sensors/{device}/climate'], metrics: 'auto' }],
+      sources: [{ name: 'climate', topics: ['sensors/{device}/climate'], parse: { format: 'json', metrics: 'auto' } }],
+      httpListeners: [],
+      joins: [],
+      files: [],
       pipelines: [{ name: 'climate', from: 'climate', lane: 2 }],
       computed: {},
       alarms: [],
@@ -83,15 +86,21 @@ it('resolves every key to exact numbers and names', () => {
       {
         name: 'climate',
         topics: ['sensors/{device}/climate'],
-        metrics: [
-          { name: 'temperature', field: 'temp', unit: '°C', type: 'number', range: { min: -40, max: 125 } },
-          { name: 'humidity', field: 'hum', unit: '%', type: 'number' },
-          { name: 'door', field: 'door', unit: '', type: 'text' },
-        ],
-        time: { field: 'ts', unit: 'ms', maxSkewMs: 300_000 },
+        parse: {
+          format: 'json',
+          metrics: [
+            { name: 'temperature', field: 'temp', unit: '°C', type: 'number', range: { min: -40, max: 125 } },
+            { name: 'humidity', field: 'hum', unit: '%', type: 'number' },
+            { name: 'door', field: 'door', unit: '', type: 'text' },
+          ],
+          time: { fields: ['ts'], unit: 'ms', maxSkewMs: 300_000 },
+        },
       },
-      { name: 'power', topics: ['meters/{device}'], metrics: 'auto' },
+      { name: 'power', topics: ['meters/{device}'], parse: { format: 'json', metrics: 'auto' } },
     ],
+    httpListeners: [],
+    joins: [],
+    files: [],
     computed: { stats: ['mean', 'p95', 'min', 'max', 'count'] },
     pipelines: [
       {

@@ -5,6 +5,7 @@ import { historyCommands } from './local/history-cli.ts';
 import { runCommand } from './local/run-cli.ts';
 import { version } from './local/version.ts';
 import { checkCommand } from './tools/check-cli.ts';
+import { initCommand } from './tools/init-cli.ts';
 import { schemaCommand } from './tools/schema-cli.ts';
 import { testCommand } from './tools/test-cli.ts';
 
@@ -12,7 +13,7 @@ export const program: Program = {
   name: 'fogline-agent',
   version,
   summary: 'Reads sensors, keeps everything safe while offline, syncs what matters to the hub.',
-  commands: [runCommand, checkCommand, testCommand, schemaCommand, ...historyCommands, ackCommand],
+  commands: [runCommand, initCommand, checkCommand, testCommand, schemaCommand, ...historyCommands, ackCommand],
 };
 
 export const run = (): Promise<never> => main(program);

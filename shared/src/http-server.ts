@@ -65,22 +65,45 @@ export function problem(status: number, title: string, detail: string): HttpRepl
 }
 
 /** Rejects with `address_in_use` when the port is taken. */
-export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+export function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const limits = { connectionsMax, headersMs: requestTimeoutMs, requestMs: requestTimeoutMs, idleMs: requestTimeoutMs };
+  return openHttpServer(options, limits, (request, response) => void respond(options, request, response));
+}
+
+/** Beyond it, a connection is closed. */
+export interface HttpLimits {
+  readonly connectionsMax: number;
+  /** For the head of a request. */
+  readonly headersMs: number;
+  /** For all of a request. */
+  readonly requestMs: number;
+  /** Between two requests. */
+  readonly idleMs: number;
+}
+
+/** A bounded server for whoever answers requests in a way of their own. Rejects with `address_in_use` when the port is taken. */
+export async function openHttpServer(
+  address: { readonly host: string; readonly port: number },
+  limits: HttpLimits,
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<HttpServer> {
   const server = createServer(
     {
       maxHeaderSize: headerBytesMax,
-      requestTimeout: requestTimeoutMs,
-      headersTimeout: requestTimeoutMs,
-      keepAliveTimeout: requestTimeoutMs,
+      requestTimeout: limits.requestMs,
+      headersTimeout: limits.headersMs,
+      keepAliveTimeout: limits.idleMs,
+      // Node looks for connections that are too slow no more often than this.
+      connectionsCheckingInterval: Math.min(limits.headersMs, limits.requestMs),
     },
-    (request, response) => void respond(options, request, response),
+    handle,
   );
-  server.maxConnections = connectionsMax;
-  await listen(server, options);
+  server.maxConnections = limits.connectionsMax;
+  await listen(server, address);
   const { port } = server.address() as AddressInfo;
   return {
     port,
-    url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    url: `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -89,7 +112,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   };
 }
 
-function listen(server: Server, { host, port }: HttpServerOptions): Promise<void> {
+function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const isTaken = error.code === 'EADDRINUSE';
@@ -143,12 +166,13 @@ function refusal(options: HttpServerOptions, request: IncomingMessage): HttpRepl
 }
 
 /** In constant time, whatever the lengths. */
-function isEqual(left: string, right: string): boolean {
+export function isEqual(left: string, right: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(left), digest(right));
 }
 
-function namesLoopback(header: string | undefined): boolean {
+/** Whether a Host header names the loopback: a page whose name was rebound to 127.0.0.1 does not. */
+export function namesLoopback(header: string | undefined): boolean {
   const name = (header ?? '').replace(/:\d{1,5}$/, '').replace(/^\[(.*)\]$/, '$1');
   return isLoopback(name.toLowerCase());
 }

@@ -125,10 +125,11 @@ export class StepResolver {
 
 type SourceDocument = AgentDocument['sources'][string] | undefined;
 
+/** The agent publishes on its own brokers only; one that it joined it reads. */
 function hasBroker(source: SourceDocument): boolean {
-  return source?.mqtt !== undefined;
+  return source?.mqtt !== undefined && source.mqtt.url === undefined;
 }
 
 function topicsOf(source: SourceDocument): readonly string[] {
-  return source?.mqtt.topics ?? [];
+  return source?.mqtt?.topics ?? source?.http?.paths ?? [];
 }

@@ -1,4 +1,5 @@
 /** Which metrics there are at the beginning of a pipeline and after its operators, as far as the configuration tells. */
+import { declaredMetrics } from './parse.ts';
 import type { AgentDocument } from './schema.ts';
 
 /** By name; undefined when a source takes them as they come. */
@@ -8,14 +9,10 @@ type PipelineDocument = NonNullable<AgentDocument['pipelines']>[string];
 
 /** What comes out of a source or a pipeline. `depth` ends circles, which are refused elsewhere. */
 export function metricsFrom(raw: AgentDocument, from: string, depth = 64): KnownMetrics {
-  if (raw.sources[from] !== undefined) return metricsOfSource(raw.sources[from]);
+  if (raw.sources[from] !== undefined) return declaredMetrics(raw.sources[from]);
   const pipeline = raw.pipelines?.[from];
   if (pipeline === undefined || depth === 0) return undefined;
   return derived(converted(selected(metricsFrom(raw, pipeline.from, depth - 1), pipeline), pipeline), pipeline);
-}
-
-function metricsOfSource({ parse }: AgentDocument['sources'][string]): KnownMetrics {
-  return parse.json === 'auto' ? undefined : parse.json;
 }
 
 export function selected(known: KnownMetrics, { only }: PipelineDocument): KnownMetrics {

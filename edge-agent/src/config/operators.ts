@@ -159,10 +159,12 @@ class OperatorResolver {
     }
   }
 
-  /** Names of tags that topics give. */
+  /** Names of tags: captures of topics, and columns or fields that a parser takes for tags. */
   #captures(): string[] {
-    const topics = Object.values(this.#raw.sources).flatMap((source) => source.mqtt.topics);
-    return topics.flatMap((topic) => [...topic.matchAll(/\{([^}]+)\}/g)].map((match) => match[1] ?? ''));
+    const sources = Object.values(this.#raw.sources);
+    const topics = sources.flatMap(({ mqtt, http }) => mqtt?.topics ?? http?.paths ?? []);
+    const captures = topics.flatMap((topic) => [...topic.matchAll(/\{([^}]+)\}/g)].map((match) => match[1] ?? ''));
+    return [...captures, ...sources.flatMap(({ parse }) => parse.tags ?? [])];
   }
 
   #deadband(raw: NonNullable<PipelineDocument['deadband']>, known: KnownMetrics): DeadbandConfig {
