@@ -5,12 +5,14 @@
  * with one reading a second, so that times cost next to nothing and yet count; `bitsPerTimestamp` is what the file's own
  * times add to that. Speed: whole readings (series, time, value, flags) per CPU-second in the same blocks, all peers
  * interleaved round by round, median of the rounds; msgpackr packs the same four columns as plain arrays. A file of many
- * columns is a fleet: one series each, one batch per row (live), and a day of them merged.
+ * columns is a fleet: one series each, one batch per row (live), and a day of them merged. Its `…Payload` figures are whole MQTT
+ * payloads, envelopes included, of the batches as an agent sends them live and after a day offline.
  */
 
 import { cpus, loadavg } from 'node:os';
 import { basename } from 'node:path';
 import { encodeReadings, mergeReadings } from '@fogline/shared/codec/readings';
+import { encodeBatch } from '@fogline/shared/protocol/messages';
 import { type Block, blockOf, type Peer, peers } from './peers.ts';
 import { type FleetFile, readFleet, readSeries } from './series-file.ts';
 
@@ -33,16 +35,21 @@ let consumed = 0;
 export async function run(args: string[]): Promise<void> {
   if (args.length === 0) throw new Error('usage: npm run bench -- codec FILE.csv…');
   const rows: string[] = [];
+  const fleets: string[] = [];
   for (const path of args) {
     const fleet = readFleet(path);
     if (fleet !== undefined) {
-      console.log(JSON.stringify({ bench: 'codec', file: basename(path), ...fleetFigures(fleet), ...machine() }));
+      const figures = fleetFigures(fleet);
+      console.log(JSON.stringify({ bench: 'codec', file: basename(path), ...figures, ...machine() }));
+      const { bytesPerReadingLivePayload: live, bytesPerReadingOfflineDayPayload: offline } = figures;
+      fleets.push(`${basename(path)}: ${live} bytes of payload a reading live, ${offline} after a day offline`);
       continue;
     }
     const figures = seriesFigures(path);
     console.log(JSON.stringify({ bench: 'codec', file: basename(path), ...figures, ...machine() }));
     rows.push(tableRow(basename(path), figures));
   }
+  if (fleets.length > 0) console.log(`\n${fleets.join('\n')}`);
   if (rows.length > 0) console.log(`\n${tableHead}\n${rows.join('\n')}\n(checksum of all results: ${consumed % 1000})`);
 }
 
@@ -166,11 +173,21 @@ function speedOf(samples: number[]): Speed {
   };
 }
 
+/** Rows that an agent merges into one block at most (edge-agent/src/outbox/merger.ts). */
+const itemsPerMergeMax = 32_768;
+
+/** Bytes of the MQTT payload that carries the blob: the envelope of a batch from an agent of ten letters. */
+function payloadBytes(blob: Uint8Array, first: number, items: number): number {
+  const parts = [{ kind: 'readings', bytes: blob }] as const;
+  const range = { epoch: '0102030405060708', lane: 2, first, last: first + items - 1 } as const;
+  return encodeBatch({ agent: 'gateway-01', ...range, parts }).length;
+}
+
 function fleetFigures({ columns, times }: FleetFile) {
   const epochs = times.findIndex((time) => time >= (times[0] as number) + dayMs);
   const rows = epochs < 0 ? times.length : epochs;
   const series = columns.length;
-  const live = { fast: 0, dense: 0, most: 0 };
+  const live = { fast: 0, dense: 0, most: 0, payload: 0 };
   const blobs: Uint8Array[] = [];
   for (let row = 0; row < rows; row++) {
     const batch = {
@@ -185,14 +202,23 @@ function fleetFigures({ columns, times }: FleetFile) {
     live.fast += blob.length;
     live.most = Math.max(live.most, blob.length);
     live.dense += encodeReadings(batch, 'dense').length;
+    live.payload += payloadBytes(blob, 1 + row * series, series);
     blobs.push(blob);
   }
   const per = (bytes: number, readings: number) => Number((bytes / readings).toFixed(3));
   const readings = rows * series;
+  const blobsPerMerge = Math.floor(itemsPerMergeMax / series);
+  let offline = 0;
+  for (let at = 0; at < rows; at += blobsPerMerge) {
+    const run = blobs.slice(at, at + blobsPerMerge);
+    offline += payloadBytes(mergeReadings(run, 'dense'), 1 + at * series, run.length * series);
+  }
   return {
     series,
     epochs: rows,
     readings,
+    bytesPerReadingLivePayload: per(live.payload, readings),
+    bytesPerReadingOfflineDayPayload: per(offline, readings),
     bytesPerReadingLive: per(live.fast, readings),
     bytesPerReadingLiveDense: per(live.dense, readings),
     bytesOfLiveBlob: per(live.fast, rows),

@@ -10,7 +10,7 @@
  *   65    the shortest decimal that reads as that float32 (`shortestSingle`)
  */
 import { blockRowsMax } from './bit-pack.ts';
-import { exceptionRows, exponentMax, powersOfTen, rounder, scaledMax } from './decimal.ts';
+import { chooseExponent, exceptionRows, exponentMax, powersOfTen, rounder, scaledMax } from './decimal.ts';
 import { boundsOf } from './double-order.ts';
 
 const forms = { single: 64, shortestSingle: 65 } as const;
@@ -111,7 +111,10 @@ export function findGrid(values: Float64Array, count: number, places: number): G
     if (applyForm(form, value, 0) !== value) return undefined;
     magnitude = Math.max(magnitude, Math.abs(value));
   }
-  const step = commonStep(values, count, magnitude * 2 ** -20);
+  // What are decimals as float32 is a grid of their last place, and told shorter as such.
+  const decimals = places < 0 ? chooseExponent(values, count, true) : -1;
+  const unit = decimals < 0 ? 0 : 1 / (powersOfTen[decimals] as number);
+  const step = commonStep(values, count, Math.max(magnitude * 2 ** -20, unit * 1.5));
   return step > 0 ? fitGrid(values, count, form, step) : undefined;
 }
 

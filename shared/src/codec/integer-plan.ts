@@ -2,7 +2,7 @@
  * How an integer column will be stored: choices from statistics, no part of the format. A decoder does not need this file.
  */
 import { bitLength, blockRowsMax, widthMax } from './bit-pack.ts';
-import { type Predictor, predictorRows, residuals } from './predict.ts';
+import { type Predictor, predictorRows, predictSpanMax, residuals } from './predict.ts';
 
 /** Rows looked at to choose a predictor: runs of consecutive rows spread over the block. */
 const sampleRuns = 8;
@@ -11,14 +11,14 @@ const fastRunRows = 8;
 
 const sample = new Float64Array(sampleRuns * sampleRunRows);
 const sampleRun = new Float64Array(sampleRunRows);
-const counts = new Uint16Array(66);
+const counts = new Uint16Array(112);
 const bitsOfCount = Float64Array.from({ length: blockRowsMax + 1 }, (_, c) => (c === 0 ? 0 : c * Math.log2(c)));
 
 /** The predictor whose residuals look cheapest in a sample. The column spans at most `predictSpanMax`. */
 export function choosePredictor(x: Float64Array, count: number, min: number, max: number, dense: boolean): Predictor {
   if (count < 3) return 0;
   const center = min + Math.floor((max - min) / 2);
-  return dense ? chooseByEntropy(x, count, center, max - min) : chooseByWidth(x, count, center);
+  return dense ? chooseByEntropy(x, count, center) : chooseByWidth(x, count, center);
 }
 
 /** Whether the steps of the last column planned in fast mode go both ways alike, so that zigzag from 0 suits them. */
@@ -56,22 +56,33 @@ function chooseByWidth(x: Float64Array, count: number, center: number): Predicto
   return delta <= slope + row ? 1 : 2;
 }
 
-function chooseByEntropy(x: Float64Array, count: number, center: number, span: number): Predictor {
-  // Residuals of a bend are up to four times the span; they and their sign must fit 31 bits.
-  const scale = 1 / 2 ** Math.max(0, bitLength(span) - 27);
+function chooseByEntropy(x: Float64Array, count: number, center: number): Predictor {
   const bitsOf = (predictor: Predictor) =>
-    entropyBits(takeSample(predictor, x, count), predictor === 0 ? center : 0, scale) +
+    entropyBits(takeSample(predictor, x, count), predictor === 0 ? center : 0) +
     (predictorRows[predictor] * 12) / count;
   const own = bitsOf(0);
   const delta = bitsOf(1);
+  expectedBits = Math.min(own, delta);
   // Differences of independent values have half a bit more than the values, those of related ones less.
   if (delta > own + 0.25) return 0;
   const slope = bitsOf(2);
   // Steps that go on as before suit half of the slope, steps that turn back its opposite.
   const third: Predictor = slope < delta + 0.5 ? 3 : 4;
   const bits = Math.min(own, delta, slope);
-  if (bitsOf(third) < bits) return third;
+  const thirdBits = bitsOf(third);
+  expectedBits = Math.min(bits, thirdBits);
+  if (thirdBits < bits) return third;
   return own === bits ? 0 : delta === bits ? 1 : 2;
+}
+
+/** Bits of a residual of the last column planned in dense mode. */
+let expectedBits = 0;
+
+/** About how many bits each row of a column takes in dense mode. */
+export function denseBitsOf(x: Float64Array, count: number, min: number, max: number): number {
+  if (max - min > predictSpanMax) return bitLength(max - min);
+  choosePredictor(x, count, min, max, true);
+  return expectedBits;
 }
 
 function takeSample(predictor: Predictor, x: Float64Array, count: number): number {
@@ -89,20 +100,26 @@ function takeSample(predictor: Predictor, x: Float64Array, count: number): numbe
   return taken;
 }
 
-/** Order-0 entropy of the sample in half-octave buckets, after dividing by `scale`. */
-function entropyBits(taken: number, center: number, scale: number): number {
+/** Order-0 entropy of the sample in half-octave buckets, and the bits below them. */
+function entropyBits(taken: number, center: number): number {
   counts.fill(0);
   let bits = bitsOfCount[taken] as number;
   for (let i = 0; i < taken; i++) {
-    const off = (((sample[i] as number) - center) * scale) | 0;
-    const u = (off << 1) ^ (off >> 31);
+    const off = (sample[i] as number) - center;
+    let u = off < 0 ? -2 * off - 1 : 2 * off;
+    let above = 0;
+    // Of a wide one the upper half tells the bucket.
+    if (u >= 0x8000_0000) {
+      u = Math.floor(u / 0x100_0000);
+      above = 24;
+    }
     const length = 32 - Math.clz32(u);
     // The leading bit, the one below it, and the sign.
     const symbol = length < 2 ? length : 2 * length + ((u >>> (length - 2)) & 1);
-    counts[symbol] = (counts[symbol] as number) + 1;
-    bits += length < 3 ? 0 : length - 2;
+    counts[symbol + 2 * above] = (counts[symbol + 2 * above] as number) + 1;
+    bits += length < 3 ? 0 : length - 2 + above;
   }
-  for (let s = 0; s < 66; s++) bits -= bitsOfCount[counts[s] as number] as number;
+  for (let s = 0; s < counts.length; s++) bits -= bitsOfCount[counts[s] as number] as number;
   return bits / taken;
 }
 

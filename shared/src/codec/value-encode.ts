@@ -19,6 +19,7 @@ import { collectDistinct, distinctIndices, distinctValues, looksRepetitive } fro
 import { boundsOf } from './double-order.ts';
 import { findGrid, type Grid, gridMisses, gridSteps } from './grid.ts';
 import { encodeIntegers, encodeIntegersWithin, encodeNoise } from './integer-encode.ts';
+import { denseBitsOf } from './integer-plan.ts';
 import { encodeQuickDecimals } from './quick-decimals.ts';
 import { encodeSplit } from './split.ts';
 import { boundedRowsMin, bySeriesBit, exceptionsBit, kinds, oneSeries, ticksBit } from './value-block.ts';
@@ -89,34 +90,41 @@ function encodePlain(
   if (dense && isRepetitive && encodeClearDictionary(out, values, count, exponent)) return;
   encodeNumbers(out, values, count, series, dense, exponent);
   // Indices of a dictionary that is worth one take nine bits, or what entropy coding makes of them.
-  if (isRepetitive && (out.at - from) * 8 > count * (dense ? 6 : 9) + 64) {
-    keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
-  }
+  const bits = (out.at - from) * 8;
+  const isPromising = isRepetitive
+    ? bits > count * (dense ? 6 : 9) + 64
+    : bits > count * repeatedBitsMin && !isTable && looksRepetitive(values, count, 0.03);
+  if (isPromising) keepSmaller(out, from, () => encodeDictionary(out, values, count, dense));
 }
 
+/** Values that take so many bits are worth a dictionary that most of them use but twice. */
+const repeatedBitsMin = 32;
+
 /**
- * Appends a dictionary of the few values of a wide range, if it takes less than half of what that range takes: numbers of their own
+ * Appends a dictionary of the few values of a wide range, if it takes less than they are expected to take as numbers of their own: those
  * need not be tried then. False, and nothing, otherwise.
  */
 function encodeClearDictionary(out: ByteWriter, values: Float64Array, count: number, exponent: number): boolean {
   if (exponent < 0) return false;
-  let min = Infinity;
-  let max = -Infinity;
+  let lowest = Infinity;
+  let highest = -Infinity;
   for (let i = 0; i < count; i += 16) {
-    min = Math.min(min, values[i] as number);
-    max = Math.max(max, values[i] as number);
+    lowest = Math.min(lowest, values[i] as number);
+    highest = Math.max(highest, values[i] as number);
   }
-  const rangeBits = Math.log2((max - min) * (powersOfTen[exponent] as number) + 1);
-  if (!(rangeBits > clearRangeBitsMin)) return false;
+  if (!((highest - lowest) * (powersOfTen[exponent] as number) > clearRangeMin)) return false;
+  const { min, max, exceptions } = scaleDecimals(values, count, exponent, false, scaled);
+  if (exceptions > 0) return false;
+  const bits = denseBitsOf(scaled, count, min, max) * count;
   const from = out.at;
   encodeDictionary(out, values, count, true);
-  if (out.at > from && (out.at - from) * 16 < count * rangeBits) return true;
+  if (out.at > from && (out.at - from) * 8 < bits) return true;
   out.at = from;
   return false;
 }
 
 /** Below this a value's own bits are about as few as those of its index. */
-const clearRangeBitsMin = 12;
+const clearRangeMin = 2 ** 12;
 
 /** Decimals where the values are decimals, else the smallest of the kinds for doubles. */
 function encodeNumbers(
