@@ -69,7 +69,7 @@ export class Site {
   /** Starts a hub, on the ports that it or the link had before. */
   async startHub(mqttPort = 0): Promise<void> {
     const args = ['run', '--data', this.hubFolder, '--http', '127.0.0.1:0', '--mqtt', `127.0.0.1:${mqttPort}`];
-    this.#hub = new Running('the hub', scripts.hub, [...args, '--log', 'warn'], this.#nodeOptions('hub'));
+    this.#hub = new Running('the hub', scripts.hub, [...args, '--log-level', 'warn'], this.#nodeOptions('hub'));
     const ready = await this.#hub.line('ready ');
     this.#httpUrl = fieldOf(ready, 'http');
   }

@@ -21,7 +21,7 @@ import { StoreReader } from './store/reader.ts';
 import { version } from './version.ts';
 
 const place = {
-  config: { type: 'text', help: 'configuration file', placeholder: 'FILE' },
+  config: { type: 'text', help: 'the configuration', placeholder: 'FILE' },
   data: { type: 'text', help: 'folder of the database; overrides the file', placeholder: 'DIR' },
 } as const satisfies OptionSpecs;
 
@@ -47,12 +47,12 @@ function withListener(name: string, listener: HubListener, text: string | undefi
 
 const run = defineCommand({
   name: 'run',
-  summary: 'runs the hub until Ctrl-C',
+  summary: 'Runs the hub until SIGINT or SIGTERM.',
   options: {
     ...place,
     http: { type: 'text', help: 'address of the API', placeholder: 'HOST:PORT' },
     mqtt: { type: 'text', help: 'address that agents connect to', placeholder: 'HOST:PORT' },
-    log: { type: 'text', help: 'least level of log lines', choices: logLevels, default: 'info' },
+    'log-level': { type: 'text', help: 'least severe lines to log', choices: logLevels, default: 'info' },
   },
   async run({ options, io }) {
     const { value, warnings } = configOf(options, io.env);
@@ -63,7 +63,7 @@ const run = defineCommand({
     };
     // Only this command needs the servers; the others start faster without.
     const { openHub } = await import('./hub.ts');
-    const log = createLogger({ name: 'hub', level: options.log });
+    const log = createLogger({ name: 'hub', level: options['log-level'] });
     for (const warning of warnings) log.warn({}, warning);
     await runUntilSignal(async () => {
       const hub = await openHub(config, { clock: systemClock, random: systemRandom, log });
@@ -89,7 +89,7 @@ function withDatabase<Result>(
 
 const agentAdd = defineCommand({
   name: 'agent add',
-  summary: 'enrols an agent and prints its token, once',
+  summary: 'Enrols an agent and prints its token, once.',
   options: {
     ...place,
     rotate: { type: 'flag', help: 'a new token for an agent that exists; the old one stops working' },
@@ -107,7 +107,7 @@ const agentAdd = defineCommand({
 
 const agentList = defineCommand({
   name: 'agent list',
-  summary: 'lists the agents and whether they may connect',
+  summary: 'Lists the agents and whether they may connect.',
   options: place,
   run({ options, io }) {
     withDatabase(openExisting, options, io.env, (db) => {
@@ -121,7 +121,7 @@ const agentList = defineCommand({
 
 const agentRevoke = defineCommand({
   name: 'agent revoke',
-  summary: 'takes the token of an agent away; its data stays',
+  summary: 'Takes the token of an agent away; its data stays.',
   options: place,
   positionals: [{ name: 'ID', help: 'agent id' }],
   run({ options, positionals: [id = ''], io }) {
@@ -132,7 +132,7 @@ const agentRevoke = defineCommand({
 
 const tokenAdd = defineCommand({
   name: 'token add',
-  summary: 'makes a token for the API and prints it, once',
+  summary: 'Makes a token for the API and prints it, once.',
   options: {
     ...place,
     scope: {
@@ -164,7 +164,7 @@ const tokenAdd = defineCommand({
 
 const tokenList = defineCommand({
   name: 'token list',
-  summary: 'lists the tokens of the API',
+  summary: 'Lists the tokens of the API.',
   options: place,
   run({ options, io }) {
     withDatabase(openExisting, options, io.env, (db) => {
@@ -184,7 +184,7 @@ const tokenList = defineCommand({
 
 const tokenRevoke = defineCommand({
   name: 'token revoke',
-  summary: 'takes a token of the API out of force, at once',
+  summary: 'Takes a token of the API out of force, at once.',
   options: place,
   positionals: [{ name: 'NAME', help: 'as given to token add' }],
   run({ options, positionals: [name = ''], io }) {
@@ -195,7 +195,7 @@ const tokenRevoke = defineCommand({
 
 const backup = defineCommand({
   name: 'backup',
-  summary: 'writes a consistent copy of the database, while the hub runs',
+  summary: 'Writes a consistent copy of the database, while the hub runs.',
   options: place,
   positionals: [{ name: 'FILE', help: 'the copy; must not exist' }],
   run({ options, positionals: [file = ''], io }) {
@@ -206,7 +206,7 @@ const backup = defineCommand({
 
 const quarantine = defineCommand({
   name: 'quarantine',
-  summary: 'lists messages that were acked but could not be applied, newest first',
+  summary: 'Lists messages that were acked but could not be applied, newest first.',
   options: { ...place, agent: { type: 'text', help: 'only of this agent', placeholder: 'ID' } },
   run({ options, io }) {
     withDatabase(openExisting, options, io.env, (db) => {
@@ -234,6 +234,6 @@ const quarantine = defineCommand({
 export const program: Program = {
   name: 'fogline-hub',
   version,
-  summary: 'the hub: takes what agents send, keeps aggregates, answers queries',
+  summary: 'Takes what agents send, keeps exact aggregates, answers queries.',
   commands: [run, agentAdd, agentList, agentRevoke, tokenAdd, tokenList, tokenRevoke, backup, quarantine],
 };

@@ -1,7 +1,8 @@
 /**
  * Running a service until it is told to stop. The first SIGINT or SIGTERM asks it to stop in order, a later one ends
  * the process at once. A repetition within a second counts as the first: a terminal signals the whole process group and
- * npm passes the signal on as well, so one Ctrl-C arrives twice.
+ * npm passes the signal on as well, so one Ctrl-C arrives twice. Listening never ends, because the repetition may come when
+ * everything has stopped already, and must not kill a process that is about to say so.
  */
 import { type Clock, systemClock } from './clock.ts';
 
@@ -17,7 +18,6 @@ export interface Running {
 export interface SignalPorts {
   readonly clock: Clock;
   on(listener: () => void): void;
-  off(listener: () => void): void;
   exit(code: number): void;
 }
 
@@ -28,9 +28,6 @@ const processPorts: SignalPorts = {
   clock: systemClock,
   on: (listener) => {
     for (const signal of stopSignals) process.on(signal, listener);
-  },
-  off: (listener) => {
-    for (const signal of stopSignals) process.off(signal, listener);
   },
   exit: (code) => process.exit(code),
 };
@@ -64,7 +61,5 @@ export async function runUntilSignal(
   } catch (error) {
     // A start that gave up because it was told to has done as asked.
     if (error !== stopping.signal.reason) throw error;
-  } finally {
-    ports.off(onSignal);
   }
 }

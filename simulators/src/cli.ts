@@ -13,6 +13,6 @@ const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.
 await main({
   name: 'fogline-sim',
   version: manifest.version,
-  summary: 'simulated devices, bad links, and a verdict on what arrived',
+  summary: 'Simulated devices, bad links, and a verdict on what arrived.',
   commands: [demoCommand, fleetCommand, replayCommand, linkCommand, verifyCommand],
 });
