@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
@@ -77,7 +77,7 @@ async function call(
   { method = 'POST', headers = {} }: CallOptions = {},
 ): Promise<Reply> {
   const request = httpRequest({ host: '127.0.0.1', port: door.port, path, method, headers, agent: false });
-  const reply = once(request, 'response') as Promise<[import('node:http').IncomingMessage]>;
+  const reply = once(request, 'response') as Promise<[IncomingMessage]>;
   request.end(body);
   const ticking = tick();
   const [response] = await reply;
