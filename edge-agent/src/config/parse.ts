@@ -7,7 +7,7 @@ import type { ParseConfig, TimeConfig } from '../decoders/decoder.ts';
 import type { MetricConfig } from '../decoders/metric.ts';
 import { ReadingsBuilder } from '../decoders/readings-builder.ts';
 import { Rejections } from '../decoders/rejections.ts';
-import { compileTime } from '../decoders/source-time.ts';
+import { compileTime, maxSkewMsDefault } from '../decoders/source-time.ts';
 import { metricCapture } from '../decoders/value.ts';
 import { SeriesRegistry } from '../sources/series-registry.ts';
 import type { AgentDocument } from './schema.ts';
@@ -59,7 +59,7 @@ export function resolveParse(name: string, source: SourceDocument, context: Conf
     report([...path, other], `a source has one parser, and this one has ${format}: make another source of it`);
   }
   const chosen = formatOf(source);
-  if (chosen === undefined) {
+  if (chosen === undefined && source.file !== undefined) {
     report(['sources', name], 'say how the file is read: parse: { csv: auto }, json or line_protocol');
   }
   for (const [key, owners] of belongs) {
@@ -139,8 +139,6 @@ function resolveTime(name: string, { time }: ParseDocument, report: Report): Tim
   if (typeof compiled === 'string') report(path, compiled);
   return { fields: field === undefined ? [] : [field].flat(), ...form, maxSkewMs: max_skew };
 }
-
-const maxSkewMsDefault = 600_000;
 
 function lineTime(
   name: string,

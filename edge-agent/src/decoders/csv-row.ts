@@ -3,7 +3,7 @@
  * hold separators and doubled quotes, not newlines, so that what is broken ends where its line ends.
  */
 
-export const columnsMax = 1_024;
+const columnsMax = 1_024;
 
 const quote = 0x22;
 const space = 0x20;
@@ -34,7 +34,7 @@ export class CsvRow {
   }
 
   text(bytes: Buffer, cell: number): string {
-    const text = bytes.toString('utf8', this.start[cell] as number, this.end[cell] as number);
+    const text = bytes.toString('utf8', this.start[cell], this.end[cell]);
     return this.#hasDoubled[cell] === 1 ? text.replaceAll('""', '"') : text;
   }
 

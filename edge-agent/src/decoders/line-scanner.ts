@@ -7,7 +7,7 @@ import { parseNumber } from './number-text.ts';
 import type { RejectionReason } from './rejections.ts';
 import { lineBytesMax, lineEnd } from './text-lines.ts';
 
-export const fieldsMax = 1_024;
+const fieldsMax = 1_024;
 
 const newline = 0x0a;
 const carriageReturn = 0x0d;

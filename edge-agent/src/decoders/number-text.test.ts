@@ -37,7 +37,7 @@ describe('parseNumber', () => {
     '1e-999',
     '1e00000000000000000000000000001',
     `0.${'0'.repeat(400)}1`,
-    `${'9'.repeat(400)}`,
+    '9'.repeat(400),
     `1${'0'.repeat(400)}e-400`,
     `0e${'9'.repeat(40)}`,
     '123456789012345678901234567890.1234567890',
@@ -72,7 +72,7 @@ describe('parseNumber', () => {
 
   it('takes a comma for the decimal mark where that is the convention, and then no point', () => {
     expect(parse('21,21', ',')).toBe(21.21);
-    expect(parse('-1234567890123456789,25', ',')).toBe(-1234567890123456789.25);
+    expect(parse('-1234567890123456789,25', ',')).toBe(Number('-1234567890123456789.25'));
     expect(parse('21.21', ',')).toBeNaN();
   });
 
@@ -94,7 +94,7 @@ describe('parseNumber', () => {
   });
 
   it('decides any text as Number does, but for what only JavaScript calls a number', () => {
-    const text = fc.string({ unit: fc.constantFrom(...'0123456789.+-eE'), maxLength: 12 });
+    const text = fc.string({ unit: fc.constantFrom(...Array.from('0123456789.+-eE')), maxLength: 12 });
     fc.assert(
       fc.property(text, (candidate) => {
         expect(parse(candidate)).toEqual(candidate === '' ? Number.NaN : Number(candidate));

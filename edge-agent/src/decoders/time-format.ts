@@ -28,9 +28,6 @@ export interface TimeFormat {
   parse(text: string): number | undefined;
 }
 
-/** What a form may consist of, for messages. */
-export const formatTokens = Object.keys(tokens).join(' ');
-
 /** Undefined when the form names no whole date, or a part twice. */
 export function compileFormat(form: string): TimeFormat | undefined {
   const parts: Part[] = [];

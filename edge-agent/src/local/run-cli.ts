@@ -28,9 +28,15 @@ export const runCommand = defineCommand({
         log,
         software: `fogline-agent ${version}`,
       });
-      const http = agent.httpUrl === undefined ? '' : ` http=${agent.httpUrl}`;
-      const write = agent.writeUrls.length === 0 ? '' : ` write=${agent.writeUrls.join(',')}`;
-      io.out(`ready mqtt=${agent.mqttAddresses.join(',')}${write}${http}`);
+      const open = [
+        ['mqtt', agent.mqttAddresses],
+        ['write', agent.writeUrls],
+        ['http', agent.httpUrl === undefined ? [] : [agent.httpUrl]],
+      ] as const;
+      const where = open.flatMap(([what, addresses]) =>
+        addresses.length === 0 ? [] : [`${what}=${addresses.join(',')}`],
+      );
+      io.out([`ready agent=${config.agent}`, ...where].join(' '));
       return {
         failed: agent.failed,
         async stop() {

@@ -67,6 +67,8 @@ export interface LinkEvents {
   onOpen(granted: readonly number[]): void;
   /** `ack` is called once the message may be forgotten by the broker. */
   onMessage(message: LinkMessage, ack: () => void): void;
+  /** The window is full: nothing more is read for now. */
+  onPause(): void;
   /** Once, whatever ended it. */
   onClose(reason: string): void;
 }
@@ -196,7 +198,9 @@ export class BrokerLink {
       this.#acks.ack(1, id);
       this.#sendAcks();
     });
-    if (this.#isFull(1)) this.#socket.pause();
+    if (!this.#isFull(1) || this.#socket.isPaused()) return;
+    this.#socket.pause();
+    this.#events.onPause();
   }
 
   /** In the order in which the messages came (MQTT 3.1.1 §4.6). */

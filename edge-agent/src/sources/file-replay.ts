@@ -9,11 +9,11 @@ import type { Logger } from '@fogline/shared/log';
 import { lineEnd } from '../decoders/text-lines.ts';
 import type { Token } from './batch-port.ts';
 import { Door, type DoorPorts, type OpenDoor } from './door.ts';
-import { type Chunk, FileChunks } from './file-chunks.ts';
+import { type Chunk, chunkBytesMax, FileChunks } from './file-chunks.ts';
 import type { SourceBatcher, SourceOptions } from './source-batcher.ts';
 
 /** Read and not yet durable; beyond it the file waits. */
-const unreleasedBytesMax = 1024 * 1024;
+export const unreleasedBytesMax = 1024 * 1024;
 
 export interface FileReplayOptions extends DoorPorts {
   readonly path: string;
@@ -49,7 +49,8 @@ class Replay implements FileReplay {
 
   constructor(options: FileReplayOptions) {
     this.#options = options;
-    this.#door = new Door([options.source], options);
+    // A piece comes with the header before it.
+    this.#door = new Door([{ ...options.source, payloadBytesMax: 2 * chunkBytesMax }], options);
     this.#source = this.#door.source(options.source.name);
     this.sources = this.#door.names;
   }

@@ -31,7 +31,7 @@ export interface HttpDoorLimits {
   readonly answerMs: number;
 }
 
-export const defaultHttpLimits: HttpDoorLimits = {
+const defaultHttpLimits: HttpDoorLimits = {
   connectionsMax: 256,
   requestsMax: 256,
   bodiesBytesMax: 64 * 1024 * 1024,

@@ -40,7 +40,7 @@ class Member implements OpenDoor {
   readonly #limits: LinkLimits;
   readonly #backoff: Backoff;
   readonly #hasTime: boolean;
-  readonly #counts = { joined: 0, lost: 0, refused: 0 };
+  readonly #counts = { joined: 0, lost: 0, refused: 0, paused: 0 };
   #current: BrokerLink | undefined;
   #connection = 0;
   #openedAt: number | undefined;
@@ -68,6 +68,7 @@ class Member implements OpenDoor {
       {
         onOpen: (granted) => this.#onOpen(granted),
         onMessage: (message, ack) => this.#onMessage(message, connection, ack),
+        onPause: () => this.#counts.paused++,
         onClose: (reason) => this.#onClose(reason, connection),
       },
       this.#options.clock,

@@ -11,8 +11,10 @@ import type { Service } from './service.ts';
 import type { Stage } from './stage.ts';
 
 export interface SystemOptions {
-  /** YAML: the value of `sources.climate.parse`. */
-  readonly parse: string;
+  /** YAML: the value of `sources.climate.parse`, of the source that listens for MQTT; default: every number and boolean. */
+  readonly parse?: string;
+  /** YAML: the value of `sources`, in place of that one. */
+  readonly sources?: string;
   /** YAML: the value of `pipelines`; sources are called `climate`. */
   readonly pipelines: string;
   /** YAML: keys of `buffer` beyond `path`; default `commit: prompt`. */
@@ -83,15 +85,16 @@ export async function openSystem(stage: Stage, options: SystemOptions): Promise<
 }
 
 function configText(
-  { parse, pipelines, buffer = 'commit: prompt' }: SystemOptions,
+  { parse = '{ json: auto }', sources, pipelines, buffer = 'commit: prompt' }: SystemOptions,
   ports: { readonly mqttPort: number; readonly agentHttp: number; readonly linkPort: number },
 ): string {
-  return `version: 1
-agent: { id: ${agentId} }
-sources:
+  const climate = `
   climate:
     mqtt: { listen: ${loopback}:${ports.mqttPort}, topics: ["sensors/{device}/climate"] }
-    parse: ${parse}
+    parse: ${parse}`;
+  return `version: 1
+agent: { id: ${agentId} }
+sources: ${sources ?? climate}
 pipelines: ${pipelines}
 buffer: { path: ./agent, ${buffer} }
 uplinks: { hub: { mqtt: { url: "mqtt://${loopback}:${ports.linkPort}" }, token: { file: ./agent.token } } }

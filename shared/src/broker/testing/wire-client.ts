@@ -41,6 +41,11 @@ export class WireClient {
     });
   }
 
+  /** The other end, as a server sees it. */
+  static over(socket: Socket): WireClient {
+    return new WireClient(socket);
+  }
+
   static async open(port: number): Promise<WireClient> {
     const socket = connect(port, '127.0.0.1');
     const client = new WireClient(socket);
