@@ -156,7 +156,7 @@ describe('a name that leads nowhere, or a value that cannot work, is refused whe
       'a metric',
       'temperature: 0.2',
       'temp: 0.2',
-      'a.yaml:15:45: pipelines.live.deadband.temp: the source "climate" has no such metric (did you mean "temperature"?)',
+      'a.yaml:15:45: pipelines.live.deadband.temp: "climate" has no such metric (did you mean "temperature"?)',
     ],
     [
       'a text metric',
@@ -186,7 +186,7 @@ describe('a name that leads nowhere, or a value that cannot work, is refused whe
       'p0',
       'p95',
       'p0',
-      'a.yaml:16:63: pipelines.stats.window.compute[1]: an aggregate is mean, min, max, count, sum, first, last, or a percentile such as p95 or p99.9',
+      'a.yaml:16:63: pipelines.stats.window.compute[1]: an aggregate is mean, min, max, count, sum, first, last, stddev, or a percentile such as p95 or p99.9',
     ],
     [
       'overlapping topics',

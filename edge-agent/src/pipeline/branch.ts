@@ -2,10 +2,12 @@
  * One branch: the operators of one pipeline in their order, from the columns that come in to the items of its stream. What an operator
  * emits by a timer goes through those after it, as what it emits at once does.
  */
+import { createHash } from 'node:crypto';
 import type { Lane } from '@fogline/shared/protocol/limits';
 import type { ReadingColumns } from '@fogline/shared/reading';
 import type { PipelineConfig } from '../core-config.ts';
-import type { Items, Operator, SeriesRegistry } from './operator.ts';
+import { noReadings } from './columns.ts';
+import type { Drops, Items, Operator, SeriesRegistry } from './operator.ts';
 import { SeriesSpace } from './series-space.ts';
 import { stepsOf } from './steps.ts';
 
@@ -26,14 +28,18 @@ export interface OperatorState {
   readonly state: Uint8Array;
 }
 
-/** Hears what each operator made of what came to it. Columns are valid until it returns. */
+/** Hears what each operator made of what came to it, and of what it emitted by a timer (nothing came then). */
 export type PipelineObserver = (seen: {
   readonly pipeline: string;
   readonly step: string;
   readonly before: ReadingColumns;
   readonly after: Items;
-  /** Series of both, as they are at this step. */
-  readonly definitionOf: (id: number) => ReturnType<SeriesRegistry['definitionOf']>;
+  /** Of the step, since the process started. */
+  readonly drops: Drops;
+  /** Series as they come to this step. */
+  readonly definitionBefore: SeriesRegistry['definitionOf'];
+  /** Series as they leave this step. */
+  readonly definitionAfter: SeriesRegistry['definitionOf'];
 }) => void;
 
 export interface Step {
@@ -55,9 +61,9 @@ export class Branch {
     this.config = config;
     this.#isInput = isInput;
     this.#space = new SeriesSpace(config.name, registry);
-    let key = JSON.stringify([upstream, config.name]);
+    let key = keyOf([upstream, config.name]);
     this.steps = stepsOf(config).map((step) => {
-      key = JSON.stringify([key, step.name, step.config]);
+      key = keyOf([key, step.name, step.config]);
       return { name: step.name, key, operator: this.#space.add(step.create) };
     });
     this.key = key;
@@ -70,7 +76,9 @@ export class Branch {
   tick(now: number, observer?: PipelineObserver): StreamItems[] {
     return this.steps.flatMap(({ operator }, index) => {
       const items = operator.tick(now);
-      return items === undefined ? [] : this.#finish(this.#through(items, index + 1, now, observer));
+      if (items === undefined) return [];
+      if (observer !== undefined) this.#show(observer, index, noReadings, items);
+      return this.#finish(this.#through(items, index + 1, now, observer));
     });
   }
 
@@ -89,15 +97,23 @@ export class Branch {
       if (step === undefined || current.kind !== 'readings') break;
       const before = current.columns;
       current = step.operator.process(before, now);
-      observer?.({
-        pipeline: this.config.name,
-        step: step.name,
-        before,
-        after: current,
-        definitionOf: (id) => this.#space.definitionAfter(id, index),
-      });
+      if (observer !== undefined) this.#show(observer, index, before, current);
     }
     return current;
+  }
+
+  #show(observer: PipelineObserver, index: number, before: ReadingColumns, after: Items): void {
+    const step = this.steps[index];
+    if (step === undefined) return;
+    observer({
+      pipeline: this.config.name,
+      step: step.name,
+      before,
+      after,
+      drops: step.operator.drops,
+      definitionBefore: (id) => this.#space.definitionAfter(id, index - 1),
+      definitionAfter: (id) => this.#space.definitionAfter(id, index),
+    });
   }
 
   #finish(items: Items): StreamItems[] {
@@ -106,4 +122,9 @@ export class Branch {
     const own = this.#isInput ? items : this.#space.toStream(items);
     return [{ ...own, stream, lane, isSent: isLocal !== true, isInput: this.#isInput }];
   }
+}
+
+/** A hash: what stands upstream would otherwise be quoted within quotes, and double at every step. */
+function keyOf(parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
 }

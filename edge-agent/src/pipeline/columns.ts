@@ -1,8 +1,18 @@
 /** Building and reordering columns without an object per reading. */
 import { flagText, type ReadingColumns } from '@fogline/shared/reading';
+import type { Reading } from './pending-reading.ts';
 
 /** Rows beyond this many would make a sort key inexact; commits are cut far below. */
 const rowsPerSortMax = 1 << 20;
+
+export const noReadings: ReadingColumns = {
+  count: 0,
+  series: new Uint32Array(0),
+  time: new Float64Array(0),
+  value: new Float64Array(0),
+  flags: new Uint8Array(0),
+  strings: [],
+};
 
 /** Growing columns; `take` hands out what was gathered in canonical order and starts anew. */
 export class ColumnBuilder {
@@ -42,6 +52,17 @@ export class ColumnBuilder {
       this.#textCharacters += text.length;
     }
     this.push(series, time, id, flags | flagText);
+  }
+
+  pushRow({ series, time, value, flags, strings }: ReadingColumns, row: number): void {
+    const rowFlags = flags[row] ?? 0;
+    if ((rowFlags & flagText) === 0) this.push(series[row] ?? 0, time[row] ?? 0, value[row] ?? 0, rowFlags);
+    else this.pushText(series[row] ?? 0, time[row] ?? 0, strings[value[row] ?? 0] ?? '', rowFlags);
+  }
+
+  pushReading(series: number, { time, value, text, flags }: Reading): void {
+    if ((flags & flagText) === 0) this.push(series, time, value, flags);
+    else this.pushText(series, time, text, flags);
   }
 
   take(): ReadingColumns {
@@ -109,6 +130,62 @@ export function canonical(columns: ReadingColumns): ReadingColumns {
     out.time[i] = time[row] ?? 0;
     out.value[i] = value[row] ?? 0;
     out.flags[i] = flags[row] ?? 0;
+  }
+  return out;
+}
+
+/** Both, where every series of the second comes after those of the first. */
+export function joined(a: ReadingColumns, b: ReadingColumns): ReadingColumns {
+  if (b.count === 0) return a;
+  if (a.strings.length > 0 || b.strings.length > 0) {
+    const out = new ColumnBuilder();
+    for (const columns of [a, b]) for (let row = 0; row < columns.count; row++) out.pushRow(columns, row);
+    return out.take();
+  }
+  const count = a.count + b.count;
+  const out = {
+    count,
+    series: new Uint32Array(count),
+    time: new Float64Array(count),
+    value: new Float64Array(count),
+    flags: new Uint8Array(count),
+    strings: a.strings,
+  };
+  for (const column of ['series', 'time', 'value', 'flags'] as const) {
+    out[column].set(a[column].subarray(0, a.count));
+    out[column].set(b[column].subarray(0, b.count), a.count);
+  }
+  return out;
+}
+
+/** The rows that are marked, `kept` of them, in their order; texts that no row names any more are left out. */
+export function keptRows(columns: ReadingColumns, keep: Uint8Array, kept: number): ReadingColumns {
+  const { count, series, time, value, flags, strings } = columns;
+  if (kept === count) return columns;
+  if (strings.length > 0) {
+    const out = new ColumnBuilder();
+    for (let row = 0; row < count; row++) {
+      if (keep[row] !== 1) continue;
+      out.pushRow(columns, row);
+    }
+    return out.take();
+  }
+  const out = {
+    count: kept,
+    series: new Uint32Array(kept),
+    time: new Float64Array(kept),
+    value: new Float64Array(kept),
+    flags: new Uint8Array(kept),
+    strings,
+  };
+  let to = 0;
+  for (let row = 0; row < count; row++) {
+    if (keep[row] !== 1) continue;
+    out.series[to] = series[row] ?? 0;
+    out.time[to] = time[row] ?? 0;
+    out.value[to] = value[row] ?? 0;
+    out.flags[to] = flags[row] ?? 0;
+    to++;
   }
   return out;
 }

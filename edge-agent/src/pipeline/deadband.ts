@@ -1,23 +1,24 @@
 /**
- * Deadband: a reading passes when it moved by at least the threshold since the last one that passed, when the heartbeat is
+ * Deadband: a reading passes when it moved by at least the threshold, absolute or a share, since the last one that passed, when the heartbeat is
  * due, or when its quality changed. Late readings (not newer than the last that passed) pass always: suppressing them
  * against a newer value would be wrong. Metrics without a threshold, and text, pass on every change and heartbeat.
  *
  * What comes out is sampling `held`: a value stands until the next, at most `heartbeatMs`.
  */
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
-import { Packr } from 'msgpackr';
 import type { DeadbandConfig } from '../core-config.ts';
-import { ColumnBuilder, canonical, runEnd } from './columns.ts';
+import { ColumnBuilder, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
 import type { Items, Operator, SeriesView } from './operator.ts';
+import { packState, unpackState } from './operator-state.ts';
+import { lossiest } from './sampling.ts';
 
 const stateVersion = 1;
-const packr = new Packr({ useRecords: false });
 
 interface Last {
   readonly series: number;
   readonly threshold: number;
+  readonly share: number;
   time: number;
   value: number;
   text: string;
@@ -37,7 +38,7 @@ export class Deadband implements Operator {
   }
 
   describe(definition: SeriesDefinition): SeriesDefinition {
-    return { ...definition, sampling: 'held', holdMs: this.#config.heartbeatMs };
+    return { ...definition, ...lossiest(definition, { sampling: 'held', holdMs: this.#config.heartbeatMs }) };
   }
 
   process(columns: ReadingColumns): Items {
@@ -53,7 +54,7 @@ export class Deadband implements Operator {
       from = end;
     }
     addDrop(this.drops, 'within_band', count - this.#out.count);
-    return { kind: 'readings', columns: canonical(this.#out.take()) };
+    return { kind: 'readings', columns: this.#out.take() };
   }
 
   tick(): undefined {}
@@ -64,7 +65,8 @@ export class Deadband implements Operator {
 
   #offer(last: Last, time: number, value: number, text: string, flags: number): void {
     const isLate = time <= last.time;
-    const hasMoved = last.threshold > 0 ? Math.abs(value - last.value) >= last.threshold : value !== last.value;
+    const least = Math.max(last.threshold, last.share * Math.abs(last.value));
+    const hasMoved = value !== last.value && Math.abs(value - last.value) >= least;
     if (
       !isLate &&
       !hasMoved &&
@@ -85,10 +87,12 @@ export class Deadband implements Operator {
   #lastOf(input: number): Last {
     let last = this.#last.get(input);
     if (last === undefined) {
-      const threshold = this.#config.thresholds[this.#view.definitionOf(input).metric] ?? 0;
+      const { metric } = this.#view.definitionOf(input);
+      const { thresholds, shares = {} } = this.#config;
       last = {
         series: input,
-        threshold,
+        threshold: Object.hasOwn(thresholds, metric) ? (thresholds[metric] ?? 0) : 0,
+        share: Object.hasOwn(shares, metric) ? (shares[metric] ?? 0) : 0,
         time: Number.NEGATIVE_INFINITY,
         value: 0,
         text: '',
@@ -102,13 +106,12 @@ export class Deadband implements Operator {
   save(): Uint8Array {
     const rows: unknown[] = [];
     for (const [input, last] of this.#last) rows.push([input, last.time, last.value, last.text, last.flags]);
-    return packr.pack([stateVersion, rows]);
+    return packState(stateVersion, rows);
   }
 
   restore(state: Uint8Array): void {
-    const [version, rows] = packr.unpack(state) as [number, [number, number, number, string, number][]];
-    if (version !== stateVersion) throw new RangeError(`deadband state version ${version}, expected ${stateVersion}`);
-    for (const [input, time, value, text, flags] of rows)
+    type Row = [input: number, time: number, value: number, text: string, flags: number];
+    for (const [input, time, value, text, flags] of unpackState<Row>('deadband', stateVersion, state))
       Object.assign(this.#lastOf(input), { time, value, text, flags });
   }
 }

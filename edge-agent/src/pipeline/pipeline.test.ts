@@ -286,6 +286,15 @@ describe('the pipeline', () => {
     expect(pipeline.drain(other.keys(), 0).map(({ stream }) => stream)).toEqual(['slow']);
   });
 
+  it('keeps keys short, however long the chain', () => {
+    const chain = Array.from({ length: 30 }, (_, at): PipelineConfig => {
+      return at === 0 ? { ...calm, name: 'p0' } : { ...calm, name: `p${at}`, from: `p${at - 1}`, isFromPipeline: true };
+    });
+    const keys = [...new Pipeline(chain, registry(1)).keys()];
+    expect(keys).toHaveLength(30);
+    for (const key of keys) expect(key.length).toBeLessThan(100);
+  });
+
   it('refuses a circle', () => {
     const a: PipelineConfig = { ...calm, name: 'a', from: 'b', isFromPipeline: true };
     const b: PipelineConfig = { ...calm, name: 'b', from: 'a', isFromPipeline: true };
@@ -296,12 +305,16 @@ describe('the pipeline', () => {
     const series = registry(1);
     const pipeline = new Pipeline([calm, stats], series);
     const seen: unknown[] = [];
-    pipeline.observer = ({ pipeline: name, step, before, after, definitionOf }) =>
-      seen.push([name, step, before.count, after.columns.count, definitionOf(0).sampling]);
+    pipeline.observer = ({ pipeline: name, step, before, after, drops, definitionBefore, definitionAfter }) =>
+      seen.push([name, step, before.count, after.columns.count, definitionBefore(0), definitionAfter(0), [...drops]]);
     pipeline.process('climate', columnsOf([5, 6].map((time) => ({ series: 0, time, value: 1 }))), 0);
+    pipeline.tick(100_000);
+    const input = definition('d0');
+    const windows = { ...input, kind: 'window', widthMs: 10_000 };
     expect(seen).toEqual([
-      ['calm', 'deadband', 2, 1, 'held'],
-      ['stats', 'window', 2, 0, 'all'],
+      ['calm', 'deadband', 2, 1, input, { ...input, sampling: 'held', holdMs: 60_000 }, [['within_band', 1]]],
+      ['stats', 'window', 2, 0, input, windows, []],
+      ['stats', 'window', 0, 1, input, windows, []],
     ]);
   });
 });

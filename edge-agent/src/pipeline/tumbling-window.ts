@@ -15,15 +15,14 @@ import {
   type ReadingColumns,
   type SeriesDefinition,
 } from '@fogline/shared/reading';
-import { Packr } from 'msgpackr';
 import type { WindowConfig } from '../core-config.ts';
 import { runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
 import type { Items, Operator } from './operator.ts';
+import { packState, unpackState } from './operator-state.ts';
 import { WindowBuilder } from './window-builder.ts';
 
 const stateVersion = 1;
-const packr = new Packr({ useRecords: false });
 
 interface SeriesState {
   readonly series: number;
@@ -181,14 +180,12 @@ export class TumblingWindow implements Operator {
       const open = sorted(state.open).map(([start, partial]) => [start, partial.encode()]);
       rows.push([input, state.maxTime, state.closedUntil, state.seenAt, open]);
     }
-    return packr.pack([stateVersion, rows]);
+    return packState(stateVersion, rows);
   }
 
   restore(saved: Uint8Array): void {
     type Row = [input: number, maxTime: number, closedUntil: number, seenAt: number, open: [number, Uint8Array][]];
-    const [version, rows] = packr.unpack(saved) as [number, Row[]];
-    if (version !== stateVersion) throw new RangeError(`window state version ${version}, expected ${stateVersion}`);
-    for (const [input, maxTime, closedUntil, seenAt, open] of rows) {
+    for (const [input, maxTime, closedUntil, seenAt, open] of unpackState<Row>('window', stateVersion, saved)) {
       const state = this.#stateOf(input);
       Object.assign(state, { maxTime, closedUntil, seenAt });
       for (const [start, bytes] of open) state.open.set(start, Partial.decode(bytes));

@@ -51,7 +51,7 @@ it('reports every problem with its place, and exits with 78', async () => {
   expect(err.split('\n')).toEqual([
     'fogline-agent:',
     `${path}:12:17: pipelines.live.from: no source or pipeline is called "climat" (did you mean "climate"?)`,
-    `${path}:13:62: pipelines.calm.deadband.temp: the source "climate" has no such metric (did you mean "temperature"?)`,
+    `${path}:13:62: pipelines.calm.deadband.temp: "climate" has no such metric (did you mean "temperature"?)`,
     expect.stringContaining(`${path}:16:76: uplinks.hub.token.file: cannot be read: `),
   ]);
 });

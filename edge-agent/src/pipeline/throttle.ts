@@ -1,0 +1,64 @@
+/**
+ * `throttle`: the first reading of each period, per series; periods are aligned to the epoch. Readings of a period that has had
+ * its own, and of periods before it, go no further and are counted.
+ */
+import type { ReadingColumns, SeriesDefinition } from '@fogline/shared/reading';
+import { keptRows, runEnd } from './columns.ts';
+import { addDrop } from './drops.ts';
+import type { Items, Operator } from './operator.ts';
+import { packState, unpackState } from './operator-state.ts';
+import { lossiest } from './sampling.ts';
+
+const stateVersion = 1;
+
+export class Throttle implements Operator {
+  readonly #everyMs: number;
+  /** Number of the last period that has had its reading, by series. */
+  readonly #periods = new Map<number, number>();
+  readonly drops = new Map<string, number>();
+
+  constructor(everyMs: number) {
+    this.#everyMs = everyMs;
+  }
+
+  describe(definition: SeriesDefinition): SeriesDefinition {
+    return { ...definition, ...lossiest(definition, { sampling: 'subset', holdMs: 0 }) };
+  }
+
+  process(columns: ReadingColumns): Items {
+    const { series, time, count } = columns;
+    const keep = new Uint8Array(count);
+    let kept = 0;
+    for (let from = 0; from < count; ) {
+      const end = runEnd(series, from, count);
+      const id = series[from] ?? 0;
+      let last = this.#periods.get(id) ?? Number.NEGATIVE_INFINITY;
+      for (let row = from; row < end; row++) {
+        const period = Math.floor((time[row] ?? 0) / this.#everyMs);
+        if (period <= last) continue;
+        last = period;
+        keep[row] = 1;
+        kept++;
+      }
+      this.#periods.set(id, last);
+      from = end;
+    }
+    addDrop(this.drops, 'within_period', count - kept);
+    return { kind: 'readings', columns: keptRows(columns, keep, kept) };
+  }
+
+  tick(): undefined {}
+
+  dueAt(): undefined {}
+
+  drain(): undefined {}
+
+  save(): Uint8Array {
+    return packState(stateVersion, [...this.#periods]);
+  }
+
+  restore(saved: Uint8Array): void {
+    for (const [id, period] of unpackState<[number, number]>('throttle', stateVersion, saved))
+      this.#periods.set(id, period);
+  }
+}
