@@ -13,6 +13,7 @@ import { AgentCore } from './agent-core.ts';
 import { type AgentConfig, coreConfigOf } from './config.ts';
 import { agentDatabase } from './journal/schema.ts';
 import { agentMetrics } from './local/agent-metrics.ts';
+import { Tap } from './local/tap.ts';
 import { Doors } from './sources/doors.ts';
 import { createMqttWire } from './uplink/mqtt-wire.ts';
 
@@ -127,6 +128,7 @@ class Rooms {
 
   #openLocal(local: NonNullable<AgentConfig['local']>, core: AgentCore): Promise<HttpServer> {
     const metrics = agentMetrics(core, this.doors);
+    const tap = new Tap((observer) => core.observe(observer));
     return startHttpServer({
       ...local,
       log: this.#ports.log.child('http'),
@@ -135,6 +137,12 @@ class Rooms {
         '/readyz': () => (core.isOverloaded ? json({ status: 'overloaded' }, 503) : json({ status: 'ready' })),
         '/status': () => json(core.status()),
         '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.expose() }),
+      },
+      streams: {
+        '/tap': (query, write) => {
+          const filter = { pipeline: query.get('pipeline'), device: query.get('device'), metric: query.get('metric') };
+          return tap.watch(filter, write);
+        },
       },
     });
   }
