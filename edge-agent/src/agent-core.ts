@@ -96,7 +96,7 @@ export class AgentCore implements IngestPort {
         random: ports.random,
         wire: guardedWire(ports.wire, guard),
         log: ports.log,
-        checkpoint: () => this.#checkpointInEpoch(),
+        checkpoint: () => this.checkpoint(this.#epoch),
         onCapacity: () => this.#sealWhenDue(),
       },
     );
@@ -191,6 +191,10 @@ export class AgentCore implements IngestPort {
     return due === Number.POSITIVE_INFINITY ? undefined : due;
   }
 
+  get pipeline(): Pipeline {
+    return this.#replayable.pipeline;
+  }
+
   /** Reads the whole queue. */
   status(): CoreStatus {
     return {
@@ -201,7 +205,7 @@ export class AgentCore implements IngestPort {
       queuedItems: this.#outbox.queued(),
       usedBytes: this.usedBytes,
       series: this.#series.count,
-      filtered: Object.fromEntries(this.#replayable.pipeline.drops()),
+      filtered: Object.fromEntries(this.pipeline.drops()),
       alarms: this.desk.status(),
       pendingActions: this.pendingActions,
     };
@@ -232,16 +236,10 @@ export class AgentCore implements IngestPort {
     this.#commitWhenDue();
   }
 
-  /** Brings the tables up to date with the log. */
-  checkpoint(): void {
-    this.#store.transaction(() => this.#writeCheckpoint());
-    this.#afterCheckpoint();
-  }
-
-  /** As a checkpoint, with the epoch of this process recorded, so that it may be named to the hub. */
-  #checkpointInEpoch(): void {
+  /** Brings the tables up to date with the log, and records an epoch that is to be named to the hub. */
+  checkpoint(named?: EpochRow): void {
     this.#store.transaction(() => {
-      this.#outbox.openEpoch(this.#epoch);
+      if (named !== undefined) this.#outbox.openEpoch(named);
       this.#writeCheckpoint();
     });
     this.#afterCheckpoint();

@@ -16,6 +16,7 @@ import { type AgentConfig, coreConfigOf } from './config.ts';
 import { agentDatabase } from './journal/schema.ts';
 import { acknowledgeRoute } from './local/ack-route.ts';
 import { agentMetrics } from './local/agent-metrics.ts';
+import { Tap } from './local/tap.ts';
 import { Doors } from './sources/doors.ts';
 import { createMqttWire } from './uplink/mqtt-wire.ts';
 
@@ -132,6 +133,10 @@ class Rooms {
 
   #openLocal(local: NonNullable<AgentConfig['local']>, core: AgentCore): Promise<HttpServer> {
     const metrics = agentMetrics(core, this.doors);
+    const tap = new Tap((observer) => {
+      core.pipeline.observer = observer;
+      return core.pipeline.drops();
+    });
     return startHttpServer({
       ...local,
       log: this.#ports.log.child('http'),
@@ -146,6 +151,12 @@ class Rooms {
           core.desk,
           this.#config.alarms.map(({ name }) => name),
         ),
+      },
+      streams: {
+        '/tap': (query, write) => {
+          const filter = { pipeline: query.get('pipeline'), device: query.get('device'), metric: query.get('metric') };
+          return tap.watch(filter, write);
+        },
       },
     });
   }

@@ -7,13 +7,23 @@ import { version } from './local/version.ts';
 import { checkCommand } from './tools/check-cli.ts';
 import { initCommand } from './tools/init-cli.ts';
 import { schemaCommand } from './tools/schema-cli.ts';
+import { tapCommand } from './tools/tap-cli.ts';
 import { testCommand } from './tools/test-cli.ts';
 
 export const program: Program = {
   name: 'fogline-agent',
   version,
   summary: 'Reads sensors, keeps everything safe while offline, syncs what matters to the hub.',
-  commands: [runCommand, initCommand, checkCommand, testCommand, schemaCommand, ...historyCommands, ackCommand],
+  commands: [
+    runCommand,
+    initCommand,
+    checkCommand,
+    testCommand,
+    tapCommand,
+    schemaCommand,
+    ...historyCommands,
+    ackCommand,
+  ],
 };
 
 export const run = (): Promise<never> => main(program);

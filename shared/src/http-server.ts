@@ -29,6 +29,17 @@ export type HttpRoute = () => HttpReply | Promise<HttpReply>;
 /** Answers a POST of one exact path, with the JSON that came. */
 export type HttpPost = (body: unknown) => HttpReply | Promise<HttpReply>;
 
+/** Lines for as long as the client stays. */
+export interface LineStream {
+  /** The client is gone. */
+  stop(): void;
+  /** It has read what was written. */
+  drained(): void;
+}
+
+/** `write` takes a line, or returns false while the client has not read what came before. Undefined: no room for one more. */
+export type HttpStreamRoute = (query: URLSearchParams, write: (line: string) => boolean) => LineStream | undefined;
+
 export interface HttpServerOptions {
   readonly host: string;
   /** 0 = any free port. */
@@ -37,6 +48,7 @@ export interface HttpServerOptions {
   readonly token?: string;
   readonly routes: Readonly<Record<string, HttpRoute>>;
   readonly posts?: Readonly<Record<string, HttpPost>>;
+  readonly streams?: Readonly<Record<string, HttpStreamRoute>>;
   readonly log: Logger;
 }
 
@@ -128,7 +140,11 @@ function listen(server: Server, { host, port }: { host: string; port: number }):
 async function respond(options: HttpServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   let reply: HttpReply;
   try {
-    reply = refusal(options, request) ?? (await answer(options, request));
+    const refused = refusal(options, request);
+    const stream = refused === undefined ? streamOf(options, request) : undefined;
+    if (stream !== undefined && streamLines(stream, request, response)) return;
+    const full = stream === undefined ? undefined : problem(503, 'Too many watchers', 'close one of the others');
+    reply = refused ?? full ?? (await answer(options, request));
   } catch (error) {
     options.log.error({ error, url: request.url }, 'a request failed');
     reply = problem(500, 'Internal error', 'the log of this process says more');
@@ -142,6 +158,31 @@ async function respond(options: HttpServerOptions, request: IncomingMessage, res
     ...(reply.status === 405 ? { allow: isPosted(options, request) ? 'POST' : 'GET, HEAD' } : {}),
   });
   response.end(request.method === 'HEAD' ? undefined : reply.body);
+}
+
+function streamOf({ streams = {} }: HttpServerOptions, request: IncomingMessage): HttpStreamRoute | undefined {
+  const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+  return request.method === 'GET' && Object.hasOwn(streams, path) ? streams[path] : undefined;
+}
+
+/** False when there is no room for one more. */
+function streamLines(route: HttpStreamRoute, request: IncomingMessage, response: ServerResponse): boolean {
+  const query = new URLSearchParams((request.url ?? '').split('?').slice(1).join('?'));
+  const stream = route(query, (line) => {
+    if (response.writableNeedDrain) return false;
+    response.write(`${line}\n`);
+    return true;
+  });
+  if (stream === undefined) return false;
+  response.on('drain', () => stream.drained());
+  response.on('close', () => stream.stop());
+  response.writeHead(200, {
+    'content-type': 'application/x-ndjson',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+  response.flushHeaders();
+  return true;
 }
 
 function refusal(options: HttpServerOptions, request: IncomingMessage): HttpReply | undefined {

@@ -88,9 +88,10 @@ export class DryRun {
 
   /** Lets the time go on until the windows that are open have closed, and prints what came of it all. */
   finish(): void {
-    const open = this.#config.pipelines.map(({ window }) =>
-      window === undefined ? 0 : window.everyMs + window.latenessMs,
-    );
+    const open = this.#config.pipelines.flatMap(({ window, hopping }) => [
+      (window?.everyMs ?? 0) + (window?.latenessMs ?? 0),
+      (hopping?.widthMs ?? 0) + (hopping?.latenessMs ?? 0),
+    ]);
     this.#runUntil(this.#clock.now() + Math.max(tickMs, ...open) + tickMs);
     this.#commit();
     this.#core.checkpoint();

@@ -12,6 +12,7 @@ import {
 } from '@fogline/shared/reading';
 import { formatDuration } from '@fogline/shared/units';
 import { blockOf, type CommitRecord } from '../journal/commit-record.ts';
+import { aggregateOf } from '../pipeline/aggregates.ts';
 
 export type OutputLine = Readonly<Record<string, unknown>> & { readonly kind: string };
 
@@ -71,7 +72,7 @@ function* windowLines(
       start: isoOf(start[row] ?? 0),
       width: formatDuration(widthMs),
       ...identityOf(definition),
-      ...Object.fromEntries(computedOf(stream).map((name) => [name, aggregateOf(whole, name)])),
+      ...Object.fromEntries(computedOf(stream).map((name) => [name, aggregateOf(name, whole)])),
       ...(unit === '' ? {} : { unit }),
       // Late readings, to be merged with the window that was put out before.
       ...(delta[row] === 1 ? { delta: true } : {}),
@@ -81,21 +82,6 @@ function* windowLines(
 
 function identityOf({ device, metric, tags }: SeriesDefinition) {
   return { device, ...(tags.length === 0 ? {} : { tags: Object.fromEntries(tags) }), metric };
-}
-
-const readers: Readonly<Record<string, (partial: Partial) => number>> = {
-  mean: (partial) => partial.mean(),
-  min: (partial) => partial.min,
-  max: (partial) => partial.max,
-  count: (partial) => partial.count,
-  sum: (partial) => partial.sumValue(),
-  first: (partial) => partial.firstValue,
-  last: (partial) => partial.lastValue,
-};
-
-/** `p95` is a percentile. */
-function aggregateOf(partial: Partial, name: string): number {
-  return readers[name]?.(partial) ?? partial.quantile(Number(name.slice(1)) / 100);
 }
 
 export function isoOf(ms: number): string {

@@ -1,10 +1,17 @@
 /** What a configuration does, in sentences: sources, then pipelines in the order in which they apply, then where it goes. */
 import { lanes } from '@fogline/shared/protocol/limits';
-import { formatDuration, formatSize } from '@fogline/shared/units';
+import { formatDuration, formatShare, formatSize } from '@fogline/shared/units';
 import type { HttpListenerConfig, ListenerConfig } from '../config/listeners.ts';
 import type { SourceConfig } from '../config/sources.ts';
 import type { AgentConfig } from '../config.ts';
-import type { DeadbandConfig, PipelineConfig, WindowConfig } from '../core-config.ts';
+import type {
+  ConvertConfig,
+  DeadbandConfig,
+  HoppingConfig,
+  PipelineConfig,
+  SwingingDoorConfig,
+  WindowConfig,
+} from '../core-config.ts';
 import { isPassThrough } from '../pipeline/pass-through.ts';
 
 /** One line a sentence. */
@@ -68,25 +75,62 @@ function parsePhrase({ parse }: SourceConfig): string {
 }
 
 function pipelineSentence(pipeline: PipelineConfig, hub: string): string {
-  const { name, from, deadband, window, lane, isLocal } = pipeline;
-  const steps = [
-    ...(isPassThrough(pipeline) ? ['passes it on unchanged'] : []),
-    ...(deadband === undefined ? [] : [deadbandPhrase(deadband)]),
-    ...(window === undefined ? [] : [windowPhrase(window)]),
-  ];
+  const { name, from, lane, isLocal } = pipeline;
+  const steps = isPassThrough(pipeline) ? ['passes it on unchanged'] : stepPhrases(pipeline);
   const end = isLocal === true ? 'keeps it on the agent' : `sends it to "${hub}" with priority ${lanes[lane]}`;
   return `Pipeline "${name}" takes "${from}", ${steps.join(', ')}, and ${end}.`;
 }
 
-function deadbandPhrase({ thresholds, heartbeatMs }: DeadbandConfig): string {
-  const changes = Object.entries(thresholds).map(([metric, change]) => `${metric} by ${change}`);
+/** In the order in which the steps are applied. */
+function stepPhrases(pipeline: PipelineConfig): string[] {
+  const { only, convert, check, derive, where, deadband, swingingDoor, throttleMs, sampleMs, window, hopping } =
+    pipeline;
+  const phrases: (string | undefined)[] = [
+    only && `only ${list(only)}`,
+    convert && `converts ${list(Object.entries(convert).map(conversionPhrase))}`,
+    check && `checks ${list(Object.keys(check))}`,
+    derive && `derives ${list(derive.map(({ metric, text }) => `${metric} = ${text}`))}`,
+    where && `passes messages where ${where.text}`,
+    deadband && deadbandPhrase(deadband),
+    swingingDoor && doorPhraseOf(swingingDoor),
+    throttleMs === undefined ? undefined : `passes a value at most every ${formatDuration(throttleMs)}`,
+    sampleMs === undefined ? undefined : `samples the last value every ${formatDuration(sampleMs)}`,
+    window && windowPhrase(window),
+    hopping && hoppingPhrase(hopping),
+  ];
+  return phrases.filter((phrase) => phrase !== undefined);
+}
+
+function conversionPhrase([metric, { rename, unit, scale, offset }]: [string, ConvertConfig[string]]): string {
+  const formula = [
+    ...(scale === 1 ? [] : [` × ${scale}`]),
+    ...(offset === 0 ? [] : [offset < 0 ? ` − ${-offset}` : ` + ${offset}`]),
+  ].join('');
+  return `${metric}${formula}${unit === undefined ? '' : ` in ${unit}`}${rename === undefined ? '' : ` as ${rename}`}`;
+}
+
+function deadbandPhrase({ thresholds, shares = {}, heartbeatMs }: DeadbandConfig): string {
+  const changes = [
+    ...Object.entries(thresholds).map(([metric, change]) => `${metric} by ${change}`),
+    ...Object.entries(shares).map(([metric, share]) => `${metric} by ${formatShare(Math.round(share * 1e6))}`),
+  ];
   const others = changes.length === 0 ? 'changes' : `changes (${list(changes)}; others at all)`;
   return `passes a value when it ${others} or after ${formatDuration(heartbeatMs)}`;
+}
+
+function doorPhraseOf({ bounds, maxGapMs }: SwingingDoorConfig): string {
+  const metrics = Object.entries(bounds).map(([metric, bound]) => `${metric} within ${bound}`);
+  return `passes the corners of lines that keep ${list(metrics)}, at least every ${formatDuration(maxGapMs)}`;
 }
 
 function windowPhrase({ everyMs, latenessMs, hasSketch }: WindowConfig): string {
   const grace = latenessMs === 0 ? '' : `, ${formatDuration(latenessMs)} late at most`;
   return `aggregates windows of ${formatDuration(everyMs)}${grace}${hasSketch ? ', with percentiles' : ''}`;
+}
+
+function hoppingPhrase({ everyMs, widthMs, latenessMs, compute }: HoppingConfig): string {
+  const grace = latenessMs === 0 ? '' : `, ${formatDuration(latenessMs)} late at most`;
+  return `computes ${list(compute)} over ${formatDuration(widthMs)} every ${formatDuration(everyMs)}${grace}`;
 }
 
 function address({ host, port }: { readonly host: string; readonly port: number }): string {
