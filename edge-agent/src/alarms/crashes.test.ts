@@ -27,8 +27,15 @@ const alarms: readonly AlarmConfig[] = [
 const config = withAlarms(...alarms);
 
 const crash = fc.constantFrom(
-  ...['none', 'none', 'none', 'kill', 'checkpoint and kill'],
-  ...['before COMMIT', 'after COMMIT', 'before a COMMIT by timer', 'after a COMMIT by timer'],
+  'none',
+  'none',
+  'none',
+  'kill',
+  'checkpoint and kill',
+  'before COMMIT',
+  'after COMMIT',
+  'before a COMMIT by timer',
+  'after a COMMIT by timer',
 );
 const moment = fc.record({
   value: fc.integer({ min: 40, max: 80 }),
