@@ -28,7 +28,7 @@ export interface RunnerPorts {
 }
 
 /** Actions that wait; beyond them the oldest is dropped. */
-export const actionsMax = 1000;
+const actionsMax = 1000;
 const attemptMsMax = 10_000;
 /** A publish waits for its subscriber, who may come back any moment; a server that failed is given time. */
 const retry = {

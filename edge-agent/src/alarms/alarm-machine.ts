@@ -3,7 +3,8 @@
  * Pure: (state, input, now) → state and effects; nothing but readings, control inputs, outcomes of actions and the `now` of commits enters,
  * so a replay of the journal gives the same states and effects.
  *
- * `for` is met by event time when a newer reading still holds, by `now` when the value merely stands. Outputs are driven when what they
+ * `for` is met by event time when a newer reading comes, for until then the value stood, and by `now` when none comes; the alarm is active from
+ * the same time either way, whatever commits there were. Outputs are driven when what they
  * should be differs from what they were driven to, and only on evidence that is not older than the action's expiry: a backlog starts
  * no fan, the first fresh reading after it does.
  */
@@ -100,6 +101,7 @@ export function onReading(
   if (time <= state.time) return none;
   const verdict = judge(alarm.condition, value);
   if (verdict === 'unusable') return none;
+  const stoodUntil = alarm.staleAfterMs === 0 ? time : Math.min(time, state.time + alarm.staleAfterMs);
   state.time = time;
   state.value = value;
   state.seenAt = now;
@@ -108,6 +110,10 @@ export function onReading(
   const effects: Effect[] = [];
   const wasStale = state.isStale;
   state.isStale = false;
+  if (state.phase === 'pending' && (verdict === 'holds' ? time : stoodUntil) - state.since >= alarm.forMs) {
+    activate(state, state.since + alarm.forMs, effects);
+    if (verdict === 'clears') drive(alarm, state, state.since + alarm.forMs, now, effects);
+  }
   advance(alarm, state, verdict, time, now, effects);
   if (wasStale && effects.length === 0) tell(state, state.phase === 'active' ? 'active' : 'cleared', time, effects);
   drive(alarm, state, time, now, effects);
@@ -121,8 +127,7 @@ export function wouldTell(alarm: AlarmConfig, state: AlarmState, time: number, v
   if (verdict === 'unusable') return false;
   if (state.isStale) return true;
   if (state.phase === 'active') return verdict === 'clears';
-  const heldMs = state.phase === 'pending' ? time - state.since : 0;
-  return verdict === 'holds' && heldMs >= alarm.forMs;
+  return state.phase === 'pending' ? time - state.since >= alarm.forMs : verdict === 'holds' && alarm.forMs === 0;
 }
 
 /** Fires what is due by `now`, in order of when it was due. `startedAt`: when this agent last started. */
@@ -231,7 +236,7 @@ function advance(
     state.since = time;
     state.sinceAt = now;
   }
-  if (time - state.since >= alarm.forMs) activate(state, time, effects);
+  if (alarm.forMs === 0) activate(state, time, effects);
 }
 
 function activate(state: AlarmState, time: number, effects: Effect[]): void {

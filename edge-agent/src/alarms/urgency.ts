@@ -15,10 +15,9 @@ const pauseMs = 200;
 const pauseInVainMs = 1000;
 
 /** Fields of a pipeline that change no value on its way. */
-const keepsValues: ReadonlySet<string> = new Set([
-  ...['name', 'from', 'isFromPipeline', 'lane', 'isLocal'],
-  ...['only', 'check', 'derive', 'where', 'deadband', 'throttleMs'],
-]);
+const keepsValues: ReadonlySet<string> = new Set(
+  'name from isFromPipeline lane isLocal only check derive where deadband throttleMs'.split(' '),
+);
 
 interface Watched {
   readonly alarms: readonly AlarmConfig[];

@@ -88,6 +88,7 @@ const atMost = z.unknown().transform((input, context) => {
 export const alarmSchema = z.strictObject({
   if: condition,
   severity: z.enum(severities).default('warning'),
+  // oxlint-disable-next-line unicorn/no-thenable -- the word that a reader expects; nothing awaits a schema.
   then: z.array(step).max(stepsMax).default([]).meta({ description: 'What is done, each at least once' }),
   stale: z
     .strictObject({ after: duration('Input older than this is stale', { min: secondMs, max: 31 * dayMs }) })
