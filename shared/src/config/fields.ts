@@ -1,6 +1,14 @@
 /** Field kinds that configurations share. Each reads what people write and yields exact numbers or plain data. */
 import { z } from 'zod';
-import { formatDuration, formatSize, type Parsed, parseDurationMs, parseSizeBytes } from '../units.ts';
+import {
+  formatDuration,
+  formatShare,
+  formatSize,
+  type Parsed,
+  parseDurationMs,
+  parseSharePpm,
+  parseSizeBytes,
+} from '../units.ts';
 
 interface Bounds {
   readonly min?: number;
@@ -40,6 +48,14 @@ function quantity(parse: (text: string) => Parsed, format: (value: number) => st
     if (max !== undefined && parsed.value > max) return fail(`must be at most ${format(max)}`);
     return parsed.value;
   });
+}
+
+/** `5%` → 0.05. */
+export function share(description: string, bounds: Bounds = {}) {
+  const ppm = { ...(bounds.min === undefined ? {} : { min: bounds.min * 1e6 }), max: (bounds.max ?? 1) * 1e6 };
+  return quantity(parseSharePpm, formatShare, ppm)
+    .transform((value) => value / 1e6)
+    .meta({ type: 'string', description, examples: ['10%'] });
 }
 
 /** A name that other parts of the configuration refer to: a source, a pipeline, an uplink. */
