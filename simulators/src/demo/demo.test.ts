@@ -61,7 +61,7 @@ async function sendMore({ mqtt }: Demo): Promise<void> {
 function verdictOn({ httpUrl }: { readonly httpUrl: string }, waitMs: number, stream?: string) {
   const hub = openHubReader({ url: httpUrl });
   return verify({
-    truth: readTruth([truthFile]),
+    truth: readTruth([truthFile]).series,
     hub,
     metricMap: new Map(),
     waitMs,

@@ -158,6 +158,10 @@ class MqttSession implements Session {
     this.#heardMs = this.#clock.monotonic();
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     let at = 0;
+    if (!this.#isOpen && bytes.length > 0 && bytes[0] !== 0x20) {
+      this.#fail('this is no MQTT broker');
+      return;
+    }
     while (at + 2 <= bytes.length) {
       let length = bytes[at + 1] as number;
       let bodyAt = at + 2;
