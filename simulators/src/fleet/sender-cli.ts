@@ -131,8 +131,8 @@ function report({ expect, isJson }: SenderRun, sender: Sender, seconds: number, 
   const isMet = stats.unsettled === 0 && judgements.every((row) => row.isMet);
   if (isJson) io.out(JSON.stringify(summaryOf(stats, seconds, { ackP50Ms, ackP99Ms, expected: judgements, isMet })));
   else {
-    for (const line of textOf(stats, seconds)) io.out(line);
     if (sender.ackMs.count > 0) io.out(`publish to ack: p50 ${milliseconds(ackP50Ms)}, p99 ${milliseconds(ackP99Ms)}`);
+    for (const line of textOf(stats, seconds)) io.out(line);
     if (judgements.length > 0) for (const line of tableOf(judgements)) io.out(line);
   }
   return isMet ? 0 : 1;
@@ -159,7 +159,7 @@ function textOf(
   const line =
     `${sent} messages sent, ${settled} settled, ${unsettled} not${lost}, ${resent} sent again, ` +
     `${disconnects} connections lost; ${seconds.toFixed(1)} s, ${Math.round(settled / seconds)}/s`;
-  return dropped > 0 || unsettled > 0 ? [line, `the last trouble: ${lastReason === '' ? 'none' : lastReason}`] : [line];
+  return dropped > 0 || unsettled > 0 ? [`the last trouble: ${lastReason === '' ? 'none' : lastReason}`, line] : [line];
 }
 
 /** A factor such as 1, 60 or 0.5; 0 = as fast as acks allow. */

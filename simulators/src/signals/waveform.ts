@@ -57,8 +57,8 @@ export function signedOf(key: number, position: number): number {
 
 const octaves = 5;
 const octaveRatio = 4;
-/** Of the amplitudes 1, 2, 4, 8, 16. */
-const amplitudeSum = 2 ** octaves - 1;
+/** 1 + 2 + 4 + 8 + 16. */
+const amplitudeSum = 31;
 
 /**
  * A walk in [-1, 1]: wandering on lattices of `spacing`, 4·`spacing`, 16·`spacing` …, each twice as far as the one below, as the
