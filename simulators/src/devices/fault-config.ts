@@ -51,7 +51,7 @@ export function resolveFault(
       `no metric of this type: it has ${type.metrics.map(({ name }) => name).join(', ')}`,
     );
   } else if (index >= 0 && type.metrics[index]?.signal.states !== undefined && !textFaults.includes(kind)) {
-    context.error([...path, 'metric'], `${metric} has states: a ${kind} needs numbers`);
+    context.error([...path, 'metric'], `${metric} has states: the kind ${kind} needs numbers`);
   }
   const lastsMs = raw.lasts ?? type.intervalMs;
   if (lastsMs >= every) {
@@ -63,13 +63,13 @@ export function resolveFault(
 function checkKeys(raw: FaultDocument, path: readonly (string | number)[], context: ConfigContext): void {
   const { needs, takes } = rules[raw.kind];
   const all = [...needs, ...takes];
-  for (const key of needs) if (raw[key] === undefined) context.error(path, `a ${raw.kind} needs ${key}`);
+  for (const key of needs) if (raw[key] === undefined) context.error(path, `the kind ${raw.kind} needs ${key}`);
   for (const key of ['lasts', 'metric', 'size', 'period', 'factor', 'offset', 'depth', 'ahead', 'behind'] as const) {
     if (raw[key] === undefined || all.includes(key)) continue;
-    context.error([...path, key], `a ${raw.kind} takes ${all.length === 0 ? 'nothing of the kind' : all.join(', ')}`);
+    context.error([...path, key], `the kind ${raw.kind} takes ${all.length === 0 ? 'nothing of the kind' : all.join(', ')}`);
   }
   if (raw.kind === 'clock_skew' && (raw.ahead === undefined) === (raw.behind === undefined)) {
-    context.error(path, 'a clock_skew is either ahead or behind');
+    context.error(path, 'the clock is either ahead or behind');
   }
 }
 
