@@ -2,7 +2,8 @@
  * MQTT 3.1.1 frames that are built once and patched in place: a publish costs two stores for the id and the digits of value
  * and time. A frame may be patched again once its message was acked, so a ring as long as the in-flight window suffices.
  */
-const publishQos1 = 0x32;
+import { FrameWriter } from '@fogline/simulators/fleet/mqtt-frames';
+
 const valueWidth = 6;
 const timeWidth = 13;
 
@@ -21,18 +22,19 @@ export class FrameRing {
     const between = ',"ts":';
     const beforeValue = (device: string): string => `{"device":"${device}","temperature":`;
     const frames = devices.map((device) => {
-      const topic = Buffer.from(topicOf(device));
-      const payload = `${beforeValue(device)}${' '.repeat(valueWidth)}${between}${'0'.repeat(timeWidth)}}`;
-      const remaining = 2 + topic.length + 2 + payload.length;
-      if (remaining > 127) throw new RangeError(`the name ${device} is too long`);
-      const head = Buffer.from([publishQos1, remaining, 0, topic.length]);
-      return Buffer.concat([head, topic, Buffer.alloc(2), Buffer.from(payload)]);
+      const writer = new FrameWriter();
+      writer.beginPublish(1);
+      writer.text(topicOf(device));
+      writer.endTopic(0);
+      writer.text(`${beforeValue(device)}${' '.repeat(valueWidth)}${between}${'0'.repeat(timeWidth)}}`);
+      writer.endPublish();
+      return bytesOf(writer);
     });
     const [device = ''] = devices;
     this.frameBytes = frames[0]?.length ?? 0;
     if (frames.some(({ length }) => length !== this.frameBytes)) throw new RangeError('device names differ in length');
-    this.#idAt = 4 + topicOf(device).length;
-    this.payloadBytes = this.frameBytes - this.#idAt - 2;
+    this.payloadBytes = beforeValue(device).length + valueWidth + between.length + timeWidth + 1;
+    this.#idAt = this.frameBytes - this.payloadBytes - 2;
     this.#valueAt = this.#idAt + 2 + beforeValue(device).length;
     this.#timeAt = this.#valueAt + valueWidth + between.length;
     this.#all = Buffer.concat(Array.from({ length: slots }, (_, slot) => frames[slot % frames.length] as Buffer));
@@ -84,6 +86,11 @@ function topicOf(device: string): string {
 
 /** CONNECT with a clean session and no keepalive. */
 export function connectFrame(clientId: string): Buffer {
-  const head = Buffer.from([0x10, 12 + clientId.length, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 0, 0, clientId.length]);
-  return Buffer.concat([head, Buffer.from(clientId)]);
+  const writer = new FrameWriter();
+  writer.connect({ clientId, keepaliveSeconds: 0 });
+  return bytesOf(writer);
+}
+
+function bytesOf({ bytes, at }: FrameWriter): Buffer {
+  return bytes.subarray(0, at);
 }

@@ -6,6 +6,7 @@ import { demoCommand } from './demo/demo-cli.ts';
 import { linkCommand } from './faults/link-cli.ts';
 import { fleetCommand } from './fleet/fleet-cli.ts';
 import { replayCommand } from './fleet/replay-cli.ts';
+import { scoreCommand } from './verify/score-cli.ts';
 import { verifyCommand } from './verify/verify-cli.ts';
 
 const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
@@ -14,5 +15,5 @@ await main({
   name: 'fogline-sim',
   version: manifest.version,
   summary: 'Simulated devices, bad links, and a verdict on what arrived.',
-  commands: [demoCommand, fleetCommand, replayCommand, linkCommand, verifyCommand],
+  commands: [demoCommand, fleetCommand, replayCommand, linkCommand, verifyCommand, scoreCommand],
 });

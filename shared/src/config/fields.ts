@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   durationUnits,
   formatDuration,
+  formatShare,
   formatSize,
   type Parsed,
   parseDurationMs,
@@ -35,24 +36,12 @@ export function size(description: string, bounds: Bounds = {}) {
   });
 }
 
-/** `2%` → 0.02. */
-export function share(description: string) {
-  return quantity(
-    (text) => parsedShare(text),
-    (value) => `${value * 100}%`,
-    {},
-  ).meta({
-    type: 'string',
-    title: 'share',
-    description,
-    pattern: quantityPattern(['%']),
-    examples: ['2%'],
-  });
-}
-
-function parsedShare(text: string): Parsed {
-  const parsed = parseSharePpm(text);
-  return 'problem' in parsed ? parsed : { value: parsed.value / 1_000_000 };
+/** `5%` → 0.05. */
+export function share(description: string, bounds: Bounds = {}) {
+  const ppm = { ...(bounds.min === undefined ? {} : { min: bounds.min * 1e6 }), max: (bounds.max ?? 1) * 1e6 };
+  return quantity(parseSharePpm, formatShare, ppm)
+    .transform((value) => value / 1e6)
+    .meta({ type: 'string', title: 'share', description, pattern: quantityPattern(['%']), examples: ['2%'] });
 }
 
 /** `2/s`, `10/5m` → per millisecond. */

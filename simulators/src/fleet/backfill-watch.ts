@@ -13,16 +13,15 @@ export function watchBackfill(source: Source, startMs: number, onDone: (messages
   };
   look();
   return {
-    lanes: source.lanes,
-    dueMs: (lane) => source.dueMs(lane),
-    take(lane) {
-      const message = source.take(lane);
-      if (message !== undefined && message.timeMs < startMs) taken++;
-      return message;
+    ...source,
+    take(lane, out) {
+      const isTaken = source.take(lane, out);
+      if (isTaken && out.isReading && out.position < startMs) taken++;
+      return isTaken;
     },
-    settled(message) {
-      source.settled?.(message);
-      if (message.timeMs < startMs) settled++;
+    settled(device, position) {
+      source.settled?.(device, position);
+      if (position < startMs) settled++;
       look();
     },
   };

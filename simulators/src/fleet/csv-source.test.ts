@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { takeFrom } from '../testing/take.ts';
 import { type CsvOptions, openCsvSource } from './csv-source.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fogline-csv-'));
@@ -13,6 +14,7 @@ const base: Omit<CsvOptions, 'path'> = {
   layout: { wideMetric: 'temperature' },
   topic: 'sensors/{device}/climate',
   lanes: 1,
+  qos: 1,
   rowsMax: Infinity,
 };
 
@@ -26,7 +28,7 @@ function payloads(text: string, options: Partial<CsvOptions> = {}): string[] {
   const source = open(text, options);
   const sent: string[] = [];
   for (let lane = 0; lane < source.lanes; lane++) {
-    for (let next = source.take(lane); next !== undefined; next = source.take(lane))
+    for (let next = takeFrom(source, lane); next !== undefined; next = takeFrom(source, lane))
       sent.push(`${next.topic} ${next.payload}`);
     expect(source.dueMs(lane)).toBe(Infinity);
   }
@@ -54,12 +56,15 @@ it('keeps the devices of a wide file on their lanes, and holds a lane back rathe
   const rows = Array.from({ length: 5_000 }, (_, row) => `${row},${row},${row + 0.5}`).join('\n');
   const source = open(`time,a,b\n${rows}\n`, { lanes: 2 });
   let ahead = 0;
-  while (source.take(0) !== undefined) ahead++;
+  while (takeFrom(source, 0) !== undefined) ahead++;
   expect(ahead).toBeGreaterThan(4_000);
   expect(ahead).toBeLessThan(5_000);
   expect(source.dueMs(0)).toBe(-Infinity);
-  for (let row = 0; row < 4_500; row++) expect(source.take(1)?.payload).toContain(`"temperature":${row}`);
-  expect(source.take(0)?.device).toBe('b');
+  for (let row = 0; row < 4_500; row++) expect(takeFrom(source, 1)?.payload).toContain(`"temperature":${row}`);
+  expect(takeFrom(source, 0)).toMatchObject({
+    name: 'b',
+    truth: [{ s: 'b', v: { temperature: ahead + 0.5 }, q: 1 }],
+  });
   source.close();
 });
 

@@ -5,7 +5,9 @@
  */
 import { FoglineError } from '@fogline/shared/errors';
 import { type Lines, openLines } from './lines.ts';
-import { type Message, type Source, topicFor } from './source.ts';
+import type { Outgoing, Source } from './source.ts';
+import { topicFor } from './topics.ts';
+import type { Qos } from './wire.ts';
 
 export type TimeUnit = 's' | 'ms' | 'iso';
 
@@ -20,8 +22,17 @@ export interface CsvOptions {
   /** MQTT topic with `{device}`. */
   readonly topic: string;
   readonly lanes: number;
+  readonly qos: Qos;
   /** Rows to read at most. */
   readonly rowsMax: number;
+}
+
+interface Message {
+  readonly device: number;
+  readonly timeMs: number;
+  readonly payload: string;
+  /** Metric → value, as a JSON object. */
+  readonly values: string;
 }
 
 /** Messages that may wait for a lane while the others go on. */
@@ -32,7 +43,7 @@ export function openCsvSource(options: CsvOptions): Source & { readonly firstMs:
   const file = openLines(options.path);
   const reader = new RowReader(file, options);
   const queues = Array.from({ length: options.lanes }, () => ({ messages: [] as Message[], head: 0 }));
-  const laneOf = (column: number): number => column % options.lanes;
+  const laneOf = (device: number): number => device % options.lanes;
   /** Reads on until the lane has a message; false when it cannot. */
   const fill = (lane: number): boolean => {
     const own = queues[lane];
@@ -42,7 +53,7 @@ export function openCsvSource(options: CsvOptions): Source & { readonly firstMs:
       if (queues.some((queue) => queue.messages.length - queue.head > waitingMax)) return false;
       const row = reader.next();
       if (row === undefined) return false;
-      for (const { column, message } of row) queues[laneOf(column)]?.messages.push(message);
+      for (const message of row) queues[laneOf(message.device)]?.messages.push(message);
     }
     return own !== undefined;
   };
@@ -50,28 +61,46 @@ export function openCsvSource(options: CsvOptions): Source & { readonly firstMs:
     const queue = fill(lane) ? queues[lane] : undefined;
     return queue?.messages[queue.head];
   };
+  const names = reader.devices.map((name) => JSON.stringify(name).slice(1, -1));
+  const topics = reader.devices.map((name) => topicFor(options.topic, name));
   return {
     lanes: options.lanes,
+    devices: names.length,
+    nameOf: (device) => reader.devices[device] ?? '',
     firstMs: peek(0)?.timeMs ?? 0,
     dueMs: (lane) => peek(lane)?.timeMs ?? (reader.isAtEnd ? Infinity : -Infinity),
-    take(lane) {
+    take(lane, out) {
       const message = peek(lane);
       const queue = queues[lane];
-      if (message !== undefined && queue !== undefined) queue.head++;
-      return message;
+      if (message === undefined || queue === undefined) return false;
+      queue.head++;
+      write(out, message, topics[message.device] ?? '', names[message.device] ?? '', options.qos);
+      return true;
     },
+    writeName: (out, device) => out.text(names[device] ?? ''),
     close: () => file.close(),
   };
 }
 
-interface Cell {
-  readonly column: number;
-  readonly message: Message;
+function write(out: Outgoing, message: Message, topic: string, name: string, qos: Qos): void {
+  const { device, timeMs, payload, values } = message;
+  out.device = device;
+  out.timeMs = timeMs;
+  out.position = timeMs;
+  out.isReading = true;
+  out.begin(qos);
+  out.frames.text(topic);
+  out.payload();
+  out.frames.text(payload);
+  out.end();
+  out.truth?.text(`{"s":"${name}","t":${timeMs},"v":${values},"q":${qos}}\n`);
 }
 
 /** Rows as messages. */
 class RowReader {
   isAtEnd = false;
+  /** Names of all that a row can hold; in a wide file by column. */
+  readonly devices: readonly string[];
   readonly #lines: Lines;
   readonly #options: CsvOptions;
   readonly #names: readonly string[];
@@ -91,9 +120,10 @@ class RowReader {
       );
     }
     if (this.#names.length < 2) throw new FoglineError('usage', `${options.path} has no column of values`);
+    this.devices = 'device' in options.layout ? [options.layout.device] : this.#names;
   }
 
-  next(): Cell[] | undefined {
+  next(): Message[] | undefined {
     const text = this.#line > this.#options.rowsMax ? undefined : this.#lines.next();
     if (text === undefined) {
       this.isAtEnd = true;
@@ -106,30 +136,23 @@ class RowReader {
       throw this.#wrong(`${cells.length} cells, the header has ${this.#names.length}`);
     const timeMs = this.#shifted(this.#timeOf(cells[this.#timeAt] ?? ''));
     const { layout } = this.#options;
-    return 'device' in layout
-      ? this.#asMetrics(layout.device, timeMs, cells)
-      : this.#asDevices(layout.wideMetric, timeMs, cells);
+    return 'device' in layout ? this.#asMetrics(timeMs, cells) : this.#asDevices(layout.wideMetric, timeMs, cells);
   }
 
-  #asDevices(metric: string, timeMs: number, cells: readonly string[]): Cell[] {
-    const row: Cell[] = [];
-    for (const [column, name] of this.#names.entries()) {
+  #asDevices(metric: string, timeMs: number, cells: readonly string[]): Message[] {
+    const row: Message[] = [];
+    for (const column of this.#names.keys()) {
       const values = column === this.#timeAt ? undefined : this.#value(metric, cells[column] ?? '');
-      if (values !== undefined) row.push({ column, message: this.#message(name, timeMs, values) });
+      if (values !== undefined) row.push(messageOf(column, timeMs, values));
     }
     return row;
   }
 
-  #asMetrics(device: string, timeMs: number, cells: readonly string[]): Cell[] {
+  #asMetrics(timeMs: number, cells: readonly string[]): Message[] {
     const values = this.#names
       .map((name, column) => (column === this.#timeAt ? undefined : this.#value(name, cells[column] ?? '')))
       .filter((value) => value !== undefined);
-    return values.length === 0 ? [] : [{ column: 0, message: this.#message(device, timeMs, values.join(',')) }];
-  }
-
-  #message(device: string, timeMs: number, values: string): Message {
-    const topic = topicFor(this.#options.topic, device);
-    return { device, timeMs, topic, payload: `{"ts":${timeMs},${values}}`, values: `{${values}}` };
+    return values.length === 0 ? [] : [messageOf(0, timeMs, values.join(','))];
   }
 
   #value(name: string, cell: string): string | undefined {
@@ -160,4 +183,8 @@ class RowReader {
 
 function splitRow(line: string): string[] {
   return line.split(',').map((cell) => cell.trim().replace(/^"(.*)"$/, '$1'));
+}
+
+function messageOf(device: number, timeMs: number, values: string): Message {
+  return { device, timeMs, payload: `{"ts":${timeMs},${values}}`, values: `{${values}}` };
 }

@@ -5,9 +5,10 @@ import { openWorld, type Received } from '@fogline/shared/broker/testing/broker-
 import { systemClock } from '@fogline/shared/clock';
 import { SeededRandom } from '@fogline/shared/random';
 import { afterEach, expect, it } from 'vitest';
-import { createFleetSource, type FleetOptions } from '../devices/fleet-source.ts';
+import { createFleetSource } from '../devices/fleet-source.ts';
 import { openLink } from '../faults/link.ts';
-import { createMqttWire } from './mqtt-client.ts';
+import { planOf } from '../testing/plan.ts';
+import { createMqttWire } from './mqtt-connection.ts';
 import { openSender, type Sender } from './sender.ts';
 import { openTruth } from './truth-writer.ts';
 import type { Qos } from './wire.ts';
@@ -18,32 +19,21 @@ afterEach(async () => {
 });
 
 const startMs = Date.UTC(2026, 0, 1);
-const fleet: FleetOptions = {
-  devices: 8,
-  lanes: 4,
-  seed: 5,
-  metrics: ['temperature'],
-  topic: 'sensors/{device}/climate',
-  startMs,
-  intervalMs: 1_000,
-  durationMs: 100_000,
-  backfillMs: 0,
-  backfillIntervalMs: 60_000,
-};
 const total = 800;
 
 interface Options {
   readonly qos: Qos;
   readonly port: number;
   readonly truth?: string;
-  readonly fleet?: Partial<FleetOptions>;
+  readonly duration?: string;
 }
 
-function send({ qos, port, truth, ...options }: Options): Sender {
+function send({ qos, port, truth, duration = '100s' }: Options): Sender {
+  const dev = { count: 8, qos, metrics: { temperature: { like: 'temperature' } } };
+  const plan = planOf({ seed: 5, connections: 4, duration, devices: { dev } });
   const sender = openSender({
-    source: createFleetSource({ ...fleet, ...options.fleet }),
-    wire: createMqttWire({ url: `mqtt://127.0.0.1:${port}`, keepaliveSeconds: 10 }),
-    qos,
+    source: createFleetSource({ plan, startMs }),
+    wire: createMqttWire({ url: `mqtt://127.0.0.1:${port}`, keepaliveSeconds: 10, clock: systemClock }),
     window: 16,
     clock: systemClock,
     random: new SeededRandom(1),
@@ -139,7 +129,7 @@ it('has written down what it sends before the broker can have it, and acks only 
       done('ok');
     },
   });
-  const sender = send({ qos: 1, port: world.broker.port, truth, fleet: { durationMs: 20_000 } });
+  const sender = send({ qos: 1, port: world.broker.port, truth, duration: '20s' });
   await sender.done;
   expect(unknown).toEqual([]);
   expect(known.size).toBeGreaterThanOrEqual(160);

@@ -1,167 +1,298 @@
 /**
- * One connection of a sender. At QoS 1 and 2 every message that was taken from the source is sent until it is acked, over any
- * number of connections, byte for byte the same and in the order of its times; at QoS 0 it is sent once. At most `window`
+ * One connection of a sender. At QoS 1 and 2 (and over HTTP) every message that was taken from the source is sent until it is acked, over
+ * any number of connections, byte for byte the same and in the order in which it was taken; at QoS 0 it is sent once. At most `window`
  * messages are unsettled at a time, which bounds memory. A device has no memory of its own beyond that: while the
- * connection is away nothing is taken from the source.
+ * connection is away nothing is taken from the source. It connects when the first message is nearly due, and leaves after the last.
  */
-import type { Clock, Timer } from '@fogline/shared/clock';
-import type { Random } from '@fogline/shared/random';
-import type { Message, Source } from './source.ts';
-import type { TruthWriter } from './truth-writer.ts';
-import type { Qos, Session, Wire } from './wire.ts';
+import { Backoff } from '@fogline/shared/backoff';
+import type { Timer } from '@fogline/shared/clock';
+import { packetIdOf, sequenceOf, slotFlags } from './in-flight.ts';
+import type { LanePorts } from './lane-ports.ts';
+import type { Session } from './wire.ts';
 
-export interface LaneOptions {
-  readonly lane: number;
-  readonly clientId: string;
-  readonly wire: Wire;
-  readonly source: Source;
-  readonly qos: Qos;
-  readonly window: number;
-  readonly truth: TruthWriter | undefined;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Device time of this moment; Infinity = everything is due. */
-  deviceNowMs(): number;
-  /** Monotonic ms until a device time is due. */
-  untilMs(deviceMs: number): number;
-  /** All messages of the source are sent and settled. */
-  onDone(): void;
-  readonly counts: LaneCounts;
-}
-
-/** Shared by all lanes of a sender. */
-export interface LaneCounts {
-  sent: number;
-  resent: number;
-  settled: number;
-  connects: number;
-  disconnects: number;
-  lastReason: string;
-}
-
-const reconnectDelayMs = { first: 50, max: 2_000 } as const;
-/** Between two looks at a source that holds back until other lanes have gone on. */
-const blockedMs = 5;
-const timerMsMax = 60_000;
+const reconnect = { baseMs: 50, maxMs: 2_000, healthyMs: 100 } as const;
+/** Of source time at speed 1: connections are there when the first message is due. */
+const connectAheadMs = 1_000;
+const messagesPerTurnMax = 256;
 
 export class Lane {
-  readonly #options: LaneOptions;
-  readonly #unsettled = new Map<number, Message>();
-  #resend: Message[] = [];
-  #nextHandle = 0;
-  #attempts = 0;
+  readonly lane: number;
+  readonly #ports: LanePorts;
+  readonly #backoff: Backoff;
+  readonly #hasSubscriptions: boolean;
+  #phase: 'idle' | 'queued' | 'connecting' | 'open' | 'waiting' | 'over' = 'idle';
   #session: Session | undefined;
-  #isOpen = false;
+  /** Messages are counted from 0: settled are all before `#head`, taken all before `#tail`, with the operating system all before `#written`. */
+  #head = 0;
+  #tail = 0;
+  #written = 0;
+  /** What was put together in this turn, and begins at this message. */
+  #chunk: Buffer | undefined;
   #isStopping = false;
-  #isDone = false;
+  /** Takes one of the places of connections that are coming about. */
+  #isConnecting = false;
+  #openedMs = 0;
   #timer: Timer | undefined;
 
-  constructor(options: LaneOptions) {
-    this.#options = options;
-    this.#connect();
+  constructor(lane: number, ports: LanePorts) {
+    this.lane = lane;
+    this.#ports = ports;
+    this.#backoff = new Backoff(reconnect, ports.random);
+    this.#hasSubscriptions = (ports.source.subscriptions?.(lane).length ?? 0) > 0;
   }
 
   /** Messages that were sent and are not settled. */
   get unsettled(): number {
-    return this.#unsettled.size + this.#resend.length;
+    let count = 0;
+    for (let sequence = this.#head; sequence < this.#tail; sequence++) {
+      if (((this.#ports.inFlight.flags[this.#slot(sequence)] as number) & slotFlags.settled) === 0) count++;
+    }
+    return count;
   }
 
-  /** Takes nothing more from the source; what is unsettled is still sent. `onDone` follows when all is settled. */
+  get isOpen(): boolean {
+    return this.#phase === 'open';
+  }
+
+  /** Wants a connection and has none. */
+  get isWaiting(): boolean {
+    return this.#phase === 'queued' || this.#phase === 'connecting' || this.#phase === 'waiting';
+  }
+
+  /** Takes nothing more from the source; what is unsettled is still sent. */
   drain(): void {
     this.#isStopping = true;
-    this.#pump();
   }
 
   /** Ends the connection, settled or not. */
   end(): void {
-    this.#isStopping = true;
-    this.#isDone = true;
+    if (this.#phase === 'over') return;
+    this.#phase = 'over';
     this.#timer?.cancel();
     this.#session?.end();
   }
 
-  #connect(): void {
-    const { wire, clientId, counts } = this.#options;
-    this.#session = wire.connect(clientId, {
+  /** The sender lets the lane connect now. */
+  connect(): void {
+    if (this.#phase !== 'queued') return;
+    const { wire, clientPrefix, counts, source } = this.#ports;
+    this.#phase = 'connecting';
+    this.#isConnecting = true;
+    this.#session = wire.connect(`${clientPrefix}-${this.lane}`, {
       onOpen: () => {
+        if (this.#phase !== 'connecting') return;
+        this.#phase = 'open';
+        this.#openedMs = this.#ports.monotonicMs();
         counts.connects++;
-        this.#attempts = 0;
-        this.#isOpen = true;
-        this.#pump();
+        this.#connected();
+        if (this.#hasSubscriptions) this.#session?.subscribe(source.subscriptions?.(this.lane) ?? []);
+        this.#sendAgain();
+        this.#ports.makeReady(this);
       },
-      onSettled: (handles) => this.#onSettled(handles),
+      onAck: (packetId) => this.#onAck(packetId),
+      onWritten: (mark) => this.#onWritten(mark),
+      onRefused: (mark, reason) => {
+        counts.lastReason = reason;
+        this.#drop(mark);
+      },
+      onMessage: (topic, payload) => {
+        source.onMessage?.(topic, payload, this.#ports.deviceNowMs());
+        // An answer to a command is due at once, or will be.
+        this.#ports.makeReady(this);
+      },
       onClosed: (reason) => this.#onClosed(reason),
     });
   }
 
-  #onSettled(handles: readonly number[]): void {
-    const { counts, truth, source, qos } = this.#options;
-    for (const handle of handles) {
-      const message = this.#unsettled.get(handle);
-      if (message === undefined) continue;
-      this.#unsettled.delete(handle);
-      counts.settled++;
-      if (qos > 0) truth?.acked(message);
-      source.settled?.(message);
+  /**
+   * Takes what is due and fits the window, and puts it together; `send` sends it. Returns when it has to look again, in device time:
+   * `-Infinity` in the next turn, `Infinity` not before something happens, NaN when the source asks for patience.
+   */
+  fill(nowMs: number): number {
+    if (this.#phase === 'over') return Infinity;
+    const { source, speed } = this.#ports;
+    const dueMs = this.#isStopping ? Infinity : source.dueMs(this.lane);
+    if (dueMs === Infinity && this.#head === this.#tail && !this.#mustListen()) {
+      this.#finish();
+      return Infinity;
     }
-    this.#pump();
+    if (this.#phase === 'idle') {
+      const connectMs = this.#hasSubscriptions ? -Infinity : dueMs - connectAheadMs * speed;
+      if (connectMs > nowMs) return connectMs;
+      this.#phase = 'queued';
+      this.#ports.wantsConnection(this);
+    }
+    return this.#phase === 'open' ? this.#take(nowMs) : Infinity;
+  }
+
+  /** Commands may come as long as anybody has something to send. */
+  #mustListen(): boolean {
+    return this.#hasSubscriptions && !this.#isStopping && this.#ports.lanesLeft() > 1;
+  }
+
+  #take(nowMs: number): number {
+    const { source, outgoing, inFlight } = this.#ports;
+    const { window } = inFlight;
+    const first = this.#tail;
+    const last = Math.min(this.#head + window, first + messagesPerTurnMax);
+    outgoing.frames.at = 0;
+    let next = Number.NaN;
+    while (this.#tail < last) {
+      const dueMs = this.#isStopping ? Infinity : source.dueMs(this.lane);
+      next = dueMs;
+      if (dueMs > nowMs || dueMs === Infinity) break;
+      outgoing.packetId = packetIdOf(this.#tail);
+      const from = outgoing.frames.at;
+      if (!source.take(this.lane, outgoing)) {
+        next = Number.NaN;
+        break;
+      }
+      this.#remember(from, outgoing.frames.at);
+      next = -Infinity;
+    }
+    if (this.#tail > first) this.#pack(first);
+    return this.#tail >= this.#head + window ? Infinity : next;
+  }
+
+  #remember(from: number, to: number): void {
+    const { inFlight, outgoing, counts, wire, monotonicMs } = this.#ports;
+    const slot = this.#slot(this.#tail++);
+    inFlight.device[slot] = outgoing.device;
+    inFlight.position[slot] = outgoing.position;
+    inFlight.timeMs[slot] = outgoing.timeMs;
+    inFlight.sentAtMs[slot] = monotonicMs();
+    const isAcked = outgoing.qos > 0 || wire.framing === 'lines';
+    inFlight.flags[slot] = (isAcked ? slotFlags.acked : 0) | (outgoing.isReading ? slotFlags.reading : 0);
+    inFlight.setPlace(slot, from, to);
+    counts.sent++;
+  }
+
+  /** What the shared buffer holds becomes the lane's own. */
+  #pack(first: number): void {
+    const { inFlight, outgoing } = this.#ports;
+    const { bytes, at } = outgoing.frames;
+    const chunk = Buffer.allocUnsafe(at);
+    bytes.copy(chunk, 0, 0, at);
+    for (let sequence = first; sequence < this.#tail; sequence++) inFlight.setChunk(this.#slot(sequence), chunk);
+    this.#chunk = chunk;
+  }
+
+  /** After what was taken is in the truth file. */
+  send(): void {
+    const chunk = this.#chunk;
+    this.#chunk = undefined;
+    if (chunk !== undefined && this.#phase === 'open') this.#session?.write(chunk, this.#tail);
+  }
+
+  #sendAgain(): void {
+    const { inFlight, counts } = this.#ports;
+    const pieces: Buffer[] = [];
+    for (let sequence = this.#head; sequence < this.#tail; sequence++) {
+      const slot = this.#slot(sequence);
+      if (((inFlight.flags[slot] as number) & slotFlags.settled) === 0) pieces.push(inFlight.bytesOf(slot));
+    }
+    counts.resent += pieces.length;
+    this.#written = this.#head;
+    if (pieces.length > 0) this.#session?.write(Buffer.concat(pieces), this.#tail);
+  }
+
+  #onAck(packetId: number): void {
+    const sequence = sequenceOf(packetId, this.#head);
+    if (sequence >= this.#tail) return;
+    this.#settle(sequence, true);
+    this.#advance();
+  }
+
+  #onWritten(mark: number): void {
+    const { inFlight, wire } = this.#ports;
+    for (let sequence = Math.max(this.#written, this.#head); sequence < mark; sequence++) {
+      const needsAck = ((inFlight.flags[this.#slot(sequence)] as number) & slotFlags.acked) !== 0;
+      if (!needsAck || wire.framing === 'lines') this.#settle(sequence, needsAck);
+    }
+    this.#written = mark;
+    this.#advance();
+  }
+
+  #settle(sequence: number, isAck: boolean): void {
+    const slot = this.#slot(sequence);
+    const { inFlight } = this.#ports;
+    const flags = inFlight.flags[slot] as number;
+    if ((flags & slotFlags.settled) !== 0) return;
+    inFlight.settle(slot);
+    this.#ports.settled(slot, isAck, (flags & slotFlags.reading) !== 0);
+  }
+
+  #advance(): void {
+    const { inFlight, source } = this.#ports;
+    const before = this.#head;
+    while (this.#head < this.#tail) {
+      const slot = this.#slot(this.#head);
+      if (((inFlight.flags[slot] as number) & slotFlags.settled) === 0) break;
+      if (((inFlight.flags[slot] as number) & slotFlags.reading) !== 0) {
+        source.settled?.(inFlight.device[slot] as number, inFlight.position[slot] as number);
+      }
+      this.#head++;
+    }
+    if (this.#head > before) this.#ports.makeReady(this);
   }
 
   #onClosed(reason: string): void {
-    const { counts, qos, clock, random } = this.#options;
+    const { counts, clock, makeReady, monotonicMs } = this.#ports;
+    const wasOpen = this.#phase === 'open';
     this.#session = undefined;
-    if (this.#isOpen) counts.disconnects++;
-    this.#isOpen = false;
+    this.#chunk = undefined;
+    this.#connected();
+    if (this.#phase === 'over') return;
+    if (wasOpen) counts.disconnects++;
     counts.lastReason = reason;
-    // In the order of sending: acks may have come in any order, device time must not run backwards.
-    this.#resend = qos === 0 ? [] : [...this.#unsettled.values(), ...this.#resend];
-    this.#unsettled.clear();
-    if (this.#isDone) return;
-    this.#timer?.cancel();
-    const ceilingMs = Math.min(reconnectDelayMs.max, reconnectDelayMs.first * 2 ** this.#attempts++);
-    this.#timer = clock.after('fleet reconnect', random.unit() * ceilingMs, () => this.#connect());
+    this.#dropUnsent();
+    this.#phase = 'waiting';
+    const delayMs = this.#backoff.nextDelayMs(wasOpen ? monotonicMs() - this.#openedMs : 0);
+    this.#timer = clock.after('fleet reconnect', delayMs, () => {
+      this.#phase = 'queued';
+      this.#ports.wantsConnection(this);
+    });
+    makeReady(this);
   }
 
-  /** Sends what is due and fits the window. */
-  #pump(): void {
-    if (!this.#isOpen || this.#session === undefined || this.#isDone) return;
-    const { source, lane, window, truth, qos, counts } = this.#options;
-    const batch: Message[] = [];
-    const room = window - this.#unsettled.size;
-    const again = this.#resend.splice(0, room);
-    counts.resent += again.length;
-    const nowMs = this.#options.deviceNowMs();
-    while (!this.#isStopping && again.length + batch.length < room && source.dueMs(lane) <= nowMs) {
-      const message = source.take(lane);
-      if (message === undefined) break;
-      truth?.sent(message, qos);
-      batch.push(message);
+  #connected(): void {
+    if (!this.#isConnecting) return;
+    this.#isConnecting = false;
+    this.#ports.connected();
+  }
+
+  /** What went out at QoS 0 and did not leave this machine is gone. */
+  #dropUnsent(): void {
+    const { inFlight } = this.#ports;
+    for (let sequence = this.#head; sequence < this.#tail; sequence++) {
+      const slot = this.#slot(sequence);
+      if (((inFlight.flags[slot] as number) & slotFlags.acked) === 0) this.#giveUp(slot);
     }
-    counts.sent += batch.length;
-    truth?.flush();
-    for (const message of again) this.#publish(message);
-    for (const message of batch) this.#publish(message);
-    this.#whatNext();
+    this.#advance();
   }
 
-  #publish(message: Message): void {
-    const handle = this.#nextHandle++;
-    this.#unsettled.set(handle, message);
-    this.#session?.publish(handle, message.topic, message.payload, this.#options.qos);
+  /** The server will not have it, now or later. */
+  #drop(mark: number): void {
+    for (let sequence = this.#head; sequence < mark; sequence++) this.#giveUp(this.#slot(sequence));
+    this.#written = mark;
+    this.#advance();
   }
 
-  #whatNext(): void {
-    const { source, lane, window, clock, untilMs, onDone } = this.#options;
-    const dueMs = this.#isStopping ? Infinity : source.dueMs(lane);
-    if (dueMs === Infinity) {
-      if (this.unsettled > 0) return;
-      this.#isDone = true;
-      onDone();
-      return;
-    }
-    if (this.#unsettled.size >= window) return;
+  #giveUp(slot: number): void {
+    const { inFlight, counts } = this.#ports;
+    if (((inFlight.flags[slot] as number) & slotFlags.settled) !== 0) return;
+    inFlight.settle(slot);
+    counts.dropped++;
+  }
+
+  #finish(): void {
+    this.#phase = 'over';
     this.#timer?.cancel();
-    const waitMs = Math.max(blockedMs, untilMs(dueMs));
-    this.#timer = clock.after('fleet next reading', Math.min(waitMs, timerMsMax), () => this.#pump());
+    this.#session?.end();
+    this.#ports.over();
+  }
+
+  #slot(sequence: number): number {
+    return this.#ports.inFlight.slot(this.lane, sequence);
   }
 }

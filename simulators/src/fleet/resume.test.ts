@@ -4,46 +4,32 @@ import { join } from 'node:path';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { afterAll, expect, it } from 'vitest';
 import { readResume, watchResume } from './resume.ts';
-import type { Message, Source } from './source.ts';
+import type { Source } from './source.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fogline-resume-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function sourceOf(messages: readonly Message[]): Source {
-  const left = [...messages];
-  return { lanes: 1, dueMs: () => left[0]?.timeMs ?? Infinity, take: () => left.shift() };
-}
+const names = ['a', 'b'];
+const source: Source = {
+  lanes: 1,
+  devices: names.length,
+  nameOf: (device) => names[device] ?? '',
+  dueMs: () => Infinity,
+  take: () => false,
+  writeName: () => {},
+};
 
-function message(device: string, timeMs: number): Message {
-  return { device, timeMs, topic: '', payload: '', values: '' };
-}
-
-it('counts as done only what lies before the oldest message that is not settled', () => {
+it('remembers for each device how far it came, and of others what an earlier run left', () => {
   const path = join(folder, 'state.json');
   const clock = new ManualClock();
-  const sent = [message('a', 1), message('a', 2), message('a', 3), message('b', 1)];
-  const resume = watchResume(sourceOf(sent), path, new Map([['c', 9]]), clock);
-  while (resume.source.take(0) !== undefined) continue;
-  resume.source.settled?.(message('a', 3));
-  resume.source.settled?.(message('a', 1));
-  resume.source.settled?.(message('b', 1));
+  const resume = watchResume(source, path, new Map(Object.entries({ b: 7, c: 9 })), clock);
+  resume.source.settled?.(0, 1);
+  resume.source.settled?.(0, 2);
   clock.advance(1_000);
-  expect(readResume(path)).toEqual(
-    new Map([
-      ['c', 9],
-      ['a', 1],
-      ['b', 1],
-    ]),
-  );
-  resume.source.settled?.(message('a', 2));
+  expect(readResume(path)).toEqual(new Map(Object.entries({ a: 2, b: 7, c: 9 })));
+  resume.source.settled?.(1, 8);
   resume.close();
-  expect(readResume(path)).toEqual(
-    new Map([
-      ['c', 9],
-      ['a', 3],
-      ['b', 1],
-    ]),
-  );
+  expect(readResume(path)).toEqual(new Map(Object.entries({ a: 2, b: 8, c: 9 })));
 });
 
 it('begins at nothing without a file, and refuses one that it did not write', () => {

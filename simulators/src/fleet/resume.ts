@@ -43,11 +43,15 @@ export interface Resume {
 
 /** `before` is what an earlier run left: it stays true for devices that send nothing now. */
 export function watchResume(source: Source, path: string, before: ReadonlyMap<string, number>, clock: Clock): Resume {
-  const doneToMs = new Map(before);
-  const devices = new Map<string, { readonly unsettledMs: number[]; settledToMs: number }>();
+  const doneToMs = new Float64Array(source.devices).fill(-Infinity);
   let timer: Timer | undefined;
   const save = (): void => {
-    const saved: Saved = { version: 1, doneToMs: Object.fromEntries(doneToMs) };
+    const done = new Map(before);
+    for (let device = 0; device < source.devices; device++) {
+      const toMs = doneToMs[device] as number;
+      if (toMs !== -Infinity) done.set(source.nameOf(device), toMs);
+    }
+    const saved: Saved = { version: 1, doneToMs: Object.fromEntries(done) };
     writeFileSync(`${path}.new`, JSON.stringify(saved));
     renameSync(`${path}.new`, path);
   };
@@ -60,26 +64,10 @@ export function watchResume(source: Source, path: string, before: ReadonlyMap<st
   saveLater();
   return {
     source: {
-      lanes: source.lanes,
-      dueMs: (lane) => source.dueMs(lane),
-      take(lane) {
-        const message = source.take(lane);
-        if (message === undefined) return undefined;
-        const device = devices.get(message.device);
-        if (device === undefined)
-          devices.set(message.device, { unsettledMs: [message.timeMs], settledToMs: -Infinity });
-        else device.unsettledMs.push(message.timeMs);
-        return message;
-      },
-      settled(message) {
-        source.settled?.(message);
-        const device = devices.get(message.device);
-        const at = device?.unsettledMs.indexOf(message.timeMs) ?? -1;
-        if (device === undefined || at < 0) return;
-        device.unsettledMs.splice(at, 1);
-        device.settledToMs = Math.max(device.settledToMs, message.timeMs);
-        // Acks may overtake each other: done is what lies before the oldest that is missing.
-        doneToMs.set(message.device, Math.min(device.settledToMs, (device.unsettledMs[0] ?? Infinity) - 1));
+      ...source,
+      settled(device, position) {
+        source.settled?.(device, position);
+        doneToMs[device] = position;
       },
     },
     close() {

@@ -4,109 +4,95 @@ import { runUntilSignal } from '@fogline/shared/cli-signals';
 import { systemClock } from '@fogline/shared/clock';
 import { FoglineError } from '@fogline/shared/errors';
 import { SeededRandom } from '@fogline/shared/random';
-import { createMqttWire } from './mqtt-client.ts';
+import { formatDuration } from '@fogline/shared/units';
+import type { Expectations } from '../devices/fleet-plan.ts';
+import { judge, milliseconds, tableOf } from './expectations.ts';
+import { showProgress } from './progress-cli.ts';
 import { openSender, type Sender, type SenderStats } from './sender.ts';
 import type { Source } from './source.ts';
 import { openTruth } from './truth-writer.ts';
-import type { Qos } from './wire.ts';
+import type { Wire } from './wire.ts';
 
+/** No defaults: what is absent is as the file, or the schema, has it. */
 export const senderOptions = {
-  mqtt: {
-    type: 'text',
-    placeholder: 'URL',
-    default: 'mqtt://127.0.0.1:1883',
-    help: 'the broker that devices publish to',
-  },
+  mqtt: { type: 'text', placeholder: 'URL', help: 'the broker; default mqtt://127.0.0.1:1883' },
   username: { type: 'text', help: 'MQTT user name' },
   password: { type: 'text', help: 'MQTT password; better FOGLINE_MQTT_PASSWORD in the environment' },
-  qos: { type: 'text', choices: ['0', '1', '2'], default: '1', help: 'MQTT quality of service' },
-  inflight: { type: 'integer', default: 20, help: 'unacked messages per connection' },
-  truth: { type: 'text', placeholder: 'FILE', help: 'append what was sent and acked to this NDJSON file' },
-  'client-prefix': { type: 'text', default: 'fogline-sim', help: 'MQTT client ids are this, a dash and a number' },
+  inflight: { type: 'integer', help: 'unacked messages per connection; default 20' },
+  connections: { type: 'integer', help: 'MQTT connections; default one per device, at most 100' },
+  truth: { type: 'text', placeholder: 'FILE', help: 'append what was sent, acked and wrong to this NDJSON file' },
+  'client-prefix': { type: 'text', help: 'MQTT client ids are this, a dash and a number; default fogline-sim' },
   json: { type: 'flag', help: 'print the summary as one JSON object' },
 } as const;
 
-interface SenderArguments {
-  readonly mqtt: string;
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-  readonly qos: string;
-  readonly inflight: number;
-  readonly truth: string | undefined;
-  readonly 'client-prefix': string;
-  readonly json: boolean;
-}
+export const keepaliveSeconds = 10;
 
 export interface SenderRun {
   readonly source: Source;
+  readonly wire: Wire;
+  readonly window: number;
+  readonly truth: string | undefined;
+  readonly clientPrefix: string;
   readonly startMs: number;
+  /** Of live, in source time; Infinity = until stopped. */
+  readonly durationMs: number;
   readonly speed: number;
   readonly seed: number;
+  readonly expect: Expectations;
+  readonly isJson: boolean;
   /** Called after the last message is settled or given up. */
   close(): void;
 }
 
-const keepaliveSeconds = 10;
 const stopGraceMs = 1_000;
-const inflightMax = 30_000;
 
-/** Resolves to 0 when every message was acked, else to 1. */
-export async function runSender(run: SenderRun, args: SenderArguments, io: CliIo): Promise<number> {
-  if (args.inflight < 1 || args.inflight > inflightMax) {
-    throw new FoglineError('usage', `--inflight: ${args.inflight} is not from 1 to ${inflightMax}`);
-  }
-  const password = args.password ?? io.env['FOGLINE_MQTT_PASSWORD'];
-  const wire = createMqttWire({
-    url: args.mqtt,
-    keepaliveSeconds,
-    ...(args.username === undefined ? {} : { username: args.username }),
-    ...(password === undefined ? {} : { password }),
-  });
-  const qos = Number(args.qos) as Qos;
+/** Resolves to 0 when every message was acked and everything is as expected, else to 1. */
+export async function runSender(run: SenderRun, io: CliIo): Promise<number> {
+  const { source, wire, window, startMs, speed, clientPrefix } = run;
   const startedMs = systemClock.monotonic();
   let sender: Sender | undefined;
   await runUntilSignal(() => {
     const opened = openSender({
-      source: run.source,
+      source,
       wire,
-      qos,
-      window: args.inflight,
+      window,
+      startMs,
+      speed,
+      clientPrefix,
       clock: systemClock,
       random: new SeededRandom(run.seed),
-      startMs: run.startMs,
-      speed: run.speed,
-      clientPrefix: args['client-prefix'],
-      ...(args.truth === undefined ? {} : { truth: openTruth(args.truth, systemClock.now()) }),
+      ...(run.truth === undefined ? {} : { truth: openTruth(run.truth, systemClock.now()) }),
     });
     sender = opened;
-    const watch = watchConnections(opened, run.source.lanes, args.mqtt, io);
+    const progress = showProgress(io, systemClock, progressLine(run, opened));
+    const watch = watchConnections(opened, (line) => {
+      progress.clear();
+      io.err(line);
+    });
     return Promise.resolve({
       finished: opened.done,
       async stop() {
         await opened.stop(stopGraceMs);
+        progress.stop();
         watch.cancel();
         run.close();
       },
     });
   });
-  const stats = sender?.stats();
-  if (stats === undefined) return 1;
-  report(stats, qos, (systemClock.monotonic() - startedMs) / 1000, args.json, io);
-  return stats.unsettled === 0 ? 0 : 1;
+  return sender === undefined ? 1 : report(run, sender, (systemClock.monotonic() - startedMs) / 1000, io);
 }
 
 const watchMs = 1_000;
 
 /** Says when connections are missing and when they are back, each time it changes. */
-function watchConnections(sender: Sender, lanes: number, url: string, io: CliIo): { cancel(): void } {
+function watchConnections(sender: Sender, say: (line: string) => void): { cancel(): void } {
   let said = '';
   const look = (): void => {
-    const { connects, disconnects, lastReason } = sender.stats();
-    const missing = lanes - (connects - disconnects);
-    const state = missing === 0 ? '' : lastReason;
+    const { waiting, open, lastReason } = sender.stats();
+    const state = waiting === 0 || lastReason === '' ? '' : lastReason;
     if (state !== said) {
-      io.err(
-        missing === 0 ? `connected to ${url}` : `${missing} of ${lanes} connections to ${url} wait: ${lastReason}`,
+      say(
+        state === '' ? `${open} connections, none waits` : `${waiting} connections wait, ${open} are there: ${state}`,
       );
       said = state;
     }
@@ -116,19 +102,64 @@ function watchConnections(sender: Sender, lanes: number, url: string, io: CliIo)
   return { cancel: () => timer.cancel() };
 }
 
-function report(stats: SenderStats, qos: Qos, seconds: number, isJson: boolean, io: CliIo): void {
-  const perSecond = Math.round(stats.settled / seconds);
-  const cpu = process.cpuUsage();
-  const cpuSeconds = (cpu.user + cpu.system) / 1e6;
-  if (isJson) {
-    io.out(JSON.stringify({ ...stats, qos, seconds: Number(seconds.toFixed(3)), perSecond, cpuSeconds }));
-    return;
+function progressLine({ startMs, durationMs }: SenderRun, sender: Sender): () => string {
+  let before = sender.stats();
+  let beforeMs = systemClock.monotonic();
+  return () => {
+    const stats = sender.stats();
+    const nowMs = systemClock.monotonic();
+    const perSecond = Math.round(((stats.settled - before.settled) * 1000) / (nowMs - beforeMs));
+    before = stats;
+    beforeMs = nowMs;
+    const elapsedMs = stats.deviceNowMs - startMs;
+    const isKnown = Number.isFinite(durationMs) && Number.isFinite(elapsedMs);
+    const part = isKnown
+      ? `${Math.min(100, Math.floor((100 * elapsedMs) / durationMs))}% of ${formatDuration(durationMs)}, `
+      : '';
+    return `${part}${grouped(perSecond)}/s, ${grouped(stats.sent)} sent, ${grouped(stats.settled)} settled, ${grouped(stats.open)} connections`;
+  };
+}
+
+function grouped(count: number): string {
+  return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ',');
+}
+
+function report({ expect, isJson }: SenderRun, sender: Sender, seconds: number, io: CliIo): number {
+  const stats = sender.stats();
+  const [ackP50Ms, ackP99Ms] = [sender.ackMs.quantile(0.5), sender.ackMs.quantile(0.99)];
+  const judgements = judge(expect, { ...stats, seconds, ackP50Ms, ackP99Ms });
+  const isMet = stats.unsettled === 0 && judgements.every((row) => row.isMet);
+  if (isJson) io.out(JSON.stringify(summaryOf(stats, seconds, { ackP50Ms, ackP99Ms, expected: judgements, isMet })));
+  else {
+    if (sender.ackMs.count > 0) io.out(`publish to ack: p50 ${milliseconds(ackP50Ms)}, p99 ${milliseconds(ackP99Ms)}`);
+    for (const line of textOf(stats, seconds)) io.out(line);
+    if (judgements.length > 0) for (const line of tableOf(judgements)) io.out(line);
   }
-  const settled = qos === 0 ? 'handed to the system' : 'acked';
-  io.out(
-    `${stats.sent} messages sent, ${stats.settled} ${settled}, ${stats.unsettled} not, ${stats.resent} sent again, ` +
-      `${stats.disconnects} connections lost; ${seconds.toFixed(1)} s, ${perSecond}/s`,
-  );
+  return isMet ? 0 : 1;
+}
+
+function summaryOf(stats: SenderStats, seconds: number, more: object): object {
+  const cpu = process.cpuUsage();
+  const { deviceNowMs: _, open: __, waiting: ___, ...counts } = stats;
+  return {
+    ...counts,
+    seconds: Number(seconds.toFixed(3)),
+    perSecond: Math.round(stats.settled / seconds),
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    rssBytes: process.memoryUsage.rss(),
+    ...more,
+  };
+}
+
+function textOf(
+  { sent, settled, unsettled, dropped, resent, disconnects, lastReason }: SenderStats,
+  seconds: number,
+): string[] {
+  const lost = dropped === 0 ? '' : `, ${dropped} dropped`;
+  const line =
+    `${sent} messages sent, ${settled} settled, ${unsettled} not${lost}, ${resent} sent again, ` +
+    `${disconnects} connections lost; ${seconds.toFixed(1)} s, ${Math.round(settled / seconds)}/s`;
+  return dropped > 0 || unsettled > 0 ? [`the last trouble: ${lastReason === '' ? 'none' : lastReason}`, line] : [line];
 }
 
 /** A factor such as 1, 60 or 0.5; 0 = as fast as acks allow. */
@@ -137,12 +168,4 @@ export function parseSpeed(text: string): number {
   if (!/^\d+(\.\d+)?$/.test(text))
     throw new FoglineError('usage', `--speed: "${text}" is not a factor such as 1, 60 or 0`);
   return speed;
-}
-
-/** ISO 8601 with offset, or epoch milliseconds. */
-export function parseInstant(name: string, text: string): number {
-  const ms = /^-?\d+$/.test(text) ? Number(text) : /(Z|[+-]\d{2}:\d{2})$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isSafeInteger(ms))
-    throw new FoglineError('usage', `--${name}: "${text}" is not a time: write 2026-01-01T00:00:00Z`);
-  return ms;
 }

@@ -7,7 +7,7 @@ import { openTruth } from './truth-writer.ts';
 const folder = mkdtempSync(join(tmpdir(), 'fogline-truth-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const message = { device: 'dev-0001', timeMs: 5, topic: 't', payload: '{}', values: '{"temperature":1.5}' };
+const message = { device: 'dev-0001', timeMs: 5, values: '{"temperature":1.5}' };
 
 it('appends a run to what an earlier one left, after closing the line that a kill tore off', () => {
   const path = join(folder, 'truth.ndjson');

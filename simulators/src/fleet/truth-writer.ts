@@ -1,23 +1,37 @@
 /**
- * The truth file: what was sent and what was acked, one JSON object a line, so that a verdict does not depend on the memory of
- * anything under test. A message's line is with the operating system before its first byte leaves, so after a SIGKILL nothing
- * can be at the hub that the file does not know. The acks of the last moments may be missing; that only makes the
- * verdict milder.
+ * The truth file: what was sent, what was acked and what was wrong on purpose, one JSON object a line, so that a verdict does not
+ * depend on the memory of anything under test. A message's line is with the operating system before its first byte leaves, so after a
+ * SIGKILL nothing can be at the hub that the file does not know. The acks of the last moments may be missing; that only makes
+ * the verdict milder.
  *
  *     {"truth":1,"startedMs":…}                                              once per run, first
  *     {"s":"dev-0001","t":1767225600000,"v":{"temperature":21.53},"q":1}     sent, once, before its first transmission
  *     {"a":["dev-0001",1767225600000]}                                       acked
+ *     {"w":1767225600123}                                                    wall time of the lines that follow
+ *     {"f":{"kind":"spike","device":"dev-0001","from":…,"to":…}}             a fault begins
  */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { FoglineError, messageOf } from '@fogline/shared/errors';
-import type { Message } from './source.ts';
+import { TextWriter } from './text-writer.ts';
 import type { Qos } from './wire.ts';
 
-const bufferCharactersMax = 64 * 1024;
+const bufferBytesMax = 64 * 1024;
+
+/** A message as the truth file knows it. */
+export interface TruthMessage {
+  readonly device: string;
+  readonly timeMs: number;
+  /** Metric → value, as a JSON object. */
+  readonly values: string;
+}
 
 export interface TruthWriter {
-  sent(message: Message, qos: Qos): void;
-  acked(message: Message): void;
+  /** Takes whole lines; whoever writes here calls `flush`. */
+  readonly lines: TextWriter;
+  sent(message: TruthMessage, qos: Qos): void;
+  acked(message: TruthMessage): void;
+  /** What follows happens at this wall time, or later. */
+  at(wallMs: number): void;
   /** Hands everything to the operating system. */
   flush(): void;
   close(): void;
@@ -33,13 +47,14 @@ export function openTruth(path: string, startedMs: number): TruthWriter {
       cause: error,
     });
   }
-  let buffer = `${endsMidLine(file) ? '\n' : ''}{"truth":1,"startedMs":${startedMs}}\n`;
+  const lines = new TextWriter(2 * bufferBytesMax);
+  lines.text(`${endsMidLine(file) ? '\n' : ''}{"truth":1,"startedMs":${startedMs}}\n`);
+  let saidMs = Number.NaN;
   const flush = (): void => {
-    if (buffer === '') return;
-    const bytes = Buffer.from(buffer);
-    buffer = '';
+    const { bytes, at } = lines;
+    lines.at = 0;
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+      for (let from = 0; from < at; ) from += writeSync(file, bytes, from, at - from);
     } catch (error) {
       throw new FoglineError('storage_io', `cannot write the truth file ${path}: ${messageOf(error)}`, {
         cause: error,
@@ -47,14 +62,20 @@ export function openTruth(path: string, startedMs: number): TruthWriter {
     }
   };
   const append = (line: string): void => {
-    buffer += line;
-    if (buffer.length >= bufferCharactersMax) flush();
+    lines.text(line);
+    if (lines.at >= bufferBytesMax) flush();
   };
   flush();
   return {
-    sent: (message, qos) =>
-      append(`{"s":${JSON.stringify(message.device)},"t":${message.timeMs},"v":${message.values},"q":${qos}}\n`),
-    acked: (message) => append(`{"a":[${JSON.stringify(message.device)},${message.timeMs}]}\n`),
+    lines,
+    sent: ({ device, timeMs, values }, qos) =>
+      append(`{"s":${JSON.stringify(device)},"t":${timeMs},"v":${values},"q":${qos}}\n`),
+    acked: ({ device, timeMs }) => append(`{"a":[${JSON.stringify(device)},${timeMs}]}\n`),
+    at(wallMs) {
+      if (wallMs === saidMs) return;
+      saidMs = wallMs;
+      append(`{"w":${wallMs}}\n`);
+    },
     flush,
     close() {
       flush();

@@ -16,8 +16,8 @@ export function sineOfTurns(turns: number): number {
   return turn < 0.5 ? magnitude : -magnitude;
 }
 
-/** 32 well-mixed bits of (key, position); position is an integer in [0, 2^53). The finaliser is MurmurHash3's. */
-function hash32(key: number, position: number): number {
+/** 32 well-mixed bits of (key, position); position is an integer, |position| < 2^53. The finaliser is MurmurHash3's. */
+export function hash32(key: number, position: number): number {
   const high = Math.floor(position / 0x1_0000_0000);
   return mix(mix((key ^ (position >>> 0)) >>> 0) ^ Math.imul(high + 1, 0x9e3779b1));
 }
@@ -43,4 +43,43 @@ export function wander(key: number, position: number, spacing: number): number {
   const left = hash32(key, cell) / 0x8000_0000 - 1;
   const right = hash32(key, cell + 1) / 0x8000_0000 - 1;
   return left + (right - left) * share;
+}
+
+/** In [0, 1), a function of (key, position). */
+export function unitOf(key: number, position: number): number {
+  return hash32(key, position) / 0x1_0000_0000;
+}
+
+/** In [-1, 1). */
+export function signedOf(key: number, position: number): number {
+  return hash32(key, position) / 0x8000_0000 - 1;
+}
+
+const octaves = 5;
+const octaveRatio = 4;
+/** 1 + 2 + 4 + 8 + 16. */
+const amplitudeSum = 31;
+
+/**
+ * A walk in [-1, 1]: wandering on lattices of `spacing`, 4·`spacing`, 16·`spacing` …, each twice as far as the one below, as the
+ * distance of a random walk grows with the root of time. It needs no memory of its steps.
+ */
+export function randomWalk(key: number, position: number, spacing: number): number {
+  let sum = 0;
+  let amplitude = 1;
+  let step = spacing;
+  for (let octave = 0; octave < octaves; octave++) {
+    sum += amplitude * wander(key + octave, position, step);
+    amplitude *= 2;
+    step *= octaveRatio;
+  }
+  return sum / amplitudeSum;
+}
+
+/** The root of 0 ≤ x ≤ 1 by Newton's iteration, the same bits everywhere: `Math.sqrt` may differ between engines. */
+export function rootOfUnit(x: number): number {
+  let root = 1;
+  // Halves the distance at first, then doubles the digits: 60 rounds reach the last bit even near 0.
+  for (let round = 0; round < 60 && root > 0; round++) root = (root + x / root) / 2;
+  return root;
 }

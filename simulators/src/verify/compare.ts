@@ -3,22 +3,23 @@
  * the readings that the hub says it has. Pure: columns in, findings out.
  */
 import { ReferenceSum } from './exact-mean.ts';
-import type { Findings } from './findings.ts';
+import type { Finding, Findings } from './findings.ts';
 import type { Readings } from './growable.ts';
+import type { Missing } from './missing.ts';
 import type { TruthSeries } from './truth.ts';
 
 /**
  * Every acked reading must be in `held` exactly once, every other sent one at most once, and nothing else at all. `held` ascends by
  * time. A reading of an expected time with another value is `wrong`, and the one it stands for not also `lost`.
  */
-export function compareReadings(truth: TruthSeries, held: Readings, findings: Findings): void {
+export function compareReadings(truth: TruthSeries, held: Readings, findings: Findings, missing: Missing): void {
   let row = 0;
   let at = 0;
   while (row < truth.time.length || at < held.time.length) {
     const timeMs = Math.min(truth.time[row] ?? Infinity, held.time[at] ?? Infinity);
     const rowEnd = endOfRun(truth.time, row, timeMs);
     const atEnd = endOfRun(held.time, at, timeMs);
-    compareInstant(truth, row, rowEnd, held.value.subarray(at, atEnd), timeMs, findings);
+    compareInstant(truth, row, rowEnd, held.value.subarray(at, atEnd), timeMs, findings, missing);
     row = rowEnd;
     at = atEnd;
   }
@@ -38,27 +39,38 @@ function compareInstant(
   values: Float64Array,
   timeMs: number,
   findings: Findings,
+  missing: Missing,
 ): void {
-  const { device, metric } = truth;
-  const missing: { value: number; isAcked: boolean }[] = [];
-  for (let row = from; row < to; row++)
-    missing.push({ value: truth.value[row] as number, isAcked: truth.acked[row] === 1 });
-  const sent = missing.map(({ value }) => value);
+  if (to - from === 1 && values.length === 1 && truth.value[from] === values[0]) return;
+  const where = { device: truth.device, metric: truth.metric, timeMs };
+  const rows = Array.from({ length: to - from }, (_, index) => from + index);
+  const sent = new Set(rows.map((row) => truth.value[row]));
   const strangers: number[] = [];
   for (const got of values) {
-    const match = missing.findIndex(({ value }) => value === got);
-    if (match >= 0) missing.splice(match, 1);
-    else if (sent.includes(got)) findings.add({ kind: 'duplicated', device, metric, timeMs, got });
+    const match = rows.findIndex((row) => truth.value[row] === got);
+    if (match >= 0) rows.splice(match, 1);
+    else if (sent.has(got)) findings.add({ kind: 'duplicated', ...where, got: shown(truth, got) });
     else strangers.push(got);
   }
   for (const got of strangers) {
-    const stoodFor = missing.shift();
-    if (stoodFor === undefined) findings.add({ kind: 'unexpected', device, metric, timeMs, got });
-    else findings.add({ kind: 'wrong', device, metric, timeMs, expected: stoodFor.value, got });
+    const stoodFor = rows.shift();
+    if (stoodFor === undefined) findings.add({ kind: 'unexpected', ...where, got: shown(truth, got) });
+    else
+      findings.add({
+        kind: 'wrong',
+        ...where,
+        expected: shown(truth, truth.value[stoodFor] as number),
+        got: shown(truth, got),
+      });
   }
-  for (const { value, isAcked } of missing) {
-    if (isAcked) findings.add({ kind: 'lost', device, metric, timeMs, expected: value });
+  for (const row of rows) {
+    if (truth.acked[row] !== 1) continue;
+    missing.add({ ...where, expected: shown(truth, truth.value[row] as number) }, truth.late[row] === 1);
   }
+}
+
+function shown({ texts }: TruthSeries, value: number): NonNullable<Finding['expected']> {
+  return texts === undefined ? value : (texts[value] ?? '');
 }
 
 /** One roll-up bucket; `count` 0 means that the hub has none. */
@@ -92,35 +104,36 @@ export function* bucketsOf({ time, value }: Readings, everyMs: number): Generato
   }
 }
 
-/** Both ascend by start. */
+/** Both ascend by start. `onTime` are the buckets without what came late: whoever holds those has dropped it. */
 export function compareBuckets(
   series: { readonly device: string; readonly metric: string },
   everyMs: number,
   expected: Iterable<Bucket>,
   got: readonly Bucket[],
   findings: Findings,
+  onTime?: ReadonlyMap<number, Bucket>,
 ): void {
   const { device, metric } = series;
   const held = got.filter((bucket) => bucket.count !== 0);
   let at = 0;
-  const strange = (bucket: Bucket): void =>
-    findings.add({
-      kind: 'bucket',
-      device,
-      metric,
-      timeMs: bucket.startMs,
-      everyMs,
-      field: 'count',
-      expected: null,
-      got: bucket.count,
-    });
+  const found = (timeMs: number) => ({ device, metric, timeMs, everyMs });
+  const strange = ({ startMs, count }: Bucket): void =>
+    findings.add({ kind: 'bucket', ...found(startMs), field: 'count', expected: null, got: count });
   for (const want of expected) {
     for (let other = held[at]; other !== undefined && other.startMs < want.startMs; other = held[++at]) strange(other);
     const have = held[at]?.startMs === want.startMs ? held[at++] : undefined;
-    const field = have === undefined ? 'count' : fields.find((name) => have[name] !== want[name]);
+    const field = differingField(want, have);
     if (field === undefined) continue;
-    const found = { kind: 'bucket', device, metric, timeMs: want.startMs, everyMs, field } as const;
-    findings.add({ ...found, expected: want[field], got: have?.[field] ?? null });
+    const kind = onTime !== undefined && isWithoutLate(onTime.get(want.startMs), have) ? 'late_dropped' : 'bucket';
+    findings.add({ kind, ...found(want.startMs), field, expected: want[field], got: have?.[field] ?? null });
   }
   for (const other of held.slice(at)) strange(other);
+}
+
+function differingField(want: Bucket, have: Bucket | undefined): (typeof fields)[number] | undefined {
+  return have === undefined ? 'count' : fields.find((name) => have[name] !== want[name]);
+}
+
+function isWithoutLate(onTime: Bucket | undefined, have: Bucket | undefined): boolean {
+  return onTime === undefined ? have === undefined : have !== undefined && differingField(onTime, have) === undefined;
 }

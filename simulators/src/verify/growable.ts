@@ -3,7 +3,7 @@ export class Column {
   #values: Float64Array;
   #count = 0;
 
-  constructor(capacity = 64) {
+  constructor(capacity = 8) {
     this.#values = new Float64Array(capacity);
   }
 

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import type { Bucket } from './compare.ts';
 import { Column, type Readings } from './growable.ts';
 import { getJson } from './hub-http.ts';
+import { indexIn } from './truth.ts';
 
 export interface HubSeries {
   readonly id: number;
@@ -25,11 +26,29 @@ export interface Range {
   readonly toMs: number;
 }
 
+/** Items that were declared lost. */
+export interface Losses {
+  /** By hours since the epoch. */
+  readonly byHour: ReadonlyMap<number, number>;
+  /** Of the whole agent, of which it could not say to which series they belonged. */
+  readonly withoutDetail: number;
+}
+
 export interface HubReader {
-  /** All numeric series, lossless streams only. */
+  /** All series of lossless streams. */
   listSeries(): Promise<readonly HubSeries[]>;
-  /** In order of time. `good` lacks what has quality bad, which enters no aggregate. */
-  readings(series: HubSeries, range: Range): Promise<{ readonly all: Readings; readonly good: Readings }>;
+  /**
+   * In order of time. `good` lacks what has quality bad, which enters no aggregate. The values of a text series are indices of
+   * `texts`, which grows with what is not in it.
+   */
+  readings(
+    series: HubSeries,
+    range: Range,
+    texts?: string[],
+  ): Promise<{ readonly all: Readings; readonly good: Readings }>;
+  losses(series: HubSeries, range: Range): Promise<Losses>;
+  /** By hours since the epoch: items that the agent made, and that are neither at the hub, nor waiting, nor declared. */
+  unaccounted(agent: string): Promise<ReadonlyMap<number, number>>;
   /** In order of start. */
   buckets(series: HubSeries, everyMs: number, range: Range): Promise<readonly Bucket[]>;
 }
@@ -67,7 +86,14 @@ const numbers = z.array(z.number());
 
 const readingsPage = z.object({
   series: z.array(
-    z.object({ id: z.number(), columns: z.object({ time: numbers, value: numbers, quality: z.array(z.string()) }) }),
+    z.object({
+      id: z.number(),
+      columns: z.object({
+        time: numbers,
+        value: z.array(z.union([z.number(), z.string()])),
+        quality: z.array(z.string()),
+      }),
+    }),
   ),
   ...paging,
 });
@@ -82,6 +108,19 @@ const bucketsPage = z.object({
   ...paging,
 });
 
+const gapsPage = z.object({
+  gaps: z.array(z.object({ series: z.number(), fromMs: z.number(), cause: z.string(), items: z.number().nullable() })),
+  meta: z.object({ lostWithoutDetail: z.record(z.string(), z.number()) }),
+  ...paging,
+});
+
+const ledgerPage = z.object({
+  ledger: z.array(z.object({ hourMs: z.number().nullable(), unaccounted: z.number().nullable() })),
+  ...paging,
+});
+
+const hourMs = 3_600_000;
+
 /** Every call throws `unavailable` when the hub does not answer, `unauthorized` when it refuses, `message_invalid` for nonsense. */
 export function openHubReader(options: HubReaderOptions): HubReader {
   return {
@@ -89,26 +128,52 @@ export function openHubReader(options: HubReaderOptions): HubReader {
       const found: HubSeries[] = [];
       for await (const page of pages(options, 'series', { limit: String(seriesPerPage) }, seriesPage)) {
         for (const { id, labels } of page.series) {
-          if (labels.sampling === 'all' && labels.type !== 'text') found.push({ id, ...labels });
+          if (labels.sampling === 'all') found.push({ id, ...labels });
         }
       }
       return found;
     },
-    async readings(series, range) {
+    async readings(series, range, texts = []) {
       const [time, value, goodTime, goodValue] = [new Column(), new Column(), new Column(), new Column()];
       for await (const page of pages(options, 'data', question(series, range), readingsPage)) {
         for (const { columns } of ofSeries(page.series, series)) {
           columns.time.forEach((timeMs, row) => {
+            const got = columns.value[row] ?? Number.NaN;
+            const number = typeof got === 'string' ? indexIn(texts, got) : got;
             time.push(timeMs);
-            value.push(columns.value[row] ?? Number.NaN);
+            value.push(number);
             if (columns.quality[row] === 'bad') return;
             goodTime.push(timeMs);
-            goodValue.push(columns.value[row] ?? Number.NaN);
+            goodValue.push(number);
           });
         }
       }
       const good = { time: goodTime.view(), value: goodValue.view() };
       return { all: { time: time.view(), value: value.view() }, good };
+    },
+    async losses(series, range) {
+      const { match = '', from = '', to = '' } = question(series, range);
+      const byHour = new Map<number, number>();
+      let withoutDetail = 0;
+      for await (const page of pages(options, 'gaps', { match, from, to, every: '10s', limit: '10000' }, gapsPage)) {
+        withoutDetail = page.meta.lostWithoutDetail[series.agent] ?? 0;
+        for (const { series: id, fromMs, items } of page.gaps) {
+          const hour = Math.floor(fromMs / hourMs);
+          if (id === series.id && items !== null) byHour.set(hour, (byHour.get(hour) ?? 0) + items);
+        }
+      }
+      return { byHour, withoutDetail };
+    },
+    async unaccounted(agent) {
+      const byHour = new Map<number, number>();
+      for await (const page of pages(options, 'ledger', { agent, limit: '10000' }, ledgerPage)) {
+        for (const { hourMs: startMs, unaccounted } of page.ledger) {
+          if (startMs === null || (unaccounted ?? 0) <= 0) continue;
+          const hour = Math.floor(startMs / hourMs);
+          byHour.set(hour, (byHour.get(hour) ?? 0) + (unaccounted ?? 0));
+        }
+      }
+      return byHour;
     },
     async buckets(series, everyMs, range) {
       const buckets: Bucket[] = [];
@@ -154,7 +219,7 @@ function question(series: HubSeries, { fromMs, toMs }: Range): Record<string, st
   };
 }
 
-async function* pages<Page extends { readonly next: string | null }>(
+export async function* pages<Page extends { readonly next: string | null }>(
   options: HubReaderOptions,
   resource: string,
   parameters: Record<string, string>,

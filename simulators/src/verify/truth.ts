@@ -2,6 +2,7 @@
  * What was sent and what was acked, read from truth files (truth-writer.ts) into columns: about 20 bytes per reading. A line that
  * a kill tore off is passed over where one can be: at the end of a file or of a run. Anything else is an error.
  */
+import { Sketch } from '@fogline/shared/aggregate/sketch';
 import { FoglineError } from '@fogline/shared/errors';
 import { openLines } from '../fleet/lines.ts';
 import { Column, type Readings, sortedRows } from './growable.ts';
@@ -10,104 +11,241 @@ import { Column, type Readings, sortedRows } from './growable.ts';
 export interface TruthSeries extends Readings {
   readonly device: string;
   readonly metric: string;
-  /** 1 = the message that carried it was acked. */
+  /** Of texts the values are indices of these; undefined = numbers. */
+  readonly texts: string[] | undefined;
+  /** 1 = the message that carried it was acked, and a receiver must take it. */
   readonly acked: Uint8Array;
+  /** 1 = when it was sent, a newer one of this series had been sent before. */
+  readonly late: Uint8Array;
 }
 
+/** An episode of a fault that was planted. */
+export interface TruthFault {
+  readonly kind: string;
+  readonly device: string;
+  readonly metric?: string;
+  readonly from: number;
+  /** Exclusive. */
+  readonly to: number;
+}
+
+export interface Truth {
+  readonly series: readonly TruthSeries[];
+  readonly faults: readonly TruthFault[];
+  /** From sending to the ack, by the wall clock, ms. */
+  readonly ackMs: Sketch;
+}
+
+interface Columns {
+  readonly time: Column;
+  readonly value: Column;
+  /** `rowLate`, `rowOpen`. */
+  readonly flags: Column;
+  readonly texts: string[] | undefined;
+  newestMs: number;
+}
+
+const rowLate = 1;
+const rowOpen = 2;
+
 interface DeviceTruth {
-  readonly metrics: Map<string, { readonly time: Column; readonly value: Column }>;
+  readonly metrics: Map<string, Columns>;
   readonly ackedTimes: Column;
+  /** Wall time at which what is not acked yet was sent, by its source time. */
+  readonly waiting: Map<number, number>;
 }
 
 /** Throws `usage` for a file that cannot be read, `codec_corrupt` for one that is no truth file. */
-export function readTruth(paths: readonly string[]): TruthSeries[] {
-  const devices = new Map<string, DeviceTruth>();
-  for (const path of paths) readFile(path, devices);
-  return [...devices].flatMap(([device, truth]) => {
-    const acked = Float64Array.from(truth.ackedTimes.view()).sort();
-    return [...truth.metrics].map(([metric, columns]) => seriesOf(device, metric, columns, acked));
-  });
+export function readTruth(paths: readonly string[]): Truth {
+  const reader = new TruthReader();
+  for (const path of paths) reader.read(path);
+  return reader.finish();
 }
 
-function readFile(path: string, devices: Map<string, DeviceTruth>): void {
-  const lines = openLines(path);
-  try {
-    let torn: number | undefined;
-    let number = 0;
-    for (let line = lines.next(); line !== undefined; line = lines.next()) {
-      number++;
-      const parsed = parseLine(line);
-      if (torn !== undefined && parsed !== 'run') throw corrupt(path, torn);
-      torn = parsed === undefined ? number : undefined;
-      if (parsed !== undefined && parsed !== 'run') take(parsed, devices);
+type Line =
+  | {
+      readonly kind: 'sent';
+      readonly device: string;
+      readonly timeMs: number;
+      readonly values: Readonly<Record<string, number | string>>;
+      readonly isOpen: boolean;
     }
-  } finally {
-    lines.close();
+  | { readonly kind: 'acked'; readonly device: string; readonly timeMs: number }
+  | { readonly kind: 'wall'; readonly wallMs: number }
+  | { readonly kind: 'fault'; readonly fault: TruthFault }
+  | { readonly kind: 'run' };
+
+/** Undefined for what is no line of a truth file. */
+export function parseTruthLine(text: string): Line | undefined {
+  let line: {
+    truth?: unknown;
+    s?: unknown;
+    t?: unknown;
+    v?: unknown;
+    a?: unknown;
+    o?: unknown;
+    w?: unknown;
+    f?: unknown;
+  };
+  try {
+    line = JSON.parse(text) as typeof line;
+  } catch {
+    return undefined;
   }
+  if (line.truth === 1) return { kind: 'run' };
+  if (typeof line.w === 'number') return { kind: 'wall', wallMs: line.w };
+  if (Array.isArray(line.a)) {
+    const [device, timeMs] = line.a as unknown[];
+    return typeof device === 'string' && typeof timeMs === 'number' ? { kind: 'acked', device, timeMs } : undefined;
+  }
+  if (typeof line.f === 'object' && line.f !== null) return faultOf(line.f as Partial<TruthFault>);
+  const { s: device, t: timeMs, v, o } = line;
+  if (typeof device !== 'string' || typeof timeMs !== 'number' || typeof v !== 'object' || v === null) return undefined;
+  return { kind: 'sent', device, timeMs, values: v as Readonly<Record<string, number | string>>, isOpen: o === 1 };
+}
+
+function faultOf(fault: Partial<TruthFault>): Line | undefined {
+  const { kind, device, metric, from, to } = fault;
+  if (typeof kind !== 'string' || typeof device !== 'string' || typeof from !== 'number' || typeof to !== 'number') {
+    return undefined;
+  }
+  return { kind: 'fault', fault: { kind, device, from, to, ...(metric === undefined ? {} : { metric }) } };
+}
+
+class TruthReader {
+  readonly #devices = new Map<string, DeviceTruth>();
+  readonly #faults: TruthFault[] = [];
+  readonly #ackMs = new Sketch();
+  #wallMs: number | undefined;
+
+  read(path: string): void {
+    const lines = openLines(path);
+    try {
+      let torn: number | undefined;
+      let number = 0;
+      for (let text = lines.next(); text !== undefined; text = lines.next()) {
+        number++;
+        const line = parseTruthLine(text);
+        if (torn !== undefined && line?.kind !== 'run') throw corrupt(path, torn);
+        torn = line === undefined ? number : undefined;
+        if (line !== undefined) this.#take(line);
+      }
+    } finally {
+      lines.close();
+    }
+  }
+
+  finish(): Truth {
+    const series = [...this.#devices].flatMap(([device, truth]) => {
+      const acked = Float64Array.from(truth.ackedTimes.view()).sort();
+      return [...truth.metrics].map(([metric, columns]) => seriesOf(device, metric, columns, acked));
+    });
+    return { series, faults: this.#faults, ackMs: this.#ackMs };
+  }
+
+  #take(line: Line): void {
+    switch (line.kind) {
+      case 'run':
+        this.#wallMs = undefined;
+        for (const { waiting } of this.#devices.values()) waiting.clear();
+        return;
+      case 'wall':
+        this.#wallMs = line.wallMs;
+        return;
+      case 'fault':
+        this.#faults.push(line.fault);
+        return;
+      case 'acked':
+        this.#acked(this.#deviceOf(line.device), line.timeMs);
+        return;
+      case 'sent':
+        this.#sent(this.#deviceOf(line.device), line);
+    }
+  }
+
+  #acked(device: DeviceTruth, timeMs: number): void {
+    device.ackedTimes.push(timeMs);
+    const sentMs = device.waiting.get(timeMs);
+    if (sentMs === undefined || this.#wallMs === undefined) return;
+    device.waiting.delete(timeMs);
+    this.#ackMs.add(Math.max(0, this.#wallMs - sentMs), 1);
+  }
+
+  #sent(device: DeviceTruth, { timeMs, values, isOpen }: Line & { kind: 'sent' }): void {
+    if (this.#wallMs !== undefined) {
+      // Nothing waits for ever at QoS 0.
+      if (device.waiting.size >= waitingMax) device.waiting.clear();
+      device.waiting.set(timeMs, this.#wallMs);
+    }
+    for (const metric in values) {
+      const value = values[metric] as number | string;
+      let columns = device.metrics.get(metric);
+      if (columns === undefined) {
+        columns = emptyColumns(typeof value === 'string');
+        device.metrics.set(metric, columns);
+      }
+      const isLate = timeMs < columns.newestMs;
+      columns.newestMs = Math.max(columns.newestMs, timeMs);
+      columns.time.push(timeMs);
+      columns.value.push(typeof value === 'string' ? indexIn(columns.texts ?? [], value) : value);
+      columns.flags.push((isLate ? rowLate : 0) | (isOpen ? rowOpen : 0));
+    }
+  }
+
+  #deviceOf(name: string): DeviceTruth {
+    let device = this.#devices.get(name);
+    if (device === undefined) {
+      device = { metrics: new Map(), ackedTimes: new Column(), waiting: new Map() };
+      this.#devices.set(name, device);
+    }
+    return device;
+  }
+}
+
+const waitingMax = 30_000;
+
+function emptyColumns(isText: boolean): Columns {
+  const texts = isText ? [] : undefined;
+  return { time: new Column(), value: new Column(), flags: new Column(), texts, newestMs: -Infinity };
+}
+
+/** Texts of a series are states: few. */
+export function indexIn(texts: string[], text: string): number {
+  const index = texts.indexOf(text);
+  return index >= 0 ? index : texts.push(text) - 1;
 }
 
 function corrupt(path: string, line: number): FoglineError {
   return new FoglineError('codec_corrupt', `${path}, line ${line}: this is no line of a truth file`);
 }
 
-type Line =
-  | { readonly device: string; readonly timeMs: number; readonly values: Readonly<Record<string, number>> }
-  | { readonly device: string; readonly ackedMs: number };
-
-function parseLine(text: string): Line | 'run' | undefined {
-  let line: { truth?: unknown; s?: unknown; t?: unknown; v?: unknown; a?: unknown };
-  try {
-    line = JSON.parse(text) as typeof line;
-  } catch {
-    return undefined;
-  }
-  if (line.truth === 1) return 'run';
-  if (Array.isArray(line.a)) {
-    const [device, ackedMs] = line.a as unknown[];
-    return typeof device === 'string' && typeof ackedMs === 'number' ? { device, ackedMs } : undefined;
-  }
-  const { s: device, t: timeMs, v } = line;
-  if (typeof device !== 'string' || typeof timeMs !== 'number' || typeof v !== 'object' || v === null) return undefined;
-  return { device, timeMs, values: v as Readonly<Record<string, number>> };
-}
-
-function take(line: Line, devices: Map<string, DeviceTruth>): void {
-  let device = devices.get(line.device);
-  if (device === undefined) {
-    device = { metrics: new Map(), ackedTimes: new Column() };
-    devices.set(line.device, device);
-  }
-  if ('ackedMs' in line) {
-    device.ackedTimes.push(line.ackedMs);
-    return;
-  }
-  for (const metric in line.values) {
-    let columns = device.metrics.get(metric);
-    if (columns === undefined) {
-      columns = { time: new Column(), value: new Column() };
-      device.metrics.set(metric, columns);
-    }
-    columns.time.push(line.timeMs);
-    columns.value.push(line.values[metric] as number);
-  }
-}
-
-function seriesOf(
-  device: string,
-  metric: string,
-  columns: { time: Column; value: Column },
-  acked: Float64Array,
-): TruthSeries {
+function seriesOf(device: string, metric: string, columns: Columns, acked: Float64Array): TruthSeries {
   const readings = { time: columns.time.view(), value: columns.value.view() };
   const time = new Column(readings.time.length + 1);
   const value = new Column(readings.time.length + 1);
+  const flags: number[] = [];
   for (const row of sortedRows(readings)) {
     const last = time.count - 1;
-    if (last >= 0 && time.at(last) === readings.time[row] && value.at(last) === readings.value[row]) continue;
+    const own = columns.flags.at(row);
+    if (last >= 0 && time.at(last) === readings.time[row] && value.at(last) === readings.value[row]) {
+      // Sent again, it is no later than it was at first.
+      flags[last] = (flags[last] as number) & own;
+      continue;
+    }
     time.push(readings.time[row] as number);
     value.push(readings.value[row] as number);
+    flags.push(own);
   }
-  return { device, metric, time: time.view(), value: value.view(), acked: ackedRows(time.view(), acked) };
+  const isAcked = ackedRows(time.view(), acked);
+  return {
+    device,
+    metric,
+    texts: columns.texts,
+    time: time.view(),
+    value: value.view(),
+    acked: isAcked.map((flag, row) => (((flags[row] as number) & rowOpen) === 0 ? flag : 0)),
+    late: Uint8Array.from(flags, (flag) => flag & rowLate),
+  };
 }
 
 /** Both ascending. */

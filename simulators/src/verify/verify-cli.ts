@@ -1,11 +1,15 @@
 /** `fogline-sim verify`. */
-import { readFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { type CliIo, defineCommand } from '@fogline/shared/cli';
 import { systemClock } from '@fogline/shared/clock';
 import { FoglineError, messageOf } from '@fogline/shared/errors';
 import { formatDuration } from '@fogline/shared/units';
+import { milliseconds } from '../fleet/expectations.ts';
 import { type Finding, findingKinds } from './findings.ts';
+import { hubOf, hubOptions } from './hub-cli.ts';
 import { openHubReader } from './hub-reader.ts';
+import { junitOf } from './junit.ts';
+import { type Latencies, watchLatency } from './latency.ts';
 import { readTruth } from './truth.ts';
 import { type Verdict, verify } from './verify.ts';
 
@@ -15,48 +19,105 @@ export const verifyCommand = defineCommand({
     'Compares every reading and every roll-up bucket at a hub with what was sent; exit code 1 when anything differs.',
   options: {
     truth: { type: 'text', placeholder: 'FILE[,FILE…]', isRequired: true, help: 'what fleet or replay wrote' },
-    hub: { type: 'text', placeholder: 'URL', default: 'http://127.0.0.1:8080', help: "the hub's API" },
-    'token-file': {
-      type: 'text',
-      placeholder: 'FILE',
-      help: 'file with a token for the API; beyond loopback the hub asks for one',
-    },
+    ...hubOptions,
     stream: { type: 'text', help: 'only this stream; default: the one that carries readings' },
     agent: { type: 'text', help: 'only this agent' },
     'metric-map': { type: 'text', placeholder: 'SENT=STORED,…', help: 'metrics that the agent gives another name' },
     wait: { type: 'duration', default: 0, help: 'keep looking for so long while something is missing' },
+    'no-loss': { type: 'flag', help: 'what was declared lost is a finding as well' },
+    watch: {
+      type: 'duration',
+      default: 0,
+      help: 'before the verdict, measure for so long how soon what is being sent can be queried',
+    },
+    'latency-p99': { type: 'duration', help: 'at most, from publish to queryable; needs --watch' },
+    junit: { type: 'text', placeholder: 'FILE', help: 'write the verdict as JUnit XML' },
     json: { type: 'flag', help: 'one JSON object a line: findings, then the summary' },
   },
   async run({ options, io }) {
-    if (!/^https?:\/\//.test(options.hub) || !URL.canParse(options.hub)) {
-      throw new FoglineError('usage', `--hub: "${options.hub}" is not a URL such as http://127.0.0.1:8080`);
+    if (options['latency-p99'] !== undefined && options.watch === 0) {
+      throw new FoglineError('usage', '--latency-p99 needs --watch');
     }
-    const token = options['token-file'] === undefined ? {} : { token: readToken(options['token-file']) };
+    const hub = hubOf(options);
+    const startedMs = systemClock.monotonic();
+    const files = options.truth.split(',');
+    const queryableMs = options.watch === 0 ? undefined : await watchLatency(files, hub, options.watch, systemClock);
+    const truth = readTruth(files);
     const verdict = await verify({
-      truth: readTruth(options.truth.split(',')),
-      hub: openHubReader({ url: options.hub, ...token }),
+      truth: truth.series,
+      hub: openHubReader(hub),
       metricMap: metricMap(options['metric-map'] ?? ''),
       waitMs: options.wait,
       clock: systemClock,
       ...(options.stream === undefined ? {} : { stream: options.stream }),
       ...(options.agent === undefined ? {} : { agent: options.agent }),
     });
-    if (options.json) printJson(verdict, io);
-    else print(verdict, io);
-    return isClean(verdict) ? 0 : 1;
+    const whole: Whole = {
+      verdict,
+      ack: { p50Ms: truth.ackMs.quantile(0.5), p99Ms: truth.ackMs.quantile(0.99), count: truth.ackMs.count },
+      queryable: queryableMs,
+      queryableMsMax: options['latency-p99'],
+      isLossAllowed: !options['no-loss'],
+    };
+    const seconds = (systemClock.monotonic() - startedMs) / 1000;
+    if (options.junit !== undefined)
+      writeReport(options.junit, junitOf('fogline-sim verify', claimsOf(whole), seconds));
+    if (options.json) printJson(whole, io);
+    else print(whole, io);
+    return isClean(whole) ? 0 : 1;
   },
 });
 
-/** A truth without a single reading proves nothing. */
-function isClean(verdict: Verdict): boolean {
-  return verdict.findings.isClean && verdict.sent > 0;
+interface Whole {
+  readonly verdict: Verdict;
+  /** From publish to ack, where the truth file knows the wall time. */
+  readonly ack: Latencies;
+  /** From publish to queryable, where it was watched. */
+  readonly queryable: Latencies | undefined;
+  readonly queryableMsMax: number | undefined;
+  readonly isLossAllowed: boolean;
 }
 
-function readToken(path: string): string {
+/** A truth without a single reading proves nothing, nor does a latency that was never seen. */
+function isClean(whole: Whole): boolean {
+  return claimsOf(whole).every(({ failure }) => failure === undefined);
+}
+
+function claimsOf({ verdict, queryable, queryableMsMax, isLossAllowed }: Whole) {
+  const { findings, sent } = verdict;
+  const examples = findings.examples.map((finding) => describe(finding));
+  const claim = (name: string, isMet: boolean, ...failure: readonly string[]) => (isMet ? { name } : { name, failure });
+  return [
+    claim('something was sent', sent > 0, 'the truth has no reading'),
+    ...findingKinds.map((kind) => {
+      const count = findings.counts[kind];
+      return claim(
+        `no reading or bucket is ${kind}`,
+        count === 0,
+        `${count} ${kind}`,
+        ...examples.filter((line) => line.startsWith(`${kind} `)),
+      );
+    }),
+    ...(isLossAllowed
+      ? []
+      : [claim('nothing is declared lost', findings.declared === 0, `${findings.declared} declared`)]),
+    ...(queryable === undefined || queryableMsMax === undefined
+      ? []
+      : [
+          claim(
+            'latency p99',
+            queryable.p99Ms <= queryableMsMax,
+            `${milliseconds(queryable.p99Ms)} of ${queryable.count} probes`,
+          ),
+        ]),
+  ];
+}
+
+function writeReport(path: string, text: string): void {
   try {
-    return readFileSync(path, 'utf8').trim();
+    writeFileSync(path, text);
   } catch (error) {
-    throw new FoglineError('usage', `--token-file: cannot read ${path}: ${messageOf(error)}`, { cause: error });
+    throw new FoglineError('storage_io', `--junit: cannot write ${path}: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -71,27 +132,45 @@ function metricMap(text: string): Map<string, string> {
   );
 }
 
-function printJson(verdict: Verdict, io: CliIo): void {
+function printJson(whole: Whole, io: CliIo): void {
+  const { verdict, ack, queryable } = whole;
   for (const finding of verdict.findings.examples) io.out(JSON.stringify(finding));
   const { findings, ...summary } = verdict;
-  io.out(JSON.stringify({ ...summary, ...findings.counts, isClean: isClean(verdict) }));
+  io.out(
+    JSON.stringify({
+      ...summary,
+      ...findings.counts,
+      declared: findings.declared,
+      ackMs: ack.count === 0 ? null : ack,
+      queryableMs: queryable ?? null,
+      isClean: isClean(whole),
+    }),
+  );
 }
 
-function print(verdict: Verdict, io: CliIo): void {
+function print(whole: Whole, io: CliIo): void {
+  const { verdict, ack, queryable } = whole;
   for (const finding of verdict.findings.examples) io.out(describe(finding));
-  const { counts } = verdict.findings;
+  const { counts, declared } = verdict.findings;
   const { series, sent, acked, atHub, buckets, undecidedBuckets } = verdict;
   const undecided = undecidedBuckets === 0 ? '' : `, ${undecidedBuckets} undecided`;
   io.out(
     `${series} series: ${sent} readings sent, ${acked} acked, ${atHub} at the hub; ${buckets} buckets compared${undecided}`,
   );
+  if (ack.count > 0) io.out(`publish to ack: ${latencyText(ack)}`);
+  if (queryable !== undefined) io.out(`publish to queryable: ${latencyText(queryable)}`);
   io.out(
-    `${findingKinds.map((kind) => `${kind} ${counts[kind]}`).join(', ')}: ${isClean(verdict) ? 'clean' : sent === 0 ? 'nothing to compare' : 'NOT CLEAN'}`,
+    `${findingKinds.map((kind) => `${kind} ${counts[kind]}`).join(', ')}; declared lost ${declared}: ` +
+      (isClean(whole) ? 'clean' : sent === 0 ? 'nothing to compare' : 'NOT CLEAN'),
   );
 }
 
+function latencyText({ p50Ms, p99Ms, count }: Latencies): string {
+  return `p50 ${milliseconds(p50Ms)}, p99 ${milliseconds(p99Ms)} of ${count}`;
+}
+
 function describe({ kind, device, metric, timeMs, everyMs, field, expected, got }: Finding): string {
-  const where = `${kind.padEnd(10)} ${device} ${metric} ${new Date(timeMs).toISOString()}`;
+  const where = `${kind.padEnd(12)} ${device} ${metric} ${new Date(timeMs).toISOString()}`;
   const bucket = everyMs === undefined ? '' : ` bucket of ${formatDuration(everyMs)}, ${field ?? ''}`;
   return `${where}${bucket}: expected ${expected ?? 'nothing'}, got ${got ?? 'nothing'}`;
 }

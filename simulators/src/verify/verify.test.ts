@@ -14,10 +14,10 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const startMs = Date.UTC(2026, 0, 1, 12);
 
-function truthOf(text: string): TruthSeries[] {
+function truthOf(text: string): readonly TruthSeries[] {
   const path = join(folder, 'truth.ndjson');
   writeFileSync(path, text);
-  return readTruth([path]);
+  return readTruth([path]).series;
 }
 
 /** Two devices, a reading a second for five minutes; the last one of each is not acked. */
@@ -69,7 +69,14 @@ function store(): Stored[] {
   });
 }
 
-function readerOf(stored: readonly Stored[]): HubReader {
+/** What a hub knows about what it does not have: items by hour. */
+interface Known {
+  readonly declared?: ReadonlyMap<number, number>;
+  readonly withoutDetail?: number;
+  readonly unaccounted?: ReadonlyMap<number, number>;
+}
+
+function readerOf(stored: readonly Stored[], known: Known = {}): HubReader {
   const of = (series: HubSeries): Stored => stored.find((entry) => entry.series.id === series.id)!;
   const columns = (readings: Stored['readings']) => ({
     time: Float64Array.from(readings, (r) => r.timeMs),
@@ -81,6 +88,8 @@ function readerOf(stored: readonly Stored[]): HubReader {
       const { readings } = of(series);
       return { all: columns(readings), good: columns(readings.filter(({ isBad }) => isBad !== true)) };
     },
+    losses: async () => ({ byHour: known.declared ?? new Map(), withoutDetail: known.withoutDetail ?? 0 }),
+    unaccounted: async () => known.unaccounted ?? new Map(),
     buckets: async (series, everyMs) => of(series).buckets.get(everyMs) ?? [],
   };
 }
@@ -111,6 +120,8 @@ it('finds a faithful hub clean, whether or not it has what was not acked', async
   }
   expect((await run(without)).findings.isClean).toBe(true);
 });
+
+const nothingFound = { lost: 0, late_dropped: 0, undeclared: 0, duplicated: 0, wrong: 0, unexpected: 0, bucket: 0 };
 
 type Canary = [name: string, plant: (stored: Stored) => void, counts: object];
 
@@ -174,10 +185,115 @@ it.each(
   const off = right * (1 + 2 ** -52);
   bucket.push({ ...bucket.pop()!, [field]: off });
   const { findings } = await run(stored);
-  expect(findings.counts).toEqual({ lost: 0, duplicated: 0, wrong: 0, unexpected: 0, bucket: 1 });
+  expect(findings.counts).toEqual({ ...nothingFound, bucket: 1 });
   expect(findings.examples).toEqual([
     expect.objectContaining({ kind: 'bucket', everyMs, field, expected: right, got: off }),
   ]);
+});
+
+/** The hub without some readings of d2, all of whose buckets agree with what it has. */
+function without(isGone: (second: number) => boolean): Stored[] {
+  const stored = store();
+  const entry = stored[1]!;
+  entry.readings = entry.readings.filter(({ timeMs }) => !isGone((timeMs - startMs) / 1_000));
+  const columns = {
+    time: Float64Array.from(entry.readings, (r) => r.timeMs),
+    value: Float64Array.from(entry.readings, (r) => r.value),
+  };
+  entry.buckets = new Map(levelsMs.map((everyMs) => [everyMs, [...bucketsOf(columns, everyMs)]]));
+  return stored;
+}
+
+const hour = startMs / 3_600_000;
+
+it('does not mind what was declared lost, as far as it was declared', async () => {
+  const stored = without((second) => second < 10);
+  const verdictOn = (known: Known) => run(stored, { hub: readerOf(stored, known) });
+  const declared = await verdictOn({ declared: new Map([[hour, 10]]) });
+  expect(declared.findings).toMatchObject({ declared: 10, isClean: true });
+  expect((await verdictOn({ withoutDetail: 10 })).findings).toMatchObject({ declared: 10, isClean: true });
+  const short = await verdictOn({ declared: new Map([[hour, 7]]), withoutDetail: 1 });
+  expect(short.findings.declared).toBe(8);
+  expect(short.findings.counts).toEqual({ ...nothingFound, lost: 2 });
+  const elsewhere = await verdictOn({ declared: new Map([[hour - 1, 10]]) });
+  expect(elsewhere.findings.counts).toEqual({ ...nothingFound, lost: 10 });
+});
+
+it('names an eviction that was not declared: the agent made it, and nobody knows where it is', async () => {
+  const stored = without((second) => second < 10);
+  const { findings } = await run(stored, { hub: readerOf(stored, { unaccounted: new Map([[hour, 9]]) }) });
+  expect(findings.counts).toEqual({ ...nothingFound, undeclared: 9, lost: 1 });
+  expect(findings.examples.map(({ kind }) => kind).toSorted()).toEqual([
+    'lost',
+    ...Array<string>(9).fill('undeclared'),
+  ]);
+});
+
+/** As `sent`, but the readings of d2 between two seconds came after all others. */
+function lateTruth(fromSecond: number, toSecond: number): readonly TruthSeries[] {
+  const isLate = ({ device, timeMs }: (typeof sent)[number]): boolean =>
+    device === 'd2' && timeMs >= startMs + fromSecond * 1_000 && timeMs < startMs + toSecond * 1_000;
+  const order = [...sent.filter((one) => !isLate(one)), ...sent.filter(isLate)];
+  return truthOf(
+    order
+      .map(({ device, timeMs, value }) => {
+        const line = `{"s":"${device}","t":${timeMs},"v":{"temperature":${value}},"q":1}`;
+        return `${line}\n{"a":["${device}",${timeMs}]}\n`;
+      })
+      .join(''),
+  );
+}
+
+it('names late readings that were dropped, of readings and in windows', async () => {
+  const late = lateTruth(100, 110);
+  const stored = without((second) => second >= 100 && second < 110);
+  const readings = await run(stored, { truth: late });
+  expect(readings.findings.counts).toEqual({ ...nothingFound, late_dropped: 10 });
+
+  const windows = stored.map((entry) => ({ ...entry, series: { ...entry.series, kind: 'window', stream: 'stats' } }));
+  const inWindows = await run(windows, { truth: late, stream: 'stats' });
+  // The last second of each device was acked in this truth, so every bucket is decided: one at each level lacks what was late.
+  expect(inWindows.findings.counts).toEqual({ ...nothingFound, late_dropped: 4 });
+  const alsoOnTime = without((second) => second >= 100 && second < 111);
+  expect((await run(alsoOnTime, { truth: late })).findings.counts).toEqual({ ...nothingFound, lost: 11 });
+});
+
+it('compares texts as well, and shows them', async () => {
+  const text = ['idle', 'busy', 'idle']
+    .map(
+      (mode, index) =>
+        `{"s":"d","t":${startMs + index},"v":{"mode":"${mode}"},"q":1}\n{"a":["d",${startMs + index}]}\n`,
+    )
+    .join('');
+  const series = { id: 1, agent: 'gw', stream: 'live', device: 'd', metric: 'mode', kind: 'reading', sampling: 'all' };
+  const held = [0, 2, 0];
+  const hub: HubReader = {
+    ...readerOf([]),
+    listSeries: async () => [
+      { ...series, type: 'text' },
+      { ...series, id: 2, type: 'number' },
+    ],
+    readings: async (_series, _range, texts = []) => {
+      expect(texts).toEqual(['idle', 'busy']);
+      texts.push('broken');
+      const all = { time: Float64Array.from([0, 1, 2], (ms) => startMs + ms), value: Float64Array.from(held) };
+      return { all, good: all };
+    },
+  };
+  const { findings } = await run([], { truth: truthOf(text), hub });
+  expect(findings.counts).toEqual({ ...nothingFound, wrong: 1 });
+  expect(findings.examples).toEqual([
+    { kind: 'wrong', device: 'd', metric: 'mode', timeMs: startMs + 1, expected: 'busy', got: 'broken' },
+  ]);
+});
+
+it('does not ask for what a receiver may refuse, nor mind it', async () => {
+  const open = truthText.replaceAll('"q":1}', '"q":1,"o":1}');
+  const stored = store().map((entry) => ({ ...entry, readings: [], buckets: new Map<number, Bucket[]>() }));
+  const verdict = await run(stored, { truth: truthOf(open) });
+  expect(verdict).toMatchObject({ sent: 600, acked: 0 });
+  expect(verdict.findings.isClean).toBe(true);
+  expect((await run(store(), { truth: truthOf(open) })).findings.isClean).toBe(true);
 });
 
 it('counts a series that the hub does not know as lost, and finds it under the name that the agent gave it', async () => {
@@ -240,6 +356,25 @@ async function settledWhile<T>(promise: Promise<T>, step: () => void): Promise<T
   }
   return promise;
 }
+
+it('reads faults, and how long acks took by the wall clock', () => {
+  const fault = { kind: 'spike', device: 'd1', metric: 'temperature', from: 5, to: 9, size: 15 };
+  const path = join(folder, 'faults.ndjson');
+  const lines = [
+    { truth: 1, startedMs: 0 },
+    { w: 1_000 },
+    { f: fault },
+    { s: 'd1', t: 5, v: { temperature: 1 }, q: 1 },
+    { s: 'd1', t: 6, v: {}, q: 0 },
+    { w: 1_250 },
+    { a: ['d1', 5] },
+  ];
+  writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const read = readTruth([path]);
+  expect(read.faults).toEqual([{ kind: 'spike', device: 'd1', metric: 'temperature', from: 5, to: 9 }]);
+  expect(read.ackMs.count).toBe(1);
+  expect(Math.abs(read.ackMs.quantile(0.5) - 250)).toBeLessThan(3);
+});
 
 it('reads a truth that was torn by a kill and continued, and counts what was sent twice once', () => {
   const torn = `${truthText}{"s":"d1","t":1\n${truthText}{"a":["d1"`;

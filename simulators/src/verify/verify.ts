@@ -3,15 +3,20 @@
  * as multisets; every roll-up bucket of every level with a computation over the readings that the hub says it has. So a
  * clean verdict means: no acked reading lost, none twice, none changed, and no bucket wrong by one bit.
  *
+ * What is missing and declared by its agent is counted, and is no finding. What is missing and not declared has a class that says more where
+ * the hub knows more (findings.ts).
+ *
  * A stream of windows keeps no readings. Its buckets are held against the acked truth itself; buckets into which a reading falls
  * that was sent but not acked may or may not hold it, and are counted as undecided.
  */
 import type { Clock } from '@fogline/shared/clock';
 import { FoglineError, hasCode } from '@fogline/shared/errors';
 import { type Bucket, bucketsOf, compareBuckets, compareReadings } from './compare.ts';
+import { type Draft, Explanations } from './explain.ts';
 import { Findings } from './findings.ts';
 import type { Readings } from './growable.ts';
 import type { HubReader, HubSeries, Range } from './hub-reader.ts';
+import { Missing } from './missing.ts';
 import type { TruthSeries } from './truth.ts';
 
 export interface VerifyOptions {
@@ -41,6 +46,7 @@ export interface Verdict {
 
 export const levelsMs = [10_000, 60_000, 900_000, 86_400_000] as const;
 const dayMs = 86_400_000;
+const hourMs = 3_600_000;
 const pollMs = 500;
 
 /** Throws `usage` when it is not clear which series is meant, and what the hub reader throws. */
@@ -49,16 +55,18 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
   const deadlineMs = clock.monotonic() + options.waitMs;
   const total = { series: 0, sent: 0, acked: 0, atHub: 0, buckets: 0, undecidedBuckets: 0, findings: new Findings() };
   let known: readonly HubSeries[] = [];
+  const explanations = new Explanations();
   for (const truth of options.truth) {
     for (;;) {
       const result = await attempt(async () => {
         if (candidates(known, truth, options).length === 0) known = await options.hub.listSeries();
-        return verifySeries(truth, choose(known, truth, options), options.hub);
+        return verifySeries(truth, choose(known, truth, options), options.hub, explanations.draft());
       });
       const isOver = clock.monotonic() >= deadlineMs;
       if ('unavailable' in result) {
         if (isOver) throw result.unavailable;
       } else if (isOver || result.findings.isClean) {
+        explanations.accept(result.draft);
         add(total, truth, result);
         break;
       }
@@ -73,6 +81,7 @@ interface SeriesVerdict {
   readonly buckets: number;
   readonly undecidedBuckets: number;
   readonly findings: Findings;
+  readonly draft: Draft;
 }
 
 /** A hub that is being restarted is not an answer yet. */
@@ -103,6 +112,7 @@ function candidates(known: readonly HubSeries[], truth: TruthSeries, options: Ve
     (series) =>
       series.device === truth.device &&
       series.metric === metric &&
+      (series.type === 'text') === (truth.texts !== undefined) &&
       (options.stream === undefined || series.stream === options.stream) &&
       (options.agent === undefined || series.agent === options.agent),
   );
@@ -121,54 +131,77 @@ function choose(known: readonly HubSeries[], truth: TruthSeries, options: Verify
   );
 }
 
-async function verifySeries(truth: TruthSeries, series: HubSeries | undefined, hub: HubReader): Promise<SeriesVerdict> {
+async function verifySeries(
+  truth: TruthSeries,
+  series: HubSeries | undefined,
+  hub: HubReader,
+  draft: Draft,
+): Promise<SeriesVerdict> {
   const findings = new Findings();
-  const nothing: Readings = { time: new Float64Array(), value: new Float64Array() };
+  const missing = new Missing();
   if (series === undefined) {
-    compareReadings(truth, nothing, findings);
-    return { atHub: 0, buckets: 0, undecidedBuckets: 0, findings };
+    compareReadings(truth, nothing, findings, missing);
+    missing.report(findings, () => 0);
+    return { atHub: 0, buckets: 0, undecidedBuckets: 0, findings, draft };
   }
   const range = wholeDays(truth.time);
-  if (series.kind === 'window') return verifyWindows(truth, series, hub, range, findings);
-  const held = await hub.readings(series, range);
-  compareReadings(truth, held.all, findings);
+  if (series.kind === 'window') return { ...(await verifyWindows(truth, series, hub, range)), draft };
+  const held = await hub.readings(series, range, truth.texts);
+  compareReadings(truth, held.all, findings, missing);
+  if (missing.count > 0) await draft.explain(missing, series, range, hub, findings);
   let buckets = 0;
-  for (const everyMs of levelsMs) {
+  for (const everyMs of truth.texts === undefined ? levelsMs : []) {
     const expected = [...bucketsOf(held.good, everyMs)];
     buckets += expected.length;
     compareBuckets(truth, everyMs, expected, await hub.buckets(series, everyMs, range), findings);
   }
-  return { atHub: held.all.time.length, buckets, undecidedBuckets: 0, findings };
+  return { atHub: held.all.time.length, buckets, undecidedBuckets: 0, findings, draft };
 }
 
-async function verifyWindows(
+const nothing: Readings = { time: new Float64Array(), value: new Float64Array() };
+
+/** Hours of which windows were declared lost are undecided, at all levels; asked for only where something differs. */
+async function verifyWindows(truth: TruthSeries, series: HubSeries, hub: HubReader, range: Range) {
+  const got = new Map<number, readonly Bucket[]>();
+  for (const everyMs of levelsMs) got.set(everyMs, await hub.buckets(series, everyMs, range));
+  const verdict = compareWindows(truth, got, []);
+  if (verdict.findings.isClean) return verdict;
+  const { byHour } = await hub.losses(series, range);
+  return byHour.size === 0 ? verdict : compareWindows(truth, got, [...byHour.keys()]);
+}
+
+function compareWindows(
   truth: TruthSeries,
-  series: HubSeries,
-  hub: HubReader,
-  range: Range,
-  findings: Findings,
-): Promise<SeriesVerdict> {
-  const acked = ackedOf(truth, 1);
-  const open = ackedOf(truth, 0);
+  got: ReadonlyMap<number, readonly Bucket[]>,
+  lostHours: readonly number[],
+): Omit<SeriesVerdict, 'draft'> {
+  const findings = new Findings();
+  const acked = rowsOf(truth, (row) => truth.acked[row] === 1);
+  const onTime = rowsOf(truth, (row) => truth.acked[row] === 1 && truth.late[row] === 0);
+  const open = rowsOf(truth, (row) => truth.acked[row] === 0);
   let atHub = 0;
   let buckets = 0;
   let undecidedBuckets = 0;
-  for (const everyMs of levelsMs) {
+  for (const [everyMs, held] of got) {
     const undecided = new Set(Array.from(open.time, (timeMs) => Math.floor(timeMs / everyMs) * everyMs));
+    for (const hour of lostHours) {
+      for (let atMs = hour * hourMs; atMs < (hour + 1) * hourMs; atMs += everyMs)
+        undecided.add(Math.floor(atMs / everyMs) * everyMs);
+    }
     const isDecided = ({ startMs }: Bucket): boolean => !undecided.has(startMs);
     const expected = [...bucketsOf(acked, everyMs)].filter(isDecided);
-    const got = await hub.buckets(series, everyMs, range);
     buckets += expected.length;
     undecidedBuckets += undecided.size;
-    atHub = got.reduce((sum, bucket) => sum + bucket.count, 0);
-    compareBuckets(truth, everyMs, expected, got.filter(isDecided), findings);
+    atHub = held.reduce((sum, bucket) => sum + bucket.count, 0);
+    const withoutLate = new Map([...bucketsOf(onTime, everyMs)].map((bucket) => [bucket.startMs, bucket]));
+    compareBuckets(truth, everyMs, expected, held.filter(isDecided), findings, withoutLate);
   }
   return { atHub, buckets, undecidedBuckets, findings };
 }
 
-function ackedOf({ time, value, acked }: TruthSeries, flag: 0 | 1): Readings {
-  const isWanted = (_: number, row: number): boolean => acked[row] === flag;
-  return { time: time.filter(isWanted), value: value.filter(isWanted) };
+function rowsOf({ time, value }: TruthSeries, isWanted: (row: number) => boolean): Readings {
+  const filter = (_: number, row: number): boolean => isWanted(row);
+  return { time: time.filter(filter), value: value.filter(filter) };
 }
 
 /** Whole days, so that no bucket of any level is cut. */

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '@fogline/shared/clock';
 import type { SeededRandom } from '@fogline/shared/random';
 import { openCsvSource } from '../../src/fleet/csv-source.ts';
-import { createMqttWire } from '../../src/fleet/mqtt-client.ts';
+import { createMqttWire } from '../../src/fleet/mqtt-connection.ts';
 import { openSender, type Sender } from '../../src/fleet/sender.ts';
 import { openHubReader } from '../../src/verify/hub-reader.ts';
 import { countAtHub } from '../support/hub-count.ts';
@@ -64,12 +64,12 @@ export function openReplay(stage: Stage, system: System, rows: number): Sender {
     layout: { wideMetric: 'temperature' },
     topic: 'sensors/{device}/climate',
     lanes: 13,
+    qos: 1,
     rowsMax: rows,
   });
   const sender = openSender({
     source,
-    wire: createMqttWire({ url: `mqtt://${loopback}:${system.mqttPort}`, keepaliveSeconds: 10 }),
-    qos: 1,
+    wire: createMqttWire({ url: `mqtt://${loopback}:${system.mqttPort}`, keepaliveSeconds: 10, clock: systemClock }),
     window: 100,
     clock: systemClock,
     random: stageRandom(),

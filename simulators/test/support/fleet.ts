@@ -17,7 +17,7 @@ export const fleetParse =
 
 /** Stop it with `stop(1)`: exit code 1 says that the acks of its last messages did not come within a second. */
 export function startFleet(stage: Stage, { mqttPort }: System, { devices, seed, truth }: FleetOptions): Service {
-  const options = { devices, interval: '100ms', seed, clients: 10, mqtt: `mqtt://${loopback}:${mqttPort}`, truth };
+  const options = { devices, interval: '100ms', seed, connections: 10, mqtt: `mqtt://${loopback}:${mqttPort}`, truth };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
   const fleet = stage.program('sim', 'fleet', ['fleet', ...args]);
   fleet.launch();

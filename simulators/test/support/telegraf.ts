@@ -9,8 +9,7 @@ import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import type { SeededRandom } from '@fogline/shared/random';
-import type { Message } from '../../src/fleet/source.ts';
-import { openTruth, type TruthWriter } from '../../src/fleet/truth-writer.ts';
+import { openTruth, type TruthMessage, type TruthWriter } from '../../src/fleet/truth-writer.ts';
 import { loopback } from './ports.ts';
 import type { Stage } from './stage.ts';
 
@@ -43,7 +42,7 @@ const timeoutMs = 5_000;
 const backoffMsMax = 500;
 const retryAfterMsMax = 600_000;
 
-interface Metric extends Message {
+interface Metric extends TruthMessage {
   readonly line: string;
 }
 
@@ -124,8 +123,6 @@ export class Telegraf {
     const metric = {
       device: host,
       timeMs,
-      topic: '',
-      payload: '',
       values: `{"climate_temperature":${temperature},"climate_humidity":${humidity}}`,
       line: `climate,host=${host} temperature=${temperature},humidity=${humidity} ${nanoseconds}\n`,
     };

@@ -10,10 +10,13 @@ export interface VerdictSummary {
   readonly buckets: number;
   readonly undecidedBuckets: number;
   readonly lost: number;
+  readonly late_dropped: number;
+  readonly undeclared: number;
   readonly duplicated: number;
   readonly wrong: number;
   readonly unexpected: number;
   readonly bucket: number;
+  readonly declared: number;
   readonly isClean: boolean;
 }
 
