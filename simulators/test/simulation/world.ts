@@ -15,7 +15,7 @@ import { type Database, openDatabase, type Statement, type StorageFaults } from 
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { Facts } from './facts.ts';
 import { SimSensors } from './sensors.ts';
-import { type HubSide, SimLink } from './sim-link.ts';
+import { type AgentLink, type HubSide, type LinkMaker, type LinkOptions, SimLink } from './sim-link.ts';
 
 /** Thrown by the fault port in place of the next COMMIT, or right after it. */
 class SimulatedCrash extends Error {}
@@ -69,14 +69,14 @@ export interface WorldOptions {
   readonly agents: number;
   readonly devices: number;
   readonly config: (agent: string) => CoreConfig;
-  readonly link: { readonly latencyMaxMs: number; readonly ghostChance: number; readonly duplicateChance: number };
+  readonly link: LinkOptions | LinkMaker;
 }
 
 export class SimAgent {
   readonly name: string;
   readonly db: Database;
   readonly sensors: SimSensors;
-  readonly link: SimLink;
+  readonly link: AgentLink;
   readonly crashPoint: CrashPoint;
   core: AgentCore | undefined;
   config: CoreConfig;
@@ -97,7 +97,9 @@ export class SimAgent {
     this.crashPoint = new CrashPoint('agent', facts);
     this.db = preparedOnce(openDatabase(':memory:', { ...agentDatabase, faults: this.crashPoint }));
     this.sensors = new SimSensors(options.devices, random.fork(), clock.now());
-    this.link = new SimLink(name, world, { clock, random: random.fork(), facts }, options.link);
+    const ports = { clock, random: random.fork(), facts };
+    this.link =
+      typeof options.link === 'function' ? options.link(name, world, ports) : new SimLink(name, world, ports, options.link);
     this.config = options.config(name);
     this.start();
   }
