@@ -216,6 +216,7 @@ export class AgentCore implements IngestPort {
       this.#outbox.openEpoch(this.#epoch);
       this.#writeCheckpoint();
     });
+    this.#ports.committed?.(this.#lastCommit, this.#epoch);
     this.#afterCheckpoint();
   }
 
@@ -266,6 +267,7 @@ export class AgentCore implements IngestPort {
       if (checkpoint !== undefined) this.#writeCheckpoint();
       return sealed;
     });
+    this.#ports.committed?.(id, this.#epoch);
     if (checkpoint !== undefined) this.#afterCheckpoint();
     this.#sinceCheckpoint.commits++;
     this.#sinceCheckpoint.bytes += body.byteLength;

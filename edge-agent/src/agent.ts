@@ -5,13 +5,15 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '@fogline/shared/clock';
+import { FoglineError } from '@fogline/shared/errors';
 import { type HttpServer, json, startHttpServer } from '@fogline/shared/http-server';
 import type { Logger } from '@fogline/shared/log';
 import type { Random } from '@fogline/shared/random';
-import { type Database, lockFolder, openDatabase } from '@fogline/shared/sqlite';
+import { lockFolder } from '@fogline/shared/sqlite';
 import { AgentCore } from './agent-core.ts';
 import type { AgentConfig } from './config.ts';
-import { agentDatabase } from './journal/schema.ts';
+import type { CorePorts } from './core-ports.ts';
+import { databaseName, type Journal, openJournal } from './journal/open-journal.ts';
 import { agentMetrics, type OpenListener } from './local/agent-metrics.ts';
 import { openMqttListener } from './sources/mqtt-listen.ts';
 import { createMqttWire } from './uplink/mqtt-wire.ts';
@@ -33,7 +35,7 @@ export interface Agent {
 }
 
 export function databaseFile(folder: string): string {
-  return join(folder, 'agent.db');
+  return join(folder, databaseName);
 }
 
 /** Throws `address_in_use`, `storage_open`, `config_invalid`. */
@@ -65,7 +67,7 @@ class Rooms {
   readonly #config: AgentConfig;
   readonly #ports: AgentPorts;
   #lock: { release(): void } | undefined;
-  #db: Database | undefined;
+  #journal: Journal | undefined;
   #core: AgentCore | undefined;
 
   constructor(config: AgentConfig, ports: AgentPorts) {
@@ -78,8 +80,14 @@ class Rooms {
     const { clock, log } = this.#ports;
     mkdirSync(buffer.path, { recursive: true });
     this.#lock = lockFolder(buffer.path);
-    this.#db = openDatabase(databaseFile(buffer.path), agentDatabase);
-    const core = this.#openCore(this.#db, onFatal);
+    const journal = openJournal(buffer.path, { clock, log: log.child('journal') });
+    this.#journal = journal;
+    const fail = (error: unknown): void => {
+      journal.suspect(error);
+      log.error({ error }, 'the storage failed; nothing is acked any more, the next start recovers');
+      onFatal(error);
+    };
+    const core = this.#openCore(journal, fail);
     this.#core = core;
     for (const listener of listeners) {
       const own = sources.filter(({ name }) => listener.sources.includes(name));
@@ -97,43 +105,49 @@ class Rooms {
     }
     if (local !== undefined) this.http = await this.#openLocal(local, core);
     core.start();
+    journal.watch((problem) => {
+      core.kill();
+      fail(new FoglineError('storage_corrupt', problem));
+    });
   }
 
   async close(): Promise<void> {
     await this.http?.close();
     await Promise.all(this.listeners.map(({ listener }) => listener.close()));
     this.#core?.stop();
-    this.#db?.close();
+    this.#journal?.close();
     this.#lock?.release();
   }
 
-  #openCore(db: Database, onFatal: (error: unknown) => void): AgentCore {
+  #openCore(journal: Journal, onFatal: (error: unknown) => void): AgentCore {
     const { agent, sources, pipelines, buffer, uplink } = this.#config;
     const { clock, random, log, software } = this.#ports;
     const wire = createMqttWire(uplink);
-    return new AgentCore(
-      { agent, software, sources: sources.map(({ name }) => name), pipelines, buffer, uplink },
-      {
-        db,
-        clock,
-        random,
-        wire,
-        log: log.child('core'),
-        release: (source, tokens) => {
-          for (const { listener } of this.listeners) listener.release(source, tokens);
-        },
-        setOverloaded: (isOverloaded) => {
-          for (const { listener } of this.listeners) {
-            if (isOverloaded) listener.pause();
-            else listener.resume();
-          }
-        },
-        onFatal: (error) => {
-          log.error({ error }, 'the storage failed; nothing is acked any more, the next start recovers');
-          onFatal(error);
-        },
+    const config = { agent, software, sources: sources.map(({ name }) => name), pipelines, buffer, uplink };
+    const corePorts: CorePorts = {
+      db: journal.db,
+      clock,
+      random,
+      wire,
+      log: log.child('core'),
+      committed: (commit, epoch) => journal.committed(commit, epoch),
+      release: (source, tokens) => {
+        for (const { listener } of this.listeners) listener.release(source, tokens);
       },
-    );
+      setOverloaded: (isOverloaded) => {
+        for (const { listener } of this.listeners) {
+          if (isOverloaded) listener.pause();
+          else listener.resume();
+        }
+      },
+      onFatal,
+    };
+    try {
+      return new AgentCore(config, corePorts);
+    } catch (error) {
+      journal.suspect(error);
+      throw error;
+    }
   }
 
   #openLocal(local: NonNullable<AgentConfig['local']>, core: AgentCore): Promise<HttpServer> {

@@ -3,6 +3,7 @@ import type { Clock } from '@fogline/shared/clock';
 import type { Logger } from '@fogline/shared/log';
 import type { Random } from '@fogline/shared/random';
 import type { Database } from '@fogline/shared/sqlite';
+import type { EpochRow } from './journal/stored.ts';
 import type { Token } from './sources/batch-port.ts';
 import type { Wire } from './uplink/wire.ts';
 
@@ -12,6 +13,8 @@ export interface CorePorts {
   readonly random: Random;
   readonly wire: Wire;
   readonly log: Logger;
+  /** A commit is on disk; called before anything of it is released. */
+  committed?(commit: number, epoch: EpochRow): void;
   /** The readings behind these tokens are durable. */
   release(source: string, tokens: readonly Token[]): void;
   /** No room: senders that can wait must, the others' readings are dropped and counted by the source. */

@@ -15,6 +15,7 @@ import { Pipeline, type StreamItems } from '../pipeline/pipeline.ts';
 import type { AgentStore } from './agent-store.ts';
 import { rememberRepeats } from './intake.ts';
 import type { RepeatFilter } from './repeat-filter.ts';
+import { forgetKey } from './rollback.ts';
 import type { DurableSeries } from './series-registry.ts';
 import type { EpochRow } from './stored.ts';
 
@@ -54,12 +55,15 @@ export function recover(
     for (const output of record.outputs) last[output.lane] = Math.max(last[output.lane] ?? 0, output.last);
     lastCommit = id;
   }
+  // What the database forgot may have been emitted: counting it twice is worse than losing what was still open (rollback.ts).
+  const isForgetting = (store.loadText(forgetKey) ?? '') !== '';
   store.transaction(() => {
     outbox.flush();
     for (const { id, packed } of series.takeNew()) store.insertSeries(id, packed);
     if (previous !== undefined) store.updateEpoch(previous.id, series.count, last);
     store.saveState('pipelines', JSON.stringify(activeConfigs));
-    store.saveOperators(active.save());
+    store.saveOperators(isForgetting ? [] : active.save());
+    if (isForgetting) store.saveState(forgetKey, '');
     store.saveState('checkpoint', String(lastCommit));
   });
   const epoch: EpochRow = {
@@ -75,8 +79,8 @@ export function recover(
   outbox.reloadEpochs();
   const pipeline = new Pipeline(configs, series);
   const kept = pipeline.keys();
-  const drained = active.drain(kept);
-  pipeline.restore(active.save().filter(({ key }) => kept.has(key)));
+  const drained = isForgetting ? [] : active.drain(kept);
+  if (!isForgetting) pipeline.restore(active.save().filter(({ key }) => kept.has(key)));
   const isConfigChanged = JSON.stringify(activeConfigs) !== JSON.stringify(configs);
   return { pipeline, epoch, lastCommit, drained, isConfigChanged };
 }
