@@ -79,7 +79,9 @@ export function openDamaged(path: string): Database {
   try {
     raw = new Sqlite(path, { fileMustExist: true });
     raw.pragma('wal_autocheckpoint = 0');
-    raw.prepare('SELECT count(*) FROM sqlite_schema').get();
+    // Reads the schema, and a table of it.
+    const table = raw.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid LIMIT 1").pluck().get();
+    raw.prepare(`SELECT 1 FROM "${String(table)}" LIMIT 1`).get();
     return new SqliteDatabase(raw, path, undefined);
   } catch (error) {
     raw?.close();

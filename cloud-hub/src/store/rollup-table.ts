@@ -1,5 +1,6 @@
-/** Roll-ups: (level, series, start) → canonical partial. Exact merges make a fold independent of when it happens. */
+/** Roll-ups: (level, series, start) → canonical partial, with a checksum. Exact merges make a fold independent of when it happens. */
 import { mergeEncoded, type Partial } from '@fogline/shared/aggregate/partial';
+import { checkedBytes, withChecksum } from '@fogline/shared/checked-bytes';
 import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import { levels } from './levels.ts';
@@ -32,14 +33,15 @@ export class RollupTable {
   }
 
   get(levelMs: number, series: number, start: number): Uint8Array | undefined {
-    return this.#get.get(levelMs, series, start)?.partial;
+    const stored = this.#get.get(levelMs, series, start)?.partial;
+    return stored === undefined ? undefined : checkedPartial(stored, series, start);
   }
 
   /** Ascending from `fromMs`, below `toMs`, at most `limit`. */
   page(levelMs: number, series: number, fromMs: number, toMs: number, limit: number): RollupRow[] {
     return this.#page
       .all(levelMs, series, fromMs, toMs, limit)
-      .map((row) => ({ startMs: row.start, partial: row.partial }));
+      .map((row) => ({ startMs: row.start, partial: checkedPartial(row.partial, series, row.start) }));
   }
 
   /** Merges what one series has in the tail into its rows. */
@@ -54,11 +56,16 @@ export class RollupTable {
         const stored = this.get(levelMs, series, startMs);
         const merged = stored === undefined ? partial.encode() : mergedBytes(stored, partial, series, startMs);
         if (merged === undefined) overflow(level, startMs);
-        else this.#put.run(levelMs, series, startMs, merged);
+        else this.#put.run(levelMs, series, startMs, withChecksum(merged));
       },
     });
     return overflows;
   }
+}
+
+/** What is stored of a roll-up, as its partial. Throws `storage_corrupt`. */
+export function checkedPartial(stored: Uint8Array, series: number, startMs: number): Uint8Array {
+  return checkedBytes(stored, `the roll-up of series ${series} at ${startMs}`);
 }
 
 /** Stored bytes and a contribution, merged; undefined when the sum has no canonical form. Throws `storage_corrupt`. */

@@ -52,7 +52,9 @@ export function recover(
     for (const input of record.inputs) active.process(input.source, decodeReadings(input.bytes), record.now);
     active.tick(record.now);
     outbox.addCommit(id, record);
-    for (const output of record.outputs) last[output.lane] = Math.max(last[output.lane] ?? 0, output.last);
+    // After a rollback they may be of an epoch before, whose end is known already.
+    if (record.epochId === previous?.id)
+      for (const output of record.outputs) last[output.lane] = Math.max(last[output.lane] ?? 0, output.last);
     lastCommit = id;
   }
   // What the database forgot may have been emitted: counting it twice is worse than losing what was still open (rollback.ts).

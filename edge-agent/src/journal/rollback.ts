@@ -10,6 +10,8 @@ import type { EpochRow } from './stored.ts';
 
 /** State: what is missing of epochs up to this id was damaged. */
 export const damagedKey = 'damaged_epoch';
+/** State: rows of epochs up to this id may lie at the hub in batches that the database forgot; nothing is merged until a `welcome` told. */
+export const frozenKey = 'frozen_epoch';
 /** State: operators may hold what was emitted already; they start empty. */
 export const forgetKey = 'forget_operators';
 
@@ -37,15 +39,16 @@ export function acceptRollback(db: Database, water: HighWater): number {
       next.forEach((value, lane) => {
         lost[lane] = (lost[lane] ?? 0) + value - (held?.[lane] ?? 0);
       });
-      if (held === undefined) store.insertEpoch({ ...row, seriesCount: Math.min(row.seriesCount, seriesCount), last: next });
-      else store.updateEpoch(id, Math.min(row.seriesCount, seriesCount), next);
+      const defined = Math.min(wanted.get(id + 1)?.row.seriesBase ?? seriesCount, seriesCount);
+      if (held === undefined) store.insertEpoch({ ...row, seriesCount: defined, last: next });
+      else store.updateEpoch(id, defined, next);
     }
     lost.forEach((count, lane) => {
       if (count > 0) store.addToLedger(lane as Lane, -1, count, 0);
     });
     const total = lost.reduce((sum, count) => sum + count, 0);
     if (total > 0) store.saveState(forgetKey, 'yes');
-    store.saveState(damagedKey, String(mark.epoch.id));
+    for (const key of [damagedKey, frozenKey]) store.saveState(key, String(mark.epoch.id));
     store.addToCounter('damage.rollbacks', 1);
     return total;
   });
@@ -74,4 +77,9 @@ function wantedLasts({ mark, epochs }: HighWater): Map<number, { row: EpochRow; 
   }
   if (mark !== undefined) wanted.set(mark.epoch.id, { row: mark.epoch, last: mark.epoch.last });
   return wanted;
+}
+
+/** A `welcome` told what the hub holds, and the outbox is in line with it; inside that transaction. */
+export function thaw(store: AgentStore): void {
+  if (Number(store.loadText(frozenKey) ?? 0) > 0) store.saveState(frozenKey, '0');
 }

@@ -15,8 +15,8 @@ import { AgentStore } from './agent-store.ts';
 import { blockOf, type CommitOutput, type CommitRecord, decodeCommit } from './commit-record.ts';
 import type { HighWater } from './high-water.ts';
 import { contentOf, rowProblem, voidProblem } from './journal-check.ts';
-import { keyColumns, readable, tableNames } from './readable-rows.ts';
-import { damagedKey } from './rollback.ts';
+import { attempt, copyRow, keyColumns, readable, tableNames } from '@fogline/shared/readable-rows';
+import { damagedKey, frozenKey } from './rollback.ts';
 import type { EpochRow } from './stored.ts';
 
 export interface Salvaged {
@@ -217,7 +217,9 @@ class Salvage {
     const ordered = [...this.#epochs.values()].sort((a, b) => a.id - b.id);
     for (const row of ordered) {
       const last = row.last.length === laneCount ? row.last : new Array<number>(laneCount).fill(0);
-      this.#store.insertEpoch({ ...row, seriesCount: Math.min(row.seriesCount, this.#seriesCount), last });
+      // A child begins where its parent ended; the last may have defined all that there is.
+      const defined = this.#epochs.get(row.id + 1)?.seriesBase ?? this.#seriesCount;
+      this.#store.insertEpoch({ ...row, seriesCount: Math.min(defined, this.#seriesCount), last });
     }
   }
 
@@ -241,7 +243,7 @@ class Salvage {
     for (const table of tableNames(this.#to)) {
       if (rebuilt.has(table)) continue;
       const key = keyColumns(this.#to, table).join(', ');
-      for (const row of this.#read<Record<string, Value>>(table, key)) attempt(() => insertInto(this.#to, table, row));
+      for (const row of this.#read<Record<string, Value>>(table, key)) attempt(() => copyRow(this.#to, table, row));
     }
     this.#store.addToCounter('damage.salvages', 1);
   }
@@ -261,13 +263,14 @@ class Salvage {
     const areSound = operators.every(([key, value]) => attempt(() => checkedBytes(value as Uint8Array, key)) !== undefined);
     const configs = text('pipelines');
     const isConfigSound = configs !== undefined && attempt(() => JSON.parse(configs) as object) !== undefined;
+    const seriesEnd = Math.max(0, ...[...this.#epochs.values()].map(({ seriesCount }) => seriesCount));
     // Rows are in tables now, so nothing is left to replay; operators have to be as of the last commit for that.
-    const isCurrent = isWhole && after.length === 0 && checkpoint >= end;
+    const isCurrent = isWhole && after.length === 0 && checkpoint >= end && this.#seriesCount >= seriesEnd;
     const hasOperators = isCurrent && areSound && isConfigSound;
     if (isConfigSound) this.#store.saveState('pipelines', configs);
     if (hasOperators) for (const [key, value] of operators) this.#store.saveState(key, value);
     this.#store.saveState('checkpoint', String(Math.max(0, ids.at(-1) ?? 0, end)));
-    this.#store.saveState(damagedKey, String(Math.max(0, ...this.#epochs.keys())));
+    for (const key of [damagedKey, frozenKey]) this.#store.saveState(key, String(Math.max(0, ...this.#epochs.keys())));
     return hasOperators;
   }
 }
@@ -280,19 +283,4 @@ function epochOf(raw: RawEpoch): EpochRow | undefined {
     const { id, epoch, parent, series_base: seriesBase, series_count: seriesCount } = raw;
     return { id, epoch, parent, parentLast: parentLast ?? [], seriesBase, seriesCount, last };
   });
-}
-
-function insertInto(db: Database, table: string, row: Record<string, Value>): void {
-  const columns = Object.keys(row);
-  const places = columns.map(() => '?').join(', ');
-  db.prepare(`INSERT OR IGNORE INTO ${table} (${columns.join(', ')}) VALUES (${places})`).run(...Object.values(row));
-}
-
-/** Undefined when it throws: what cannot be read does not exist. */
-function attempt<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
-  }
 }

@@ -2,8 +2,8 @@
  * The rows of a table of a damaged database: from its beginning to where reading fails, then from its end back to there. What lies between
  * two such places is lost. No row comes twice.
  */
-import { messageOf } from '@fogline/shared/errors';
-import type { Database, Value } from '@fogline/shared/sqlite';
+import { messageOf } from './errors.ts';
+import type { Database, Value } from './sqlite.ts';
 
 /** `key` is the primary key, in order. */
 export function* readable<Row>(db: Database, table: string, key: string): Generator<Row> {
@@ -69,4 +69,20 @@ export function keyColumns(db: Database, table: string): string[] {
     .prepare<{ name: string }>('SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk')
     .all(table)
     .map(({ name }) => name);
+}
+
+/** Copies one row as it was read; one that is there already stays. */
+export function copyRow(db: Database, table: string, row: Record<string, Value>): void {
+  const columns = Object.keys(row);
+  const places = columns.map(() => '?').join(', ');
+  db.prepare(`INSERT OR IGNORE INTO ${table} (${columns.join(', ')}) VALUES (${places})`).run(...Object.values(row));
+}
+
+/** Undefined when it throws: what cannot be read does not exist. For salvage only. */
+export function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
 }

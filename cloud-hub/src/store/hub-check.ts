@@ -1,0 +1,121 @@
+/**
+ * Looks for damage in a hub's database: SQLite's own structures, then every batch against its row, every roll-up against its checksum, the ranges
+ * against what they are made of. What it cannot see: flipped bits in latest values and in what agents said of themselves.
+ */
+import { messageOf } from '@fogline/shared/errors';
+import { decodeBatch } from '@fogline/shared/protocol/messages';
+import { SeqRanges } from '@fogline/shared/seq-ranges';
+import type { Database } from '@fogline/shared/sqlite';
+import { decodeContent } from './batch-content.ts';
+import { BatchLog, type LoggedBatch } from './batch-log.ts';
+import { checkedPartial } from './rollup-table.ts';
+import { StateTable } from './state.ts';
+
+export interface EpochNames {
+  /** Agent and epoch by row id of the epoch. */
+  readonly byId: ReadonlyMap<number, { readonly agent: string; readonly epoch: string }>;
+}
+
+/** Whether a batch is what its row says; undefined = it is. */
+export function batchProblem(batch: LoggedBatch, names: EpochNames): string | undefined {
+  try {
+    const message = decodeBatch(batch.payload);
+    decodeContent(message);
+    const owner = names.byId.get(batch.epoch);
+    const isSame =
+      message.agent === owner?.agent &&
+      message.epoch === owner.epoch &&
+      message.lane === batch.lane &&
+      message.first === batch.first &&
+      message.last === batch.last;
+    return isSame ? undefined : `batch ${batch.id} is not what its row says`;
+  } catch (error) {
+    return `batch ${batch.id}: ${messageOf(error)}`;
+  }
+}
+
+export function epochNames(db: Database): EpochNames {
+  const rows = db
+    .prepare<{ id: number; agent: string; epoch: string }>(
+      'SELECT e.id, a.name AS agent, e.epoch FROM epochs e JOIN agents a ON a.id = e.agent',
+    )
+    .all();
+  return { byId: new Map(rows.map(({ id, agent, epoch }) => [id, { agent, epoch }])) };
+}
+
+/** What is wrong; undefined = nothing was found. Reads everything. */
+export function hubProblem(db: Database): string | undefined {
+  try {
+    return db.quickCheck()[0] ?? problemInRows(db);
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function problemInRows(db: Database): string | undefined {
+  const names = epochNames(db);
+  const state = new StateTable(db);
+  const folded = state.get('folded');
+  const held = new Map<string, SeqRanges>();
+  const hold = (epoch: number, lane: number, first: number, last: number): void => {
+    const key = `${epoch}:${lane}`;
+    const ranges = held.get(key) ?? SeqRanges.empty();
+    ranges.add(first, last);
+    held.set(key, ranges);
+  };
+  for (const batch of new BatchLog(db, state).after(0)) {
+    const problem = batchProblem(batch, names);
+    if (problem !== undefined) return problem;
+    if (batch.id <= folded) hold(batch.epoch, batch.lane, batch.first, batch.last);
+  }
+  for (const { epoch, lane, pieces } of db.prepare<{ epoch: number; lane: number; pieces: string }>('SELECT * FROM voids').all()) {
+    const flat = JSON.parse(pieces) as number[];
+    for (let i = 0; i < flat.length; i += 2) hold(epoch, lane, flat[i] ?? 0, flat[i + 1] ?? 0);
+  }
+  const waiting = db.prepare<{ epoch: number; lane: number; first: number; last: number }>(
+    'SELECT epoch, lane, first, last FROM quarantine WHERE is_held = 1',
+  );
+  for (const { epoch, lane, first, last } of waiting.all()) hold(epoch, lane, first, last);
+  // Ranges that grew by what is no batch are saved at once, together with what batches of the tail added.
+  const saved = db.prepare<{ epoch: number; lane: number; watermark: number; beyond: string }>('SELECT * FROM ranges');
+  const tail = db.prepare<{ epoch: number; lane: number; first: number; last: number }>(
+    'SELECT epoch, lane, first, last FROM batches WHERE id > ?',
+  );
+  const whole = new Map([...held].map(([key, ranges]) => [key, ranges.clone()]));
+  for (const { epoch, lane, first, last } of tail.all(folded)) {
+    const key = `${epoch}:${lane}`;
+    const ranges = whole.get(key) ?? SeqRanges.empty();
+    ranges.add(first, last);
+    whole.set(key, ranges);
+  }
+  const seen = new Set<string>();
+  for (const { epoch, lane, watermark, beyond } of saved.all()) {
+    const key = `${epoch}:${lane}`;
+    seen.add(key);
+    const ranges = SeqRanges.from(watermark, JSON.parse(beyond) as number[]);
+    if (!isWithin(ranges, whole.get(key)) || !isWithin(held.get(key), ranges))
+      return `the ranges of lane ${lane} of epoch ${epoch} are not those of its batches`;
+  }
+  for (const key of held.keys()) if (!seen.has(key)) return `the ranges of ${key} are missing`;
+  return problemInRollups(db);
+}
+
+function isWithin(inner: SeqRanges | undefined, outer: SeqRanges | undefined): boolean {
+  if (inner === undefined) return true;
+  const flat = inner.watermark > 0 ? [1, inner.watermark, ...inner.beyond] : inner.beyond;
+  for (let i = 0; i < flat.length; i += 2) if (outer?.has(flat[i] ?? 0, flat[i + 1] ?? 0) !== true) return false;
+  return true;
+}
+
+function problemInRollups(db: Database): string | undefined {
+  const page = db.prepare<{ level: number; series: number; start: number; partial: Uint8Array }>(
+    'SELECT * FROM rollups WHERE (level, series, start) > (?, ?, ?) ORDER BY level, series, start LIMIT 256',
+  );
+  let rows = page.all(0, 0, Number.MIN_SAFE_INTEGER);
+  while (rows.length > 0) {
+    for (const { partial, series, start } of rows) checkedPartial(partial, series, start);
+    const { level, series, start } = rows.at(-1) ?? { level: 0, series: 0, start: 0 };
+    rows = page.all(level, series, start);
+  }
+  return undefined;
+}
