@@ -37,6 +37,8 @@ export interface RunResult {
 const startMs = 60_000;
 const drainMs = 300_000;
 const pollMs = 250;
+/** Until the last windows have closed for want of readings. */
+const windowsMs = 15_000;
 /** A process that needs more starts than these needs a human. */
 const failedStartsMax = 8;
 
@@ -99,9 +101,11 @@ class Run {
     }
     await this.#pause(2_000);
     for (const { fleet } of sites) await fleet.stop(20_000);
+    await this.#pause(windowsMs);
     const problems = await this.#drained();
     const isHarmed = this.#harmed.size > 0;
     const verdicts: SiteVerdict[] = [];
+    say(`${this.#seconds()} s: drained`);
     for (const site of sites) verdicts.push(await judge(this.#system, site, isHarmed));
     for (const verdict of verdicts) problems.push(...objections(verdict, isHarmed));
     for (const { ended, name } of this.#processes()) {

@@ -191,7 +191,7 @@ sources:
     mqtt: { listen: ${loopback}:${site.mqtt}, topics: ["sensors/{device}/climate"] }
     parse:
       json: { temperature: { field: temp, unit: "°C" }, humidity: { field: hum, unit: "%" } }
-      time: { field: ts, unit: ms, max_skew: 7d }
+      time: { field: ts, unit: ms, max_skew: 1d }
 pipelines:
   live: { from: climate }
   stats: { from: climate, window: { every: 10s, compute: [mean, p95] }, send: { priority: high } }
