@@ -53,6 +53,10 @@ export class DamagedFiles {
     return [this.db, this.#wal].reduce((sum, path) => sum + (existsSync(path) ? statSync(path).size : 0), 0);
   }
 
+  get databaseBytes(): number {
+    return existsSync(this.db) ? statSync(this.db).size : 0;
+  }
+
   /** A salvage was interrupted; nothing else may be done first. */
   get isUnfinished(): boolean {
     return existsSync(join(this.#aside, 'unfinished'));

@@ -54,6 +54,13 @@ export function hubProblem(db: Database): string | undefined {
 
 function problemInRows(db: Database): string | undefined {
   const names = epochNames(db);
+  const dangling = db
+    .prepare<{ n: number }>(
+      `SELECT count(*) AS n FROM definitions
+       WHERE series NOT IN (SELECT id FROM series) OR epoch NOT IN (SELECT id FROM epochs)`,
+    )
+    .get();
+  if (dangling !== undefined && dangling.n > 0) return `${dangling.n} definitions of series that are not there`;
   const state = new StateTable(db);
   const folded = state.get('folded');
   const held = new Map<string, SeqRanges>();

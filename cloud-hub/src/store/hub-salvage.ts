@@ -41,7 +41,7 @@ export function salvageHub(from: Database | undefined, to: Database, credentials
     const hasCredentials = restoreCredentials(to, credentials);
     copyAgents(to, read, hasCredentials);
     copyEpochs(to, read);
-    for (const table of ['series', 'definitions']) for (const row of read<Row>(table)) attempt(() => copyRow(to, table, row));
+    copyDefinitions(to, read);
     if (!hasCredentials) for (const row of read<Row>('api_tokens')) attempt(() => copyRow(to, 'api_tokens', row));
     for (const table of tableNames(to)) {
       if (rebuilt.has(table)) continue;
@@ -89,6 +89,13 @@ function copyEpochs(to: Database, read: Read): void {
       if (/^[0-9a-f]{16}$/.test(epoch)) copyRow(to, 'epochs', { ...row, epoch });
     });
   }
+}
+
+/** A definition is worth nothing without its series; the agent tells it again, and so it does what comes after a hole. */
+function copyDefinitions(to: Database, read: Read): void {
+  for (const table of ['series', 'definitions']) for (const row of read<Row>(table)) attempt(() => copyRow(to, table, row));
+  to.exec(`DELETE FROM series WHERE agent NOT IN (SELECT id FROM agents);
+    DELETE FROM definitions WHERE series NOT IN (SELECT id FROM series) OR epoch NOT IN (SELECT id FROM epochs)`);
 }
 
 function replay(store: HubStore, rows: Iterable<Row>, nowMs: number): { batches: number; batchesLost: number } {

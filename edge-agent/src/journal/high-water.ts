@@ -4,7 +4,7 @@
  * last `sync`. It never names a commit that is not in the database. Two slots in turn, each with a checksum, so a torn or damaged one
  * leaves the one before. A second file has a line for every epoch.
  */
-import { appendFileSync, closeSync, existsSync, fdatasyncSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, fdatasyncSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { checkedBytes, withChecksum } from '@fogline/shared/checked-bytes';
 import { hasCode } from '@fogline/shared/errors';
 import { z } from 'zod';
@@ -40,7 +40,9 @@ export class HighWater {
 
   /** Makes the files where they are missing; what is damaged in them counts as missing. */
   constructor(path: string, epochsPath: string) {
-    this.#slots = openSync(path, existsSync(path) ? 'r+' : 'w+');
+    // Its room is taken at once: on a full disk it must still be written.
+    if (!existsSync(path)) writeFileSync(path, Buffer.alloc(slots * slotBytes, 0xff));
+    this.#slots = openSync(path, 'r+');
     this.#epochsPath = epochsPath;
     this.#epochs = readEpochs(epochsPath);
     for (let slot = 0; slot < slots; slot++) {

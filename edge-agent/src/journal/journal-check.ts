@@ -72,7 +72,10 @@ function* guarded(what: string, steps: Generator<string | undefined>): Generator
 function* checkEpochs(db: Database): Generator<string | undefined> {
   let previous: { id: number; epoch: string } | undefined;
   const produced = new Array<number>(laneCount).fill(0);
-  for (const row of new AgentStore(db).epochs()) {
+  // Read at once: the next commit changes both.
+  const rows = new AgentStore(db).epochs();
+  const ledger = db.prepare<{ lane: number; items: number }>('SELECT lane, sum(produced) AS items FROM ledger GROUP BY lane').all();
+  for (const row of rows) {
     if (!/^[0-9a-f]{16}$/.test(row.epoch) || (row.parent ?? undefined) !== previous?.epoch)
       yield `epoch ${row.id} does not follow the one before it`;
     if (row.last.length !== laneCount || !row.last.every((last) => Number.isSafeInteger(last) && last >= 0))
@@ -84,7 +87,6 @@ function* checkEpochs(db: Database): Generator<string | undefined> {
     yield undefined;
   }
   // Between two checkpoints both are as of the last one.
-  const ledger = db.prepare<{ lane: number; items: number }>('SELECT lane, sum(produced) AS items FROM ledger GROUP BY lane').all();
   const counted = new Map(ledger.map(({ lane, items }) => [lane, items]));
   for (const [lane, items] of produced.entries())
     if ((counted.get(lane) ?? 0) !== items) yield `the ledger counts ${counted.get(lane) ?? 0} items of lane ${lane}, the epochs ${items}`;

@@ -16,6 +16,8 @@ import {
   openDatabase,
   type StorageFaults,
 } from '@fogline/shared/sqlite';
+import type { BufferConfig } from '../core-config.ts';
+import { Ballast } from './ballast.ts';
 import { HighWater } from './high-water.ts';
 import { checkJournal } from './journal-check.ts';
 import { acceptRollback, isBehind } from './rollback.ts';
@@ -29,6 +31,8 @@ export interface Journal {
   committed(commit: number, epoch: EpochRow): void;
   /** Why the process has to end; the next start looks for damage. */
   suspect(error: unknown): void;
+  /** The same with the size that the disk allows at the moment. */
+  sized(buffer: BufferConfig): BufferConfig;
   /** Looks for damage in the background from now on. */
   watch(onDamage: (problem: string) => void): void;
   close(): void;
@@ -50,14 +54,23 @@ const clearedAfterMs = 60_000;
 /** High water is written down for good so often. */
 const syncEveryMs = 10_000;
 
+const lookForRoomEveryMs = 60_000;
+/** Pages of the write-ahead log at which SQLite empties it; its default, and what fits into the ballast's place. */
+const logPages = 1_000;
+const tightLogPages = 128;
+/** Room that is left to the log on a full disk. */
+const logReserveBytes = 1_536 * 1024;
+
 export const databaseName = 'agent.db';
 
 export function openJournal(folder: string, ports: JournalPorts): Journal {
   mkdirSync(folder, { recursive: true });
   const files = new DamagedFiles(folder, 'agent', ports.log);
+  const ballast = new Ballast(join(folder, 'ballast'));
+  ballast.settle();
   const water = new HighWater(join(folder, 'agent.high'), join(folder, 'agent.epochs'));
   try {
-    return new OpenJournal(files, water, openSound(files, water, ports), ports.clock);
+    return new OpenJournal(files, water, openSound(files, water, ports), ballast, ports);
   } catch (error) {
     water.close();
     throw error;
@@ -129,17 +142,27 @@ class OpenJournal implements Journal {
   readonly #files: DamagedFiles;
   readonly #water: HighWater;
   readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #ballast: Ballast;
+  /** While the ballast is given up. */
+  #tightBytes: number | undefined;
+  #lookedMs: number;
   readonly #openedMs: number;
   #syncedMs: number;
+  #restUntilMs = 0;
   #check: Generator<string | undefined> | undefined;
   #timer: Timer | undefined;
 
-  constructor(files: DamagedFiles, water: HighWater, db: Database, clock: Clock) {
+  constructor(files: DamagedFiles, water: HighWater, db: Database, ballast: Ballast, { clock, log }: JournalPorts) {
     this.#files = files;
     this.#water = water;
     this.db = db;
     this.#clock = clock;
+    this.#log = log;
+    this.#ballast = ballast;
     this.#openedMs = clock.monotonic();
+    this.#lookedMs = this.#openedMs;
+    if (!ballast.isHeld) this.#tighten();
     this.#syncedMs = this.#openedMs;
   }
 
@@ -150,30 +173,61 @@ class OpenJournal implements Journal {
     this.#syncedMs = this.#clock.monotonic();
   }
 
+  sized(buffer: BufferConfig): BufferConfig {
+    const bytesMax = (): number => Math.min(buffer.sizeBytesMax, this.#tightBytes ?? Number.POSITIVE_INFINITY);
+    return {
+      ...buffer,
+      get sizeBytesMax() {
+        return bytesMax();
+      },
+    };
+  }
+
   suspect(error: unknown): void {
     this.#files.suspect(error);
   }
 
   watch(onDamage: (problem: string) => void): void {
-    const later = (ms: number): void => {
-      this.#timer = this.#clock.after('journal.check', ms, () => {
-        if (this.#clock.monotonic() - this.#openedMs >= clearedAfterMs) this.#files.clearSuspicion();
-        this.#check ??= checkJournal(this.db);
-        for (let row = 0; row < rowsPerCheck; row++) {
-          const { value: problem, done } = this.#check.next();
-          if (problem !== undefined) {
-            onDamage(problem);
-            return;
-          }
-          if (done !== true) continue;
-          this.#check = undefined;
-          later(restAfterCheckMs);
-          return;
-        }
-        later(checkEveryMs);
-      });
-    };
-    later(checkEveryMs);
+    this.#timer = this.#clock.after('journal.watch', checkEveryMs, () => {
+      const nowMs = this.#clock.monotonic();
+      if (nowMs - this.#openedMs >= clearedAfterMs) this.#files.clearSuspicion();
+      this.#lookForRoom();
+      const problem = nowMs < this.#restUntilMs ? undefined : this.#checkSome();
+      if (problem === undefined) this.watch(onDamage);
+      else onDamage(problem);
+    });
+  }
+
+  /** The next few rows; a problem when there is one. */
+  #checkSome(): string | undefined {
+    this.#check ??= checkJournal(this.db);
+    for (let row = 0; row < rowsPerCheck; row++) {
+      const { value: problem, done } = this.#check.next();
+      if (problem !== undefined) return problem;
+      if (done !== true) continue;
+      this.#check = undefined;
+      this.#restUntilMs = this.#clock.monotonic() + restAfterCheckMs;
+      return undefined;
+    }
+    return undefined;
+  }
+
+  /** The disk is full: what the database has must do, and the log stays short. */
+  #tighten(): void {
+    const used = this.db.usedBytes();
+    const room = this.#files.databaseBytes + this.#ballast.freeBytes - logReserveBytes;
+    this.#tightBytes = Math.max(room, used - Math.floor(used / 16));
+    this.db.exec(`PRAGMA wal_autocheckpoint = ${tightLogPages}`);
+    this.#log.error({ sizeBytes: this.#tightBytes }, 'the disk is full; the buffer keeps within what it has');
+  }
+
+  #lookForRoom(): void {
+    if (this.#tightBytes === undefined || this.#clock.monotonic() - this.#lookedMs < lookForRoomEveryMs) return;
+    this.#lookedMs = this.#clock.monotonic();
+    if (!this.#ballast.take()) return;
+    this.#tightBytes = undefined;
+    this.db.exec(`PRAGMA wal_autocheckpoint = ${logPages}`);
+    this.#log.warn({}, 'the disk has room again; the buffer has its configured size');
   }
 
   close(): void {

@@ -38,7 +38,7 @@ export interface DamageOutcome {
 
 const liveLane = 2;
 
-function configFor(random: SeededRandom): (agent: string) => CoreConfig {
+export function configFor(random: SeededRandom): (agent: string) => CoreConfig {
   const commit = random.chance(0.3) ? 'flash' : 'prompt';
   return (agent) => ({
     agent,
@@ -82,7 +82,7 @@ export function runDamage(seed: number): DamageOutcome {
       world.clock.advance(400);
     }
     heal(world);
-    return { ...hit, ...check(world, agent), failures: agent.failures };
+    return { ...hit, ...checkDeclared(world, agent), failures: agent.failures };
   } finally {
     world.close();
     rmSync(folder, { recursive: true, force: true });
@@ -139,7 +139,11 @@ function damage(
   return { target, what: `flipped ${places.join(' ')} of ${bytes.length} bytes` };
 }
 
-function check(world: World, agent: SimAgent): Omit<DamageOutcome, 'target' | 'what' | 'failures'> {
+/** Throws `CheckFailed` where something was lost in silence, or is at the hub that should not be. */
+export function checkDeclared(
+  world: World,
+  agent: SimAgent,
+): Omit<DamageOutcome, 'target' | 'what' | 'failures'> {
   const read = world.hub?.read;
   if (read === undefined || agent.core === undefined) throw new CheckFailed('something is down in the end');
   const quarantined = read.quarantine();

@@ -138,7 +138,8 @@ export class SimAgent {
     this.#journal = this.#openJournal?.();
     if (this.#journal !== undefined) this.db = this.#journal.db;
     try {
-      this.core = new AgentCore(this.config, {
+      const buffer = this.#journal?.sized(this.config.buffer) ?? this.config.buffer;
+      this.core = new AgentCore({ ...this.config, buffer }, {
         db: this.db,
         clock: this.#clock,
         random: this.#random.fork(),
@@ -291,9 +292,14 @@ export class World implements HubSide {
   /** The hub goes down and comes back with the database of an earlier moment. */
   restoreHub(backup: Uint8Array): void {
     this.facts.note('hub restored');
+    this.replaceHub(() => openHubDatabase(backup, { faults: this.hubCrashPoint }));
+  }
+
+  /** The hub goes down and comes back on whatever `open` gives. */
+  replaceHub(open: () => Database): void {
     if (this.hub !== undefined) this.#loseHub();
     this.hubDb.close();
-    this.hubDb = openHubDatabase(backup, { faults: this.hubCrashPoint });
+    this.hubDb = open();
     this.startHub();
   }
 
