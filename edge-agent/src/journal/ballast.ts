@@ -6,20 +6,22 @@ import { closeSync, existsSync, openSync, rmSync, statfsSync, statSync, writeSyn
 import { dirname } from 'node:path';
 import { isDiskFull } from '@fogline/shared/sqlite';
 
-const ballastBytes = 4 * 1024 * 1024;
+export const ballastBytesUsual = 4 * 1024 * 1024;
 /** With less than this free the next commits would fail. */
 const freeBytesMin = 512 * 1024;
 const chunk = Buffer.alloc(64 * 1024, 0x5a);
 
 export class Ballast {
   readonly #path: string;
+  readonly #bytes: number;
 
-  constructor(path: string) {
+  constructor(path: string, bytes: number) {
     this.#path = path;
+    this.#bytes = bytes;
   }
 
   get isHeld(): boolean {
-    return existsSync(this.#path) && statSync(this.#path).size >= ballastBytes;
+    return existsSync(this.#path) && statSync(this.#path).size >= this.#bytes;
   }
 
   /** Free on its disk. */
@@ -38,12 +40,12 @@ export class Ballast {
   /** Returns whether it is held now. */
   take(): boolean {
     if (this.isHeld) return true;
-    if (this.freeBytes < 2 * ballastBytes) return false;
+    if (this.freeBytes < 2 * this.#bytes) return false;
     try {
       const file = openSync(this.#path, 'w');
       try {
         // Written, not only made long: a hole holds no room.
-        for (let at = 0; at < ballastBytes; ) at += writeSync(file, chunk);
+        for (let at = 0; at < this.#bytes; ) at += writeSync(file, chunk);
       } finally {
         closeSync(file);
       }

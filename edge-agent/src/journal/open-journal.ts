@@ -17,7 +17,7 @@ import {
   type StorageFaults,
 } from '@fogline/shared/sqlite';
 import type { BufferConfig } from '../core-config.ts';
-import { Ballast } from './ballast.ts';
+import { Ballast, ballastBytesUsual } from './ballast.ts';
 import { HighWater } from './high-water.ts';
 import { checkJournal } from './journal-check.ts';
 import { acceptRollback, isBehind } from './rollback.ts';
@@ -42,6 +42,8 @@ export interface JournalPorts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly faults?: StorageFaults;
+  /** Default `ballastBytesUsual`. */
+  readonly ballastBytes?: number;
 }
 
 /** A database up to this size is checked whole at every start. */
@@ -66,7 +68,7 @@ export const databaseName = 'agent.db';
 export function openJournal(folder: string, ports: JournalPorts): Journal {
   mkdirSync(folder, { recursive: true });
   const files = new DamagedFiles(folder, 'agent', ports.log);
-  const ballast = new Ballast(join(folder, 'ballast'));
+  const ballast = new Ballast(join(folder, 'ballast'), ports.ballastBytes ?? ballastBytesUsual);
   ballast.settle();
   const water = new HighWater(join(folder, 'agent.high'), join(folder, 'agent.epochs'));
   try {

@@ -67,6 +67,7 @@ class Run {
   readonly #faults: Partial<Record<FaultName, number>> = {};
   /** Who may end by itself, because its storage was harmed. */
   readonly #harmed = new Set<string>();
+  readonly #damaged = new Set<string>();
 
   constructor(system: ChaosSystem, options: RunOptions) {
     this.#system = system;
@@ -107,7 +108,8 @@ class Run {
     const verdicts: SiteVerdict[] = [];
     say(`${this.#seconds()} s: drained`);
     for (const site of sites) verdicts.push(await judge(this.#system, site, isHarmed));
-    for (const verdict of verdicts) problems.push(...objections(verdict, isHarmed));
+    for (const verdict of verdicts)
+      problems.push(...objections(verdict, { isHarmed, isAgentDamaged: this.#damaged.has(verdict.agent) }));
     for (const { ended, name } of this.#processes()) {
       for (const end of ended)
         if (!this.#harmed.has(name)) problems.push(`${name} ended by itself (${end.how}): ${end.lastWords.slice(-600)}`);
@@ -201,6 +203,7 @@ class Run {
     const process = this.#processOf(who);
     const path = who === hubName ? join(this.#system.hubData, 'hub.db') : join(this.#siteOf(who).data, 'agent.db');
     this.#harmed.add(who);
+    this.#damaged.add(who);
     await process.hold();
     this.#options.say(`  ${damageDatabase(path, new SeededRandom(seed))}`);
     process.start();

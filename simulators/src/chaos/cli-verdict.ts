@@ -87,13 +87,23 @@ async function verified(system: ChaosSystem, site: Site, stream: string): Promis
   return parsed.data;
 }
 
+export interface Circumstances {
+  /** Something destroyed data. */
+  readonly isHarmed: boolean;
+  /** The agent's own database was damaged. */
+  readonly isAgentDamaged: boolean;
+}
+
 /** What speaks against it; empty = passed. */
-export function objections(verdict: SiteVerdict, isHarmed: boolean): string[] {
+export function objections(verdict: SiteVerdict, { isHarmed, isAgentDamaged }: Circumstances): string[] {
   const { agent, acked, lost, declared, unaccounted } = verdict;
   const out: string[] = [];
   if (acked === 0) out.push(`${agent}: nothing was acked, so nothing is proved`);
-  for (const kind of ['duplicated', 'wrong', 'unexpected', 'bucket'] as const)
+  for (const kind of ['duplicated', 'wrong', 'unexpected', 'bucket'] as const) {
+    // What was sent on, not acked to the device yet, and then lost with the commit, the device sends again (decision 0005).
+    if (kind === 'duplicated' && isAgentDamaged) continue;
     if (verdict[kind] > 0) out.push(`${agent}: ${verdict[kind]} ${kind}`);
+  }
   if (lost > declared) out.push(`${agent}: ${lost} acked readings are lost, ${declared} items were declared`);
   if (!isHarmed && declared > 0) out.push(`${agent}: ${declared} items are declared lost, and nothing destroyed any`);
   // A ledger whose page was damaged tells of more than there was, never of less (decision 0006).
