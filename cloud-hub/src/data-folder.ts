@@ -3,8 +3,8 @@
  */
 import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import { DamagedFiles } from '@fogline/shared/damaged-files';
+import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import type { Logger } from '@fogline/shared/log';
 import { type Database, isDiskFull, lockFolder } from '@fogline/shared/sqlite';
 import { mendCredentials, saveCredentials } from './fleet/credential-copy.ts';

@@ -4,9 +4,9 @@
  */
 import type { AddressInfo } from 'node:net';
 import type { Clock, Timer } from '@fogline/shared/clock';
-import { isLoopback } from '@fogline/shared/loopback';
 import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import type { Logger } from '@fogline/shared/log';
+import { isLoopback } from '@fogline/shared/loopback';
 import { Metrics } from '@fogline/shared/metrics';
 import type { Random } from '@fogline/shared/random';
 import { type Api, buildApi } from './api/app.ts';

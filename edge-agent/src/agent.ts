@@ -123,7 +123,14 @@ class Rooms {
     const { agent, sources, pipelines, buffer, uplink } = this.#config;
     const { clock, random, log, software } = this.#ports;
     const wire = createMqttWire(uplink);
-    const config = { agent, software, sources: sources.map(({ name }) => name), pipelines, buffer: journal.sized(buffer), uplink };
+    const config = {
+      agent,
+      software,
+      sources: sources.map(({ name }) => name),
+      pipelines,
+      buffer: journal.sized(buffer),
+      uplink,
+    };
     const corePorts: CorePorts = {
       db: journal.db,
       clock,

@@ -81,7 +81,7 @@ export class DamagedFiles {
   get suspicion(): Suspicion | undefined {
     if (!existsSync(this.#suspect)) return undefined;
     try {
-      const { count, reason } = JSON.parse(readFileSync(this.#suspect, 'utf8')) as { count: number; reason: string };
+      const { count, reason } = JSON.parse(readFileSync(this.#suspect, 'utf8')) as Record<string, unknown>;
       return { count: Number(count), reason: String(reason) };
     } catch (error) {
       if (error instanceof SyntaxError) return { count: 1, reason: 'the mark itself is damaged' };

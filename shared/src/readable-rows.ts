@@ -8,7 +8,8 @@ import type { Database, Value } from './sqlite.ts';
 /** `key` is the primary key, in order. */
 export function* readable<Row>(db: Database, table: string, key: string): Generator<Row> {
   const columns = key.split(', ');
-  const keyOf = (row: object): string => JSON.stringify(columns.map((name) => (row as Record<string, Value>)[name] ?? null));
+  const keyOf = (row: object): string =>
+    JSON.stringify(columns.map((name) => (row as Record<string, Value>)[name] ?? null));
   const seen = new Set<string>();
   for (const order of [key, columns.map((name) => `${name} DESC`).join(', ')]) {
     const rows = iterate<Row & object>(db, `SELECT * FROM ${table} ORDER BY ${order}`);

@@ -80,7 +80,10 @@ export function openDamaged(path: string): Database {
     raw = new Sqlite(path, { fileMustExist: true });
     raw.pragma('wal_autocheckpoint = 0');
     // Reads the schema, and a table of it.
-    const table = raw.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid LIMIT 1").pluck().get();
+    const table = raw
+      .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid LIMIT 1")
+      .pluck()
+      .get();
     raw.prepare(`SELECT 1 FROM "${String(table)}" LIMIT 1`).get();
     return new SqliteDatabase(raw, path, undefined);
   } catch (error) {
@@ -90,7 +93,7 @@ export function openDamaged(path: string): Database {
 }
 
 /** SQLite's code of an error, or of what caused it; '' when it is none of SQLite's. */
-export function sqliteCode(error: unknown): string {
+function sqliteCode(error: unknown): string {
   if (error instanceof Sqlite.SqliteError) return error.code;
   return error instanceof Error && error.cause !== undefined ? sqliteCode(error.cause) : '';
 }

@@ -60,7 +60,10 @@ it('calls an end that was torn off torn, wherever it is', () => {
   ] as const) {
     const path = changed(() => undefined);
     truncateSync(path, bytes);
-    expect(scanWal(path)).toMatchObject({ state: frames * frameBytes + 32 === bytes ? 'torn' : expect.stringMatching(/torn|sound/), frames });
+    expect(scanWal(path)).toMatchObject({
+      state: frames * frameBytes + 32 === bytes ? 'torn' : expect.stringMatching(/torn|sound/),
+      frames,
+    });
   }
   const last = changed((bytes) => flip(bytes, bytes.length - 10));
   expect(scanWal(last)).toMatchObject({ state: 'torn', frames: whole - 1, framesBehind: 0 });

@@ -60,7 +60,8 @@ class WalFile {
     const bytes = this.#bytes;
     const size = frameHeaderBytes + this.pageBytes;
     const offset = headerBytes + index * size;
-    const isOfLog = bytes.readUInt32BE(offset + 8) === this.#salts[0] && bytes.readUInt32BE(offset + 12) === this.#salts[1];
+    const isOfLog =
+      bytes.readUInt32BE(offset + 8) === this.#salts[0] && bytes.readUInt32BE(offset + 12) === this.#salts[1];
     const before = index === 0 ? 24 : offset - size + 16;
     let sum: Checksum = [bytes.readUInt32BE(before), bytes.readUInt32BE(before + 4)];
     sum = this.#sum(sum, offset, 8);

@@ -3,8 +3,9 @@
  * listener no token is needed, but then the Host header must name the loopback: a web page whose name was rebound to
  * 127.0.0.1 sends its own. A token that is given is always checked, so that a revoked one is noticed.
  */
-import { isLoopback } from '@fogline/shared/loopback';
+
 import { FoglineError } from '@fogline/shared/errors';
+import { isLoopback } from '@fogline/shared/loopback';
 
 /** `admin` includes the others; the others stand for themselves. */
 export const scopes = ['read', 'write', 'admin'] as const;

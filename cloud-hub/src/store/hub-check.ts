@@ -75,7 +75,9 @@ function problemInRows(db: Database): string | undefined {
     if (problem !== undefined) return problem;
     if (batch.id <= folded) hold(batch.epoch, batch.lane, batch.first, batch.last);
   }
-  for (const { epoch, lane, pieces } of db.prepare<{ epoch: number; lane: number; pieces: string }>('SELECT * FROM voids').all()) {
+  for (const { epoch, lane, pieces } of db
+    .prepare<{ epoch: number; lane: number; pieces: string }>('SELECT * FROM voids')
+    .all()) {
     const flat = JSON.parse(pieces) as number[];
     for (let i = 0; i < flat.length; i += 2) hold(epoch, lane, flat[i] ?? 0, flat[i + 1] ?? 0);
   }

@@ -3,10 +3,11 @@
  * batch of the log that is what its row says is applied as if it had just come. Ledger, ranges, roll-ups and latest values are made anew.
  * What is missing afterwards is missing in `welcome`, and the agents send it again or declare it.
  */
+
+import type { Lane } from '@fogline/shared/protocol/limits';
 import { decodeBatch, type VoidMessage, voidReasons } from '@fogline/shared/protocol/messages';
 import { attempt, copyRow, keyColumns, readable, tableNames } from '@fogline/shared/readable-rows';
 import { SeqRanges } from '@fogline/shared/seq-ranges';
-import type { Lane } from '@fogline/shared/protocol/limits';
 import type { Database, Value } from '@fogline/shared/sqlite';
 import { restoreCredentials } from '../fleet/credential-copy.ts';
 import { decodeContent, findUnknownSeries } from './batch-content.ts';
@@ -25,12 +26,12 @@ export interface HubSalvaged {
 type Row = Record<string, Value>;
 
 /** Made anew from the log, or written by what is copied here. Any other table is copied as it reads. */
-const rebuilt = new Set([
-  ...['state', 'agents', 'api_tokens', 'epochs', 'series', 'definitions', 'batches', 'voids', 'gaps', 'ledger'],
-  ...['ranges', 'batch_ranges', 'batch_hours', 'rollups', 'latest', 'sqlite_sequence'],
-  // What was held back comes again, because its range is not held any more.
-  'quarantine',
-]);
+const rebuilt = new Set(
+  // What was quarantined and held comes again, because its range is not held any more.
+  'state agents api_tokens epochs series definitions batches voids gaps ledger ranges batch_ranges batch_hours rollups latest quarantine sqlite_sequence'.split(
+    ' ',
+  ),
+);
 const batchesPerFold = 4_096;
 
 /** Fills `to`, which is new. `from` is undefined when nothing of it can be read. */
@@ -93,7 +94,8 @@ function copyEpochs(to: Database, read: Read): void {
 
 /** A definition is worth nothing without its series; the agent tells it again, and so it does what comes after a hole. */
 function copyDefinitions(to: Database, read: Read): void {
-  for (const table of ['series', 'definitions']) for (const row of read<Row>(table)) attempt(() => copyRow(to, table, row));
+  for (const table of ['series', 'definitions'])
+    for (const row of read<Row>(table)) attempt(() => copyRow(to, table, row));
   to.exec(`DELETE FROM series WHERE agent NOT IN (SELECT id FROM agents);
     DELETE FROM definitions WHERE series NOT IN (SELECT id FROM series) OR epoch NOT IN (SELECT id FROM epochs)`);
 }
@@ -144,8 +146,7 @@ function applyAgain(store: HubStore, batch: LoggedBatch): boolean {
   const content = decodeContent(decodeBatch(batch.payload));
   const series = store.series.of(epoch);
   if (findUnknownSeries(content, series) !== undefined) return false;
-  const { id: _, ...rest } = batch;
-  store.apply(agent, epoch, rest, content, series);
+  store.apply(agent, epoch, batch, content, series);
   return true;
 }
 
@@ -161,7 +162,12 @@ function copyVoids(store: HubStore, read: Read, nowMs: number): number {
       const { id, agent, epoch, lane, first, last, reason } = row;
       const state = store.epochs.byId(Number(epoch));
       const ranges = state?.ranges[Number(lane)];
-      if (state === undefined || ranges === undefined || state.agent !== agent || !voidReasons.some((known) => known === reason))
+      if (
+        state === undefined ||
+        ranges === undefined ||
+        state.agent !== agent ||
+        !voidReasons.some((known) => known === reason)
+      )
         return false;
       const pieces = SeqRanges.empty();
       const flat = JSON.parse(String(row['pieces'])) as number[];
@@ -203,9 +209,17 @@ function copyReports(store: HubStore, read: Read): void {
   for (const row of read<Row>('ledger')) {
     attempt(() => {
       if (row['reported'] === null) return;
-      const [lane, hour, produced, queued, evicted] = ['lane', 'hour', 'produced', 'queued', 'evicted'].map((name) => Number(row[name]));
+      const [lane, hour, produced, queued, evicted] = ['lane', 'hour', 'produced', 'queued', 'evicted'].map((name) =>
+        Number(row[name]),
+      );
       if (![lane, hour, produced, queued, evicted].every(Number.isSafeInteger)) return;
-      const line = { lane: lane as Lane, hour: hour ?? 0, produced: produced ?? 0, queued: queued ?? 0, evicted: evicted ?? 0 };
+      const line = {
+        lane: lane as Lane,
+        hour: hour ?? 0,
+        produced: produced ?? 0,
+        queued: queued ?? 0,
+        evicted: evicted ?? 0,
+      };
       store.ledger.report(Number(row['agent']), line, Number(row['reported']));
     });
   }

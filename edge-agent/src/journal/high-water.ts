@@ -4,7 +4,17 @@
  * last `sync`. It never names a commit that is not in the database. Two slots in turn, each with a checksum, so a torn or damaged one
  * leaves the one before. A second file has a line for every epoch.
  */
-import { appendFileSync, closeSync, existsSync, fdatasyncSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { checkedBytes, withChecksum } from '@fogline/shared/checked-bytes';
 import { hasCode } from '@fogline/shared/errors';
 import { z } from 'zod';

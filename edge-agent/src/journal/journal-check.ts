@@ -7,15 +7,15 @@ import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings } from '@fogline/shared/codec/readings';
 import { FoglineError, messageOf } from '@fogline/shared/errors';
+import { unpackDefinition } from '@fogline/shared/protocol/definition';
 import { fieldsOf } from '@fogline/shared/protocol/envelope';
 import { laneCount } from '@fogline/shared/protocol/limits';
 import { partKinds, voidReasons } from '@fogline/shared/protocol/messages';
 import { flagText } from '@fogline/shared/reading';
 import type { Database } from '@fogline/shared/sqlite';
-import { AgentStore } from './agent-store.ts';
 import type { RawRow, RawVoid } from './agent-sql.ts';
+import { AgentStore } from './agent-store.ts';
 import { blockOf, type CommitRecord, decodeCommit } from './commit-record.ts';
-import { unpackDefinition } from '@fogline/shared/protocol/definition';
 
 /** What a block really holds. Throws `codec_corrupt`. */
 export function contentOf(kind: number, bytes: Uint8Array): { count: number; seriesEnd: number } {
@@ -39,7 +39,11 @@ function endOf(series: Uint32Array): number {
 }
 
 /** What is wrong with a row of the outbox beside the block that it names; undefined = nothing. */
-export function rowProblem(row: RawRow, content: { count: number; seriesEnd: number }, seriesCount: number): string | undefined {
+export function rowProblem(
+  row: RawRow,
+  content: { count: number; seriesEnd: number },
+  seriesCount: number,
+): string | undefined {
   const items = row.last - row.first + 1;
   if (row.first < 1 || items !== content.count) return `claims ${items} items, its block has ${content.count}`;
   if (content.seriesEnd > seriesCount) return `uses series ${content.seriesEnd - 1}, which is not defined`;
@@ -50,7 +54,7 @@ export function rowProblem(row: RawRow, content: { count: number; seriesEnd: num
 }
 
 /** Every step yields undefined, or what is wrong. Ends after one pass. */
-export function* checkJournal(db: Database): Generator<string | undefined> {
+export function* checkJournal(db: Database): Generator<string | undefined, void> {
   yield* guarded('epochs', checkEpochs(db));
   const series = { count: 0 };
   yield* guarded('series', checkSeries(db, series));
@@ -61,7 +65,7 @@ export function* checkJournal(db: Database): Generator<string | undefined> {
 }
 
 /** Any error while reading is a finding. */
-function* guarded(what: string, steps: Generator<string | undefined>): Generator<string | undefined> {
+function* guarded(what: string, steps: Generator<string | undefined, void>): Generator<string | undefined, void> {
   try {
     for (const step of steps) yield step === undefined ? undefined : `${what}: ${step}`;
   } catch (error) {
@@ -69,12 +73,14 @@ function* guarded(what: string, steps: Generator<string | undefined>): Generator
   }
 }
 
-function* checkEpochs(db: Database): Generator<string | undefined> {
+function* checkEpochs(db: Database): Generator<string | undefined, void> {
   let previous: { id: number; epoch: string } | undefined;
   const produced = new Array<number>(laneCount).fill(0);
   // Read at once: the next commit changes both.
   const rows = new AgentStore(db).epochs();
-  const ledger = db.prepare<{ lane: number; items: number }>('SELECT lane, sum(produced) AS items FROM ledger GROUP BY lane').all();
+  const ledger = db
+    .prepare<{ lane: number; items: number }>('SELECT lane, sum(produced) AS items FROM ledger GROUP BY lane')
+    .all();
   for (const row of rows) {
     if (!/^[0-9a-f]{16}$/.test(row.epoch) || (row.parent ?? undefined) !== previous?.epoch)
       yield `epoch ${row.id} does not follow the one before it`;
@@ -89,21 +95,25 @@ function* checkEpochs(db: Database): Generator<string | undefined> {
   // Between two checkpoints both are as of the last one.
   const counted = new Map(ledger.map(({ lane, items }) => [lane, items]));
   for (const [lane, items] of produced.entries())
-    if ((counted.get(lane) ?? 0) !== items) yield `the ledger counts ${counted.get(lane) ?? 0} items of lane ${lane}, the epochs ${items}`;
+    if ((counted.get(lane) ?? 0) !== items)
+      yield `the ledger counts ${counted.get(lane) ?? 0} items of lane ${lane}, the epochs ${items}`;
 }
 
-function* checkSeries(db: Database, series: { count: number }): Generator<string | undefined> {
+function* checkSeries(db: Database, series: { count: number }): Generator<string | undefined, void> {
   const ids = db.prepare<{ n: number; last: number | null }>('SELECT count(*) AS n, max(id) AS last FROM series').get();
   for (const packed of new AgentStore(db).series()) {
     unpackDefinition(fieldsOf(packed, 'series').fields.nested('definition'));
     series.count++;
   }
-  if (ids !== undefined && ids.n !== (ids.last ?? -1) + 1) yield `${ids.n} definitions, the last has number ${ids.last}`;
+  if (ids !== undefined && ids.n !== (ids.last ?? -1) + 1)
+    yield `${ids.n} definitions, the last has number ${ids.last}`;
   yield undefined;
 }
 
-function* checkCommits(db: Database): Generator<string | undefined> {
-  const next = db.prepare<{ id: number; body: Uint8Array }>('SELECT id, body FROM commits WHERE id > ? ORDER BY id LIMIT 1');
+function* checkCommits(db: Database): Generator<string | undefined, void> {
+  const next = db.prepare<{ id: number; body: Uint8Array }>(
+    'SELECT id, body FROM commits WHERE id > ? ORDER BY id LIMIT 1',
+  );
   for (let row = next.get(-1); row !== undefined; ) {
     decodeCommit(row.body, row.id);
     yield undefined;
@@ -113,7 +123,7 @@ function* checkCommits(db: Database): Generator<string | undefined> {
   }
 }
 
-function* checkRows(db: Database, seriesCount: number): Generator<string | undefined> {
+function* checkRows(db: Database, seriesCount: number): Generator<string | undefined, void> {
   const next = db.prepare<RawRow>('SELECT * FROM rows WHERE id > ? ORDER BY id LIMIT 1');
   const commitBody = db.prepare<{ body: Uint8Array }>('SELECT body FROM commits WHERE id = ?');
   const packBody = db.prepare<{ body: Uint8Array }>('SELECT body FROM packs WHERE id = ?');
@@ -142,7 +152,7 @@ function* checkRows(db: Database, seriesCount: number): Generator<string | undef
   }
 }
 
-function* checkVoids(db: Database): Generator<string | undefined> {
+function* checkVoids(db: Database): Generator<string | undefined, void> {
   const next = db.prepare<RawVoid>('SELECT * FROM voids WHERE id > ? ORDER BY id LIMIT 1');
   for (let row = next.get(-1); row !== undefined; row = next.get(row.id)) {
     yield voidProblem(row) === undefined ? undefined : `void ${row.id} ${voidProblem(row)}`;
@@ -158,16 +168,18 @@ export function voidProblem(row: RawVoid): string | undefined {
   return sum <= items ? undefined : `its hours have ${sum} items, its range ${items}`;
 }
 
-function* checkState(db: Database): Generator<string | undefined> {
+function* checkState(db: Database): Generator<string | undefined, void> {
   const store = new AgentStore(db);
   store.loadOperators();
   const configs = store.loadText('pipelines');
   if (configs !== undefined) JSON.parse(configs);
   const checkpoint = Number(store.loadText('checkpoint') ?? 0);
   if (!Number.isSafeInteger(checkpoint) || checkpoint > store.lastCommitId()) yield `a checkpoint at ${checkpoint}`;
-  for (const batch of db.prepare<{ id: number; n: number }>(
-    'SELECT b.id, (SELECT count(*) FROM rows r WHERE r.batch = b.id) AS n FROM batches b',
-  ).all())
+  for (const batch of db
+    .prepare<{ id: number; n: number }>(
+      'SELECT b.id, (SELECT count(*) FROM rows r WHERE r.batch = b.id) AS n FROM batches b',
+    )
+    .all())
     if (batch.n === 0) yield `batch ${batch.id} has no rows`;
   yield undefined;
 }

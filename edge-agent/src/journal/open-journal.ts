@@ -85,7 +85,10 @@ function openSound(files: DamagedFiles, water: HighWater, { log, faults }: Journ
   if (typeof opened !== 'string') {
     if (isBehind(opened, water)) {
       const items = acceptRollback(opened, water);
-      log.error({ items }, 'the database lost its last commits; what the hub lacks of them will be declared as damaged');
+      log.error(
+        { items },
+        'the database lost its last commits; what the hub lacks of them will be declared as damaged',
+      );
     }
     files.forgetLog();
     return opened;
@@ -152,7 +155,7 @@ class OpenJournal implements Journal {
   readonly #openedMs: number;
   #syncedMs: number;
   #restUntilMs = 0;
-  #check: Generator<string | undefined> | undefined;
+  #check: Generator<string | undefined, void> | undefined;
   #timer: Timer | undefined;
 
   constructor(files: DamagedFiles, water: HighWater, db: Database, ballast: Ballast, { clock, log }: JournalPorts) {

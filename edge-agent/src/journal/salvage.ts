@@ -3,19 +3,20 @@
  * account. What a row lost is made again from its commit; what is in neither is left out, and the next `welcome` declares what the hub
  * lacks of it (decision 0006). Nothing is guessed: an item is either what was committed, under its own number, or absent.
  */
-import { fieldsOf } from '@fogline/shared/protocol/envelope';
+
+import { checkedBytes } from '@fogline/shared/checked-bytes';
 import { unpackDefinition } from '@fogline/shared/protocol/definition';
+import { fieldsOf } from '@fogline/shared/protocol/envelope';
 import { type Lane, laneCount } from '@fogline/shared/protocol/limits';
 import { partKinds } from '@fogline/shared/protocol/messages';
+import { attempt, copyRow, keyColumns, readable, tableNames } from '@fogline/shared/readable-rows';
 import { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { Database, Value } from '@fogline/shared/sqlite';
-import { checkedBytes } from '@fogline/shared/checked-bytes';
 import type { RawBatch, RawEpoch, RawRow, RawVoid } from './agent-sql.ts';
 import { AgentStore } from './agent-store.ts';
 import { blockOf, type CommitOutput, type CommitRecord, decodeCommit } from './commit-record.ts';
 import type { HighWater } from './high-water.ts';
 import { contentOf, rowProblem, voidProblem } from './journal-check.ts';
-import { attempt, copyRow, keyColumns, readable, tableNames } from '@fogline/shared/readable-rows';
 import { damagedKey, frozenKey } from './rollback.ts';
 import type { EpochRow } from './stored.ts';
 
@@ -28,7 +29,18 @@ export interface Salvaged {
 }
 
 /** Tables that are rebuilt here; any other is copied as it reads. */
-const rebuilt = new Set(['commits', 'packs', 'epochs', 'series', 'rows', 'batches', 'voids', 'ledger', 'state', 'sqlite_sequence']);
+const rebuilt = new Set([
+  'commits',
+  'packs',
+  'epochs',
+  'series',
+  'rows',
+  'batches',
+  'voids',
+  'ledger',
+  'state',
+  'sqlite_sequence',
+]);
 
 /** Fills `to`, which is new. `from` is undefined when not even its schema could be read. */
 export function salvage(from: Database | undefined, to: Database, water: HighWater): Salvaged {
@@ -80,12 +92,14 @@ class Salvage {
       if (row === undefined) continue;
       const known = this.#epochs.get(row.id);
       if (known === undefined) this.#epochs.set(row.id, row);
-      else if (known.epoch === row.epoch) this.#epochs.set(row.id, { ...known, seriesCount: row.seriesCount, last: row.last });
+      else if (known.epoch === row.epoch)
+        this.#epochs.set(row.id, { ...known, seriesCount: row.seriesCount, last: row.last });
     }
     // What the child names as the end of its parent is exact, and so is the high water; the row itself may be older or damaged.
-    for (const { id, parentLast } of [...this.#epochs.values()]) {
+    for (const { id, parentLast } of this.#epochs.values()) {
       const parent = this.#epochs.get(id - 1);
-      if (parent !== undefined && parentLast.length === laneCount) this.#epochs.set(id - 1, { ...parent, last: parentLast });
+      if (parent !== undefined && parentLast.length === laneCount)
+        this.#epochs.set(id - 1, { ...parent, last: parentLast });
     }
     const mark = this.#water.mark?.epoch;
     if (mark !== undefined) this.#epochs.set(mark.id, mark);
@@ -136,7 +150,18 @@ class Salvage {
         const { lane, first, last, at } = raw;
         const hours = JSON.parse(raw.hours) as number[];
         const kind = partKinds[raw.kind] ?? 'readings';
-        this.#store.insertRow({ epochId: raw.epoch, lane, kind, first, last, place, bytes: body.byteLength, at, hours, batch: null });
+        this.#store.insertRow({
+          epochId: raw.epoch,
+          lane,
+          kind,
+          first,
+          last,
+          place,
+          bytes: body.byteLength,
+          at,
+          hours,
+          batch: null,
+        });
         this.#count(first, last);
       });
     }
@@ -169,7 +194,8 @@ class Salvage {
     const { lane, kind, first, last, hours } = output;
     const block = blockOf(record, output);
     const { count, seriesEnd } = contentOf(partKinds.indexOf(kind), block);
-    if (count !== last - first + 1 || seriesEnd > this.#seriesCount || !this.#claim(record.epochId, lane, first, last)) return;
+    if (count !== last - first + 1 || seriesEnd > this.#seriesCount || !this.#claim(record.epochId, lane, first, last))
+      return;
     const place = { commit, output: index };
     const { epochId, now: at } = record;
     this.#store.insertRow({ epochId, lane, kind, first, last, place, bytes: block.byteLength, at, hours, batch: null });
@@ -225,7 +251,9 @@ class Salvage {
 
   /** Per lane the account adds up to what the epochs produced; what it lost stands under the unknown hour. */
   #writeLedger(): void {
-    const lines = [...this.#read<{ lane: Lane; hour: number; produced: number; evicted: number }>('ledger', 'lane, hour')];
+    const lines = [
+      ...this.#read<{ lane: Lane; hour: number; produced: number; evicted: number }>('ledger', 'lane, hour'),
+    ];
     for (let lane = 0 as Lane; lane < laneCount; lane = (lane + 1) as Lane) {
       let produced = 0;
       for (const { last } of this.#store.epochs()) produced += last[lane] ?? 0;
@@ -250,7 +278,8 @@ class Salvage {
 
   #writeState(ids: readonly number[]): boolean {
     const state = new Map<string, Uint8Array | string>();
-    for (const { key, value } of this.#read<{ key: string; value: Uint8Array | string }>('state', 'key')) state.set(key, value);
+    for (const { key, value } of this.#read<{ key: string; value: Uint8Array | string }>('state', 'key'))
+      state.set(key, value);
     const text = (key: string): string | undefined => {
       const value = state.get(key);
       return typeof value === 'string' ? value : undefined;
@@ -260,7 +289,9 @@ class Salvage {
     const end = this.#water.mark?.commit ?? -1;
     const isWhole = Number.isSafeInteger(checkpoint) && after.every((id, at) => id === checkpoint + 1 + at);
     const operators = [...state].filter(([key]) => key.startsWith('operator:'));
-    const areSound = operators.every(([key, value]) => attempt(() => checkedBytes(value as Uint8Array, key)) !== undefined);
+    const areSound = operators.every(
+      ([key, value]) => attempt(() => checkedBytes(value as Uint8Array, key)) !== undefined,
+    );
     const configs = text('pipelines');
     const isConfigSound = configs !== undefined && attempt(() => JSON.parse(configs) as object) !== undefined;
     const seriesEnd = Math.max(0, ...[...this.#epochs.values()].map(({ seriesCount }) => seriesCount));

@@ -13,8 +13,8 @@ import { type BatchPart } from '@fogline/shared/protocol/messages';
 import type { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { AgentStore } from '../journal/agent-store.ts';
 import { blockOf, type CommitRecord, type CommitSeal } from '../journal/commit-record.ts';
-import { type EpochRow, laneStart, type StoredBatch, type StoredRange, type StoredRow } from '../journal/stored.ts';
 import { damagedKey } from '../journal/rollback.ts';
+import { type EpochRow, laneStart, type StoredBatch, type StoredRange, type StoredRow } from '../journal/stored.ts';
 import { Account } from './account.ts';
 import {
   assembleBatch,

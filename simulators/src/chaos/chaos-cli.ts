@@ -16,7 +16,8 @@ const logLinesMax = 20_000;
 
 export const chaosCommand = defineCommand({
   name: 'chaos',
-  summary: 'A hub, agents and fleets as real processes, random faults from a seed, then a verdict: exit code 1 when anything is lost in silence.',
+  summary:
+    'A hub, agents and fleets as real processes, random faults from a seed, then a verdict: exit code 1 when anything is lost in silence.',
   options: {
     seed: { type: 'integer', help: 'decides what happens; default a random one, which is printed' },
     duration: { type: 'duration', default: 60_000, help: 'of the faults; start, draining and verdict come on top' },
@@ -60,7 +61,10 @@ export const chaosCommand = defineCommand({
       const { faults: done, starts, ownEnds } = result;
       const isPassed = result.objections.length === 0;
       io.out(JSON.stringify({ seed, durationMs: options.duration, isPassed, faults: done, starts, ownEnds }));
-      if (!isPassed) io.out(`replay: fogline-sim chaos --seed ${seed} --duration ${formatDuration(options.duration)} --agents ${options.agents} --devices ${options.devices}`);
+      if (!isPassed)
+        io.out(
+          `replay: fogline-sim chaos --seed ${seed} --duration ${formatDuration(options.duration)} --agents ${options.agents} --devices ${options.devices}`,
+        );
       return isPassed ? 0 : 1;
     } finally {
       if (options.keep === undefined) rmSync(folder, { recursive: true, force: true });
@@ -73,7 +77,10 @@ export const chaosCommand = defineCommand({
 function faultsOf(text: string | undefined): ReadonlySet<FaultName> {
   const asked = text === undefined ? allFaults : text.split(',').map((name) => name.trim());
   const unknown = asked.find((name) => !allFaults.some((known) => known === name));
-  if (unknown !== undefined) throw new FoglineError('usage', `--faults: "${unknown}" is none of ${allFaults.join(', ')}`);
-  const able = allFaults.filter((name) => (name !== 'clock' || fakeTimeLibrary() !== undefined) && (name !== 'full disk' || canMount()));
+  if (unknown !== undefined)
+    throw new FoglineError('usage', `--faults: "${unknown}" is none of ${allFaults.join(', ')}`);
+  const able = allFaults.filter(
+    (name) => (name !== 'clock' || fakeTimeLibrary() !== undefined) && (name !== 'full disk' || canMount()),
+  );
   return new Set(able.filter((name) => asked.some((one) => one === name)));
 }

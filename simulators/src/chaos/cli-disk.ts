@@ -9,6 +9,8 @@ const fakeTimeLibraries = [
   '/usr/lib/faketime/libfaketime.so.1',
 ];
 
+const [mount, umount] = ['/bin/mount', '/bin/umount'] as const;
+
 /** The library that sets another wall clock before a process, where it is installed. */
 export function fakeTimeLibrary(): string | undefined {
   return fakeTimeLibraries.find((path) => existsSync(path));
@@ -16,7 +18,7 @@ export function fakeTimeLibrary(): string | undefined {
 
 /** Whether disks can be made here. */
 export function canMount(): boolean {
-  return process.platform === 'linux' && process.getuid?.() === 0 && existsSync('/bin/mount');
+  return process.platform === 'linux' && process.getuid?.() === 0 && existsSync(mount);
 }
 
 export interface SmallDisk {
@@ -31,7 +33,7 @@ const chunk = Buffer.alloc(64 * 1024, 1);
 /** Throws what `mount` says. */
 export function mountDisk(folder: string, mebibytes: number): SmallDisk {
   mkdirSync(folder, { recursive: true });
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=700`, 'tmpfs', folder], { stdio: 'pipe' });
+  execFileSync(mount, ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=700`, 'tmpfs', folder], { stdio: 'pipe' });
   const filler = join(folder, 'filler');
   return {
     folder,
@@ -44,7 +46,7 @@ export function mountDisk(folder: string, mebibytes: number): SmallDisk {
       }
     },
     empty: () => rmSync(filler, { force: true }),
-    unmount: () => void execFileSync('umount', ['-l', folder], { stdio: 'pipe' }),
+    unmount: () => void execFileSync(umount, ['-l', folder], { stdio: 'pipe' }),
   };
 }
 

@@ -1,8 +1,8 @@
 /** One chaos run from plan to verdict. What it did is told line by line as it happens. */
 import { join } from 'node:path';
+import type { Clock } from '@fogline/shared/clock';
 import { hasCode } from '@fogline/shared/errors';
 import { SeededRandom, systemRandom } from '@fogline/shared/random';
-import type { Clock } from '@fogline/shared/clock';
 import { perform } from '../faults/link-script.ts';
 import { fakeTimeLibrary } from './cli-disk.ts';
 import { type ChaosSystem, openChaosSystem, type Site } from './cli-system.ts';
@@ -112,7 +112,8 @@ class Run {
       problems.push(...objections(verdict, { isHarmed, isAgentDamaged: this.#damaged.has(verdict.agent) }));
     for (const { ended, name } of this.#processes()) {
       for (const end of ended)
-        if (!this.#harmed.has(name)) problems.push(`${name} ended by itself (${end.how}): ${end.lastWords.slice(-600)}`);
+        if (!this.#harmed.has(name))
+          problems.push(`${name} ended by itself (${end.how}): ${end.lastWords.slice(-600)}`);
     }
     const helpless = this.#helpless();
     return this.#result(helpless === undefined ? problems : [...problems, helpless], verdicts);
@@ -184,7 +185,12 @@ class Run {
     process.start(
       library === undefined
         ? {}
-        : { LD_PRELOAD: library, FAKETIME: `${offsetS > 0 ? '+' : ''}${offsetS}s`, FAKETIME_DONT_FAKE_MONOTONIC: '1', DONT_FAKE_MONOTONIC: '1' },
+        : {
+            LD_PRELOAD: library,
+            FAKETIME: `${offsetS > 0 ? '+' : ''}${offsetS}s`,
+            FAKETIME_DONT_FAKE_MONOTONIC: '1',
+            DONT_FAKE_MONOTONIC: '1',
+          },
     );
   }
 

@@ -48,139 +48,159 @@ export interface Site {
   readonly disk: SmallDisk | undefined;
 }
 
-export interface ChaosSystem {
-  readonly hub: Supervised;
-  readonly hubUrl: string;
-  readonly hubData: string;
-  readonly hubDisk: SmallDisk | undefined;
-  readonly liar: LyingLink;
-  readonly sites: readonly Site[];
-  /** Runs a command of ours to its end. */
-  run(program: keyof typeof scripts, args: readonly string[]): Promise<{ code: number; out: string; error: string }>;
-  backup(): Promise<boolean>;
-  restore(): Promise<boolean>;
-  close(): Promise<void>;
+interface Finished {
+  readonly code: number;
+  readonly out: string;
+  readonly error: string;
 }
 
 const diskMebibytes = 24;
 const outBytesMax = 64 * 1024 * 1024;
 const stopGraceMs = 10_000;
 
+/** Throws when it does not come up; then nothing of it is left. */
 export async function openChaosSystem(options: SystemOptions): Promise<ChaosSystem> {
-  const { folder, clock, agents } = options;
-  const closers: (() => Promise<unknown> | void)[] = [];
-  const close = async (): Promise<void> => {
-    for (const closer of closers.splice(0).reverse()) await closer();
-  };
+  const system = new ChaosSystem(options);
   try {
-    return await open(options, closers, close);
+    await system.open();
   } catch (error) {
-    await close();
+    await system.close();
     throw error;
   }
+  return system;
+}
 
-  async function open(
-    { onLog, random, hasDisks }: SystemOptions,
-    closing: typeof closers,
-    closeAll: () => Promise<void>,
-  ): Promise<ChaosSystem> {
+export class ChaosSystem {
+  readonly hubData: string;
+  readonly sites: Site[] = [];
+  hubUrl = '';
+  hubDisk: SmallDisk | undefined;
+  readonly #options: SystemOptions;
+  readonly #closers: (() => Promise<unknown> | void)[] = [];
+  readonly #backupFile: string;
+  #hub: Supervised | undefined;
+  #liar: LyingLink | undefined;
+
+  constructor(options: SystemOptions) {
+    this.#options = options;
+    this.hubData = join(options.folder, 'hub');
+    this.#backupFile = join(options.folder, 'hub.backup');
+  }
+
+  get hub(): Supervised {
+    if (this.#hub === undefined) throw new Error('the system is not open');
+    return this.#hub;
+  }
+
+  get liar(): LyingLink {
+    if (this.#liar === undefined) throw new Error('the system is not open');
+    return this.#liar;
+  }
+
+  async open(): Promise<void> {
+    const { folder, agents } = this.#options;
     mkdirSync(folder, { recursive: true });
-    const port = (): Promise<number> => freePort(random);
-    const hubData = join(folder, 'hub');
-    const hubDisk = hasDisks ? mountDisk(hubData, diskMebibytes * agents.length) : undefined;
-    if (hubDisk !== undefined) closing.push(() => hubDisk.unmount());
-    const [hubHttp, hubMqtt] = [await port(), await port()];
-    const hub = new Supervised({
-      name: hubName,
-      script: scripts.hub,
-      args: ['run', '--data', hubData, '--http', `${loopback}:${hubHttp}`, '--mqtt', `${loopback}:${hubMqtt}`],
-      clock,
-      onLog: (line) => onLog(hubName, line),
-    });
-    closing.push(() => hub.stop(stopGraceMs));
-    const liar = await openLyingLink(hubMqtt, 0);
-    closing.push(() => liar.close());
-    const hubUrl = `http://${loopback}:${hubHttp}`;
-    const sites: Site[] = [];
+    this.hubDisk = this.#mount(this.hubData, diskMebibytes * agents.length);
+    const [http, mqtt] = [await this.#port(), await this.#port()];
+    this.hubUrl = `http://${loopback}:${http}`;
+    const args = ['run', '--data', this.hubData, '--http', `${loopback}:${http}`, '--mqtt', `${loopback}:${mqtt}`];
+    this.#hub = this.#supervise(hubName, scripts.hub, args);
+    const liar = await openLyingLink(mqtt, 0);
+    this.#liar = liar;
+    this.#closers.push(() => liar.close());
     const tokens: string[] = [];
     for (const name of agents) {
-      const { code, out, error } = await run('hub', ['agent', 'add', name, '--data', hubData]);
+      const { code, out, error } = await this.run('hub', ['agent', 'add', name, '--data', this.hubData]);
       if (code !== 0) throw new Error(`the agent ${name} could not be enrolled: ${error}`);
       tokens.push(out.trim());
     }
-    hub.start();
-    for (const [index, name] of agents.entries()) sites.push(await openSite(name, index, tokens[index] ?? ''));
-    const backupFile = join(folder, 'hub.backup');
-
-    return {
-      hub,
-      hubUrl,
-      hubData,
-      hubDisk,
-      liar,
-      sites,
-      run,
-      async backup() {
-        const fresh = join(folder, 'hub.backup-next');
-        rmSync(fresh, { force: true });
-        const { code } = await run('hub', ['backup', fresh, '--data', hubData]);
-        if (code === 0) copyFileSync(fresh, backupFile);
-        return code === 0;
-      },
-      async restore() {
-        if (!existsSync(backupFile)) return false;
-        await hub.hold();
-        // As an operator would: the database and what belongs to it make way for the backup.
-        for (const file of ['hub.db', 'hub.db-wal', 'hub.db-shm']) rmSync(join(hubData, file), { force: true });
-        copyFileSync(backupFile, join(hubData, 'hub.db'));
-        hub.start();
-        return true;
-      },
-      close: closeAll,
-    };
-
-    async function openSite(name: string, index: number, token: string): Promise<Site> {
-      const home = join(folder, name);
-      mkdirSync(home, { recursive: true });
-      const data = join(home, 'data');
-      const disk = hasDisks ? mountDisk(data, diskMebibytes) : undefined;
-      if (disk !== undefined) closing.push(() => disk.unmount());
-      const [mqtt, http, devicePort, uplinkPort] = [await port(), await port(), await port(), await port()];
-      writeFileSync(join(home, 'token'), token, { mode: 0o600 });
-      writeFileSync(join(home, 'agent.yaml'), agentYaml({ name, mqtt, http, uplinkPort }));
-      const hubLink = await openLink({ listen: { host: loopback, port: uplinkPort }, to: { host: loopback, port: liar.port }, clock });
-      const device = await openLink({ listen: { host: loopback, port: devicePort }, to: { host: loopback, port: mqtt }, clock });
-      closing.push(() => Promise.all([hubLink.close(), device.close()]));
-      const supervised = new Supervised({
-        name,
-        script: scripts.agent,
-        args: ['run', '--config', join(home, 'agent.yaml')],
-        clock,
-        onLog: (line) => onLog(name, line),
-      });
-      closing.push(() => supervised.stop(stopGraceMs));
-      supervised.start();
-      const truth = join(home, 'truth.ndjson');
-      const fleet = new Child({
-        name: `the fleet of ${name}`,
-        script: scripts.sim,
-        args: fleetArguments({ seed: options.seed * 16 + index, devices: options.devices, port: devicePort, truth }),
-        clock,
-        onLog: (line) => onLog(`${name} fleet`, line),
-      });
-      closing.push(() => fleet.stop(stopGraceMs));
-      return { name, process: supervised, links: { device, hub: hubLink }, fleet, truth, url: `http://${loopback}:${http}`, data, disk };
-    }
+    this.hub.start();
+    for (const [index, name] of agents.entries())
+      this.sites.push(await this.#openSite(name, index, tokens[index] ?? ''));
   }
-}
 
-/** Runs a command of ours to its end. */
-function run(program: keyof typeof scripts, args: readonly string[]): Promise<{ code: number; out: string; error: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [scripts[program].pathname, ...args], { maxBuffer: outBytesMax }, (error, out, text) => {
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, error: text });
+  /** Runs a command of ours to its end. */
+  run(program: keyof typeof scripts, args: readonly string[]): Promise<Finished> {
+    return new Promise((resolve) => {
+      const command = [scripts[program].pathname, ...args];
+      execFile(process.execPath, command, { maxBuffer: outBytesMax }, (error, out, text) => {
+        resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, error: text });
+      });
     });
-  });
+  }
+
+  async backup(): Promise<boolean> {
+    const fresh = `${this.#backupFile}-next`;
+    rmSync(fresh, { force: true });
+    const { code } = await this.run('hub', ['backup', fresh, '--data', this.hubData]);
+    if (code === 0) copyFileSync(fresh, this.#backupFile);
+    return code === 0;
+  }
+
+  /** As an operator would: the database and what belongs to it make way for the backup. False when there is none. */
+  async restore(): Promise<boolean> {
+    if (!existsSync(this.#backupFile)) return false;
+    await this.hub.hold();
+    for (const file of ['hub.db', 'hub.db-wal', 'hub.db-shm']) rmSync(join(this.hubData, file), { force: true });
+    copyFileSync(this.#backupFile, join(this.hubData, 'hub.db'));
+    this.hub.start();
+    return true;
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) await close();
+  }
+
+  #port(): Promise<number> {
+    return freePort(this.#options.random);
+  }
+
+  #mount(folder: string, mebibytes: number): SmallDisk | undefined {
+    if (!this.#options.hasDisks) return undefined;
+    const disk = mountDisk(folder, mebibytes);
+    this.#closers.push(() => disk.unmount());
+    return disk;
+  }
+
+  #supervise(name: string, script: URL, args: readonly string[]): Supervised {
+    const { clock, onLog } = this.#options;
+    const supervised = new Supervised({ name, script, args, clock, onLog: (line) => onLog(name, line) });
+    this.#closers.push(() => supervised.stop(stopGraceMs));
+    return supervised;
+  }
+
+  async #link(port: number, to: number): Promise<Link> {
+    const listen = { host: loopback, port };
+    const link = await openLink({ listen, to: { host: loopback, port: to }, clock: this.#options.clock });
+    this.#closers.push(() => link.close());
+    return link;
+  }
+
+  async #openSite(name: string, index: number, token: string): Promise<Site> {
+    const { folder, seed, devices, clock, onLog } = this.#options;
+    const home = join(folder, name);
+    mkdirSync(home, { recursive: true });
+    const data = join(home, 'data');
+    const disk = this.#mount(data, diskMebibytes);
+    const [mqtt, http] = [await this.#port(), await this.#port()];
+    const [devicePort, uplinkPort] = [await this.#port(), await this.#port()];
+    const config = join(home, 'agent.yaml');
+    writeFileSync(join(home, 'token'), token, { mode: 0o600 });
+    writeFileSync(config, agentYaml({ name, mqtt, http, uplinkPort }));
+    const links = { hub: await this.#link(uplinkPort, this.liar.port), device: await this.#link(devicePort, mqtt) };
+    const process = this.#supervise(name, scripts.agent, ['run', '--config', config]);
+    process.start();
+    const truth = join(home, 'truth.ndjson');
+    const fleet = new Child({
+      name: `the fleet of ${name}`,
+      script: scripts.sim,
+      args: fleetArguments({ seed: seed * 16 + index, devices, port: devicePort, truth }),
+      clock,
+      onLog: (line) => onLog(`${name} fleet`, line),
+    });
+    this.#closers.push(() => fleet.stop(stopGraceMs));
+    return { name, process, links, fleet, truth, url: `http://${loopback}:${http}`, data, disk };
+  }
 }
 
 function agentYaml(site: { name: string; mqtt: number; http: number; uplinkPort: number }): string {

@@ -107,6 +107,7 @@ export function objections(verdict: SiteVerdict, { isHarmed, isAgentDamaged }: C
   if (lost > declared) out.push(`${agent}: ${lost} acked readings are lost, ${declared} items were declared`);
   if (!isHarmed && declared > 0) out.push(`${agent}: ${declared} items are declared lost, and nothing destroyed any`);
   // A ledger whose page was damaged tells of more than there was, never of less (decision 0006).
-  if (unaccounted !== 0 && !(isHarmed && unaccounted !== null && unaccounted > 0)) out.push(`${agent}: ${unaccounted} items unaccounted for`);
+  if (unaccounted !== 0 && !(isHarmed && unaccounted !== null && unaccounted > 0))
+    out.push(`${agent}: ${unaccounted} items unaccounted for`);
   return out;
 }

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { env as environment } from 'node:process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import type { Clock } from '@fogline/shared/clock';
@@ -43,7 +44,7 @@ export class Child {
     this.#clock = clock;
     this.#process = spawn(process.execPath, ['--import', leash, script.pathname, ...args], {
       detached: true,
-      env: { ...process.env, ...env },
+      env: { ...environment, ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     const { promise: exited, resolve } = Promise.withResolvers<string>();

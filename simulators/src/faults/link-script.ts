@@ -232,7 +232,12 @@ export function randomAction(random: SeededRandom): Action {
 }
 
 function cutInside(direction: Direction, packet: PacketCut['packet'], random: SeededRandom): Action {
-  const cut = { packet, nth: 1 + random.below(20), bytes: 1 + random.below(packet === 'puback' ? 3 : 200), mode: 'rst' } as const;
+  const cut = {
+    packet,
+    nth: 1 + random.below(20),
+    bytes: 1 + random.below(packet === 'puback' ? 3 : 200),
+    mode: 'rst',
+  } as const;
   return { do: 'cut inside', direction, cut };
 }
 

@@ -7,7 +7,16 @@ const first = Number(env['FOGLINE_SEED'] ?? 1);
 const count = Number(env['FOGLINE_SCHEDULES'] ?? 1_000);
 
 it('a thousand flips and truncations: each harmless or declared, none needs a human', () => {
-  const figures = { damages: 0, harmless: 0, sent: 0, lost: 0, declared: 0, salvages: 0, rollbacks: 0, failedStarts: 0 };
+  const figures = {
+    damages: 0,
+    harmless: 0,
+    sent: 0,
+    lost: 0,
+    declared: 0,
+    salvages: 0,
+    rollbacks: 0,
+    failedStarts: 0,
+  };
   const failed: string[] = [];
   for (let seed = first; seed < first + count; seed++) {
     try {

@@ -6,7 +6,8 @@ import { env } from 'node:process';
 import { expect, it } from 'vitest';
 import { type DamageOutcome, runDamage } from './damage.ts';
 
-const seeds = env['FOGLINE_SEED'] === undefined ? Array.from({ length: 40 }, (_, i) => i + 1) : [Number(env['FOGLINE_SEED'])];
+const seeds =
+  env['FOGLINE_SEED'] === undefined ? Array.from({ length: 40 }, (_, i) => i + 1) : [Number(env['FOGLINE_SEED'])];
 
 it('whatever is damaged, the agent starts, and what the hub lacks was declared', { timeout: 300_000 }, () => {
   const outcomes: DamageOutcome[] = [];

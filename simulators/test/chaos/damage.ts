@@ -3,7 +3,17 @@
  * by nothing but starts. In the end nothing is at the hub that was not sent, nothing is there twice, every roll-up says what its readings say, and
  * what was acked and is not there has been declared.
  */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { levels } from '@fogline/cloud-hub/store/levels';
@@ -20,7 +30,7 @@ import { simSource } from '../simulation/sensors.ts';
 import { type SimAgent, World } from '../simulation/world.ts';
 
 /** Where it hits: the database, its log, or the high water beside it. */
-export const targets = ['agent.db', 'agent.db-wal', 'agent.high', 'agent.epochs'] as const;
+const targets = ['agent.db', 'agent.db-wal', 'agent.high', 'agent.epochs'] as const;
 
 export interface DamageOutcome {
   readonly target: string;
@@ -140,10 +150,7 @@ function damage(
 }
 
 /** Throws `CheckFailed` where something was lost in silence, or is at the hub that should not be. */
-export function checkDeclared(
-  world: World,
-  agent: SimAgent,
-): Omit<DamageOutcome, 'target' | 'what' | 'failures'> {
+export function checkDeclared(world: World, agent: SimAgent): Omit<DamageOutcome, 'target' | 'what' | 'failures'> {
   const read = world.hub?.read;
   if (read === undefined || agent.core === undefined) throw new CheckFailed('something is down in the end');
   const quarantined = read.quarantine();

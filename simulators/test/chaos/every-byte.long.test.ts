@@ -20,6 +20,8 @@ it('a session cut after any byte leaves nothing else at the hub than one that wa
     }
   }
   const seconds = Math.round((performance.now() - startedMs) / 1000);
-  stdout.write(`${JSON.stringify({ test: 'every byte', ...whole.bytes, rollups: whole.rollups.size, ...figures, seconds })}\n`);
+  stdout.write(
+    `${JSON.stringify({ test: 'every byte', ...whole.bytes, rollups: whole.rollups.size, ...figures, seconds })}\n`,
+  );
   expect(figures.connections).toBe(2 * figures.cuts);
 });

@@ -7,14 +7,17 @@ const session = { messages: 14, devices: 2 };
 
 function cutsOf(whole: Session, every: number): CutPoint[] {
   const cuts: CutPoint[] = [];
-  for (let afterBytes = 1; afterBytes <= whole.bytes.up; afterBytes += every) cuts.push({ direction: 'up', afterBytes });
+  for (let afterBytes = 1; afterBytes <= whole.bytes.up; afterBytes += every)
+    cuts.push({ direction: 'up', afterBytes });
   const down = new Set(whole.pubackEnds.flatMap((end) => [end - 3, end - 2, end - 1, end]));
   for (let afterBytes = 1; afterBytes <= whole.bytes.down; afterBytes += every) down.add(afterBytes);
   for (const afterBytes of down) cuts.push({ direction: 'down', afterBytes });
   return cuts;
 }
 
-it('a session cut after any byte leaves nothing else at the hub than one that was not cut', { timeout: 300_000 }, () => {
+it('a session cut after any byte leaves nothing else at the hub than one that was not cut', {
+  timeout: 300_000,
+}, () => {
   const whole = runSession(session);
   expect(whole.connections).toBe(1);
   expect(whole.rollups.size).toBeGreaterThan(20);

@@ -65,12 +65,7 @@ export class SimLink implements AgentLink {
   /** Told of every publish before it travels; where canaries sit. */
   onPublish: ((kind: UpKind, payload: Uint8Array) => void) | undefined;
 
-  constructor(
-    agent: string,
-    hub: HubSide,
-    ports: LinkPorts,
-    options: LinkOptions,
-  ) {
+  constructor(agent: string, hub: HubSide, ports: LinkPorts, options: LinkOptions) {
     this.#agent = agent;
     this.#hub = hub;
     this.#clock = ports.clock;

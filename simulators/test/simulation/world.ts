@@ -112,7 +112,9 @@ export class SimAgent {
     this.sensors = new SimSensors(options.devices, random.fork(), clock.now());
     const ports = { clock, random: random.fork(), facts };
     this.link =
-      typeof options.link === 'function' ? options.link(name, world, ports) : new SimLink(name, world, ports, options.link);
+      typeof options.link === 'function'
+        ? options.link(name, world, ports)
+        : new SimLink(name, world, ports, options.link);
     this.config = options.config(name);
     this.start();
   }
@@ -139,20 +141,23 @@ export class SimAgent {
     if (this.#journal !== undefined) this.db = this.#journal.db;
     try {
       const buffer = this.#journal?.sized(this.config.buffer) ?? this.config.buffer;
-      this.core = new AgentCore({ ...this.config, buffer }, {
-        db: this.db,
-        clock: this.#clock,
-        random: this.#random.fork(),
-        wire: this.link,
-        log: this.#facts.logger(),
-        committed: (commit, epoch) => this.#journal?.committed(commit, epoch),
-        release: (_source, tokens) => this.sensors.release(tokens),
-        setOverloaded: (isOverloaded) => {
-          this.isOverloaded = isOverloaded;
-          this.#facts.note(isOverloaded ? 'overloaded' : 'overload ended');
+      this.core = new AgentCore(
+        { ...this.config, buffer },
+        {
+          db: this.db,
+          clock: this.#clock,
+          random: this.#random.fork(),
+          wire: this.link,
+          log: this.#facts.logger(),
+          committed: (commit, epoch) => this.#journal?.committed(commit, epoch),
+          release: (_source, tokens) => this.sensors.release(tokens),
+          setOverloaded: (isOverloaded) => {
+            this.isOverloaded = isOverloaded;
+            this.#facts.note(isOverloaded ? 'overloaded' : 'overload ended');
+          },
+          onFatal: (error) => this.#onFatal(error),
         },
-        onFatal: (error) => this.#onFatal(error),
-      });
+      );
       this.#journal?.watch((problem) => this.#onFatal(new Error(problem)));
       return true;
     } catch (error) {
