@@ -8,12 +8,12 @@ import { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { Database } from '@fogline/shared/sqlite';
 import { decodeContent } from './batch-content.ts';
 import { BatchLog, type LoggedBatch } from './batch-log.ts';
-import { checkedPartial } from './rollup-table.ts';
+import { openPartial } from './rollup-table.ts';
 import { StateTable } from './state.ts';
 
 export interface EpochNames {
   /** Agent and epoch by row id of the epoch. */
-  readonly byId: ReadonlyMap<number, { readonly agent: string; readonly epoch: string }>;
+  readonly byId: ReadonlyMap<number, { readonly agent: string; readonly agentId: number; readonly epoch: string }>;
 }
 
 /** Whether a batch is what its row says; undefined = it is. */
@@ -36,11 +36,11 @@ export function batchProblem(batch: LoggedBatch, names: EpochNames): string | un
 
 export function epochNames(db: Database): EpochNames {
   const rows = db
-    .prepare<{ id: number; agent: string; epoch: string }>(
-      'SELECT e.id, a.name AS agent, e.epoch FROM epochs e JOIN agents a ON a.id = e.agent',
+    .prepare<{ id: number; agent: string; agentId: number; epoch: string }>(
+      'SELECT e.id, a.name AS agent, a.id AS agentId, e.epoch FROM epochs e JOIN agents a ON a.id = e.agent',
     )
     .all();
-  return { byId: new Map(rows.map(({ id, agent, epoch }) => [id, { agent, epoch }])) };
+  return { byId: new Map(rows.map(({ id, ...names }) => [id, names])) };
 }
 
 /** What is wrong; undefined = nothing was found. Reads everything. */
@@ -63,6 +63,7 @@ function problemInRows(db: Database): string | undefined {
   if (dangling !== undefined && dangling.n > 0) return `${dangling.n} definitions of series that are not there`;
   const state = new StateTable(db);
   const folded = state.get('folded');
+  const derived = new Derived();
   const held = new Map<string, SeqRanges>();
   const hold = (epoch: number, lane: number, first: number, last: number): void => {
     const key = `${epoch}:${lane}`;
@@ -73,7 +74,9 @@ function problemInRows(db: Database): string | undefined {
   for (const batch of new BatchLog(db, state).after(0)) {
     const problem = batchProblem(batch, names);
     if (problem !== undefined) return problem;
-    if (batch.id <= folded) hold(batch.epoch, batch.lane, batch.first, batch.last);
+    if (batch.id > folded) continue;
+    derived.add(batch, names.byId.get(batch.epoch)?.agentId ?? 0, decodeContent(decodeBatch(batch.payload)).hours);
+    hold(batch.epoch, batch.lane, batch.first, batch.last);
   }
   for (const { epoch, lane, pieces } of db
     .prepare<{ epoch: number; lane: number; pieces: string }>('SELECT * FROM voids')
@@ -106,7 +109,7 @@ function problemInRows(db: Database): string | undefined {
       return `the ranges of lane ${lane} of epoch ${epoch} are not those of its batches`;
   }
   for (const key of held.keys()) if (!seen.has(key)) return `the ranges of ${key} are missing`;
-  return problemInRollups(db);
+  return derived.problem(db) ?? problemInRollups(db);
 }
 
 function isWithin(inner: SeqRanges | undefined, outer: SeqRanges | undefined): boolean {
@@ -116,15 +119,42 @@ function isWithin(inner: SeqRanges | undefined, outer: SeqRanges | undefined): b
   return true;
 }
 
+/** By no index: a row whose key flipped is out of order, and a search would pass it by. */
 function problemInRollups(db: Database): string | undefined {
-  const page = db.prepare<{ level: number; series: number; start: number; partial: Uint8Array }>(
-    'SELECT * FROM rollups WHERE (level, series, start) > (?, ?, ?) ORDER BY level, series, start LIMIT 256',
-  );
-  let rows = page.all(0, 0, Number.MIN_SAFE_INTEGER);
-  while (rows.length > 0) {
-    for (const { partial, series, start } of rows) checkedPartial(partial, series, start);
-    const { level, series, start } = rows.at(-1) ?? { level: 0, series: 0, start: 0 };
-    rows = page.all(level, series, start);
-  }
+  const rows = db.prepare<{ level: number; series: number; start: number; partial: Uint8Array }>('SELECT * FROM rollups');
+  for (const { level, partial, series, start } of rows.iterate()) openPartial(partial, level, series, start);
   return undefined;
+}
+
+/** What a fold made of the batches that it has seen, held against what they say. */
+class Derived {
+  readonly #ranges = new Set<string>();
+  readonly #hours = new Set<string>();
+  readonly #delivered = new Map<string, number>();
+
+  add(batch: LoggedBatch, agent: number, hours: ReadonlyMap<number, number>): void {
+    const { id, epoch, lane, first, last } = batch;
+    this.#ranges.add(`${epoch},${lane},${last},${first},${id}`);
+    for (const [hour, items] of hours) {
+      this.#hours.add(`${agent},${hour},${id}`);
+      const key = `${agent},${lane},${hour}`;
+      this.#delivered.set(key, (this.#delivered.get(key) ?? 0) + items);
+    }
+  }
+
+  problem(db: Database): string | undefined {
+    const keysOf = (sql: string): string[] =>
+      db.prepare<Record<string, number>>(sql).all().map((row) => Object.values(row).join(','));
+    const ranges = keysOf('SELECT epoch, lane, last, first, batch FROM batch_ranges');
+    if (!isSame(ranges, this.#ranges)) return 'the index of ranges is not that of the batches';
+    const hours = keysOf('SELECT agent, hour, batch FROM batch_hours');
+    if (!isSame(hours, this.#hours)) return 'the index of hours is not that of the batches';
+    const delivered = keysOf('SELECT agent, lane, hour, delivered FROM ledger WHERE delivered > 0');
+    const expected = new Set([...this.#delivered].map(([key, items]) => `${key},${items}`));
+    return isSame(delivered, expected) ? undefined : 'the account of what was delivered is not that of the batches';
+  }
+}
+
+function isSame(found: readonly string[], expected: ReadonlySet<string>): boolean {
+  return found.length === expected.size && found.every((key) => expected.has(key));
 }

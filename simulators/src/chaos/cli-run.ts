@@ -6,7 +6,7 @@ import { SeededRandom, systemRandom } from '@fogline/shared/random';
 import { perform } from '../faults/link-script.ts';
 import { fakeTimeLibrary } from './cli-disk.ts';
 import { type ChaosSystem, openChaosSystem, type Site } from './cli-system.ts';
-import { isDrained, judge, objections, type SiteVerdict } from './cli-verdict.ts';
+import { isDrained, isOnline, judge, objections, type SiteVerdict } from './cli-verdict.ts';
 import { damageDatabase } from './flip.ts';
 import { type Act, describeAct, type FaultName, hubName, type Step } from './plan.ts';
 import type { Supervised } from './supervised.ts';
@@ -96,7 +96,8 @@ class Run {
     // A link that went silent is noticed by those at its ends; a cut spares the wait.
     for (const { links } of sites) for (const link of [links.device, links.hub]) link.cut('rst');
     if (plantsLoss) {
-      await this.#drained();
+      // No `welcome` mends what is swallowed from here on.
+      await this.#look(startMs, () => this.#areConnected());
       liar.swallow(3);
       await this.#until('batches were swallowed', startMs, () => liar.swallowed > 0);
     }
@@ -156,6 +157,11 @@ class Run {
       if (!isDone && this.#harmed.size === 0) problems.push(`${site.name} did not drain within ${drainMs / 1000} s`);
     }
     return problems;
+  }
+
+  async #areConnected(): Promise<boolean> {
+    for (const site of this.#system.sites) if (!(await isOnline(site))) return false;
+    return true;
   }
 
   async #do(act: Act): Promise<void> {

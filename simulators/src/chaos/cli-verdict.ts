@@ -1,4 +1,5 @@
 /** Whether a run has passed (decision 0005): asked of the public interfaces alone, after everything has drained. */
+import { hasCode } from '@fogline/shared/errors';
 import { z } from 'zod';
 import { getJson } from '../verify/hub-http.ts';
 import type { ChaosSystem, Site } from './cli-system.ts';
@@ -49,6 +50,16 @@ async function ledgerOf(system: ChaosSystem, agent: string): Promise<z.output<ty
   const url = new URL('/api/v1/ledger', system.hubUrl);
   url.search = new URLSearchParams({ agent, limit: '10000' }).toString();
   return ledger.parse(await getJson(url, undefined));
+}
+
+/** The agent has a session with the hub. False while it is away. */
+export async function isOnline(site: Site): Promise<boolean> {
+  try {
+    return status.parse(await getJson(new URL('/status', site.url), undefined)).isConnected;
+  } catch (error) {
+    if (hasCode(error, 'unavailable')) return false;
+    throw error;
+  }
 }
 
 /** Everything that the agent holds is at the hub, and the hub has its account. */
