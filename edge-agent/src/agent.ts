@@ -80,7 +80,7 @@ class Rooms {
     const { clock, log } = this.#ports;
     mkdirSync(buffer.path, { recursive: true });
     this.#lock = lockFolder(buffer.path);
-    const journal = openJournal(buffer.path, { clock, log: log.child('journal') });
+    const journal = openJournal(buffer.path, { agent: this.#config.agent, clock, log: log.child('journal') });
     this.#journal = journal;
     const fail = (error: unknown): void => {
       journal.suspect(error);

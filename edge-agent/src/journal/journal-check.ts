@@ -13,7 +13,8 @@ import { laneCount } from '@fogline/shared/protocol/limits';
 import { partKinds, voidReasons } from '@fogline/shared/protocol/messages';
 import { flagText } from '@fogline/shared/reading';
 import type { Database } from '@fogline/shared/sqlite';
-import type { RawRow, RawVoid } from './agent-sql.ts';
+import { Outbox } from '../outbox/outbox.ts';
+import type { RawBatch, RawRow, RawVoid } from './agent-sql.ts';
 import { AgentStore } from './agent-store.ts';
 import { blockOf, type CommitRecord, decodeCommit } from './commit-record.ts';
 
@@ -54,12 +55,13 @@ export function rowProblem(
 }
 
 /** Every step yields undefined, or what is wrong. Ends after one pass. */
-export function* checkJournal(db: Database): Generator<string | undefined, void> {
+export function* checkJournal(db: Database, agent: string): Generator<string | undefined, void> {
   yield* guarded('epochs', checkEpochs(db));
   const series = { count: 0 };
   yield* guarded('series', checkSeries(db, series));
   yield* guarded('commits', checkCommits(db));
   yield* guarded('rows', checkRows(db, series.count));
+  yield* guarded('batches', checkBatches(db, agent));
   yield* guarded('voids', checkVoids(db));
   yield* guarded('state', checkState(db));
 }
@@ -152,6 +154,17 @@ function* checkRows(db: Database, seriesCount: number): Generator<string | undef
   }
 }
 
+/** What was sealed must still be the bytes that were sealed. */
+function* checkBatches(db: Database, agent: string): Generator<string | undefined, void> {
+  const outbox = new Outbox(new AgentStore(db), agent);
+  const next = db.prepare<RawBatch>('SELECT * FROM batches WHERE id > ? ORDER BY id LIMIT 1');
+  for (let row = next.get(-1); row !== undefined; row = next.get(row.id)) {
+    outbox.reloadEpochs();
+    outbox.payloadOf({ ...row, epochId: row.epoch });
+    yield undefined;
+  }
+}
+
 function* checkVoids(db: Database): Generator<string | undefined, void> {
   const next = db.prepare<RawVoid>('SELECT * FROM voids WHERE id > ? ORDER BY id LIMIT 1');
   for (let row = next.get(-1); row !== undefined; row = next.get(row.id)) {
@@ -175,11 +188,5 @@ function* checkState(db: Database): Generator<string | undefined, void> {
   if (configs !== undefined) JSON.parse(configs);
   const checkpoint = Number(store.loadText('checkpoint') ?? 0);
   if (!Number.isSafeInteger(checkpoint) || checkpoint > store.lastCommitId()) yield `a checkpoint at ${checkpoint}`;
-  for (const batch of db
-    .prepare<{ id: number; n: number }>(
-      'SELECT b.id, (SELECT count(*) FROM rows r WHERE r.batch = b.id) AS n FROM batches b',
-    )
-    .all())
-    if (batch.n === 0) yield `batch ${batch.id} has no rows`;
   yield undefined;
 }

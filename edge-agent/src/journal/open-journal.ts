@@ -39,6 +39,8 @@ export interface Journal {
 }
 
 export interface JournalPorts {
+  /** Its id; what was sealed carries it. */
+  readonly agent: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly faults?: StorageFaults;
@@ -79,9 +81,9 @@ export function openJournal(folder: string, ports: JournalPorts): Journal {
   }
 }
 
-function openSound(files: DamagedFiles, water: HighWater, { log, faults }: JournalPorts): Database {
+function openSound(files: DamagedFiles, water: HighWater, { agent, log, faults }: JournalPorts): Database {
   const options = { ...agentDatabase, ...(faults === undefined ? {} : { faults }) };
-  const opened = files.isUnfinished ? 'a salvage was interrupted' : tryOpen(files, water, options);
+  const opened = files.isUnfinished ? 'a salvage was interrupted' : tryOpen(files, water, agent, options);
   if (typeof opened !== 'string') {
     if (isBehind(opened, water)) {
       const items = acceptRollback(opened, water);
@@ -94,13 +96,18 @@ function openSound(files: DamagedFiles, water: HighWater, { log, faults }: Journ
     return opened;
   }
   log.error({ problem: opened }, 'the database is damaged; it is set aside, and what is readable goes on');
-  const { db, result } = files.salvage(options, (from, fresh) => salvage(from, fresh, water));
+  const { db, result } = files.salvage(options, (from, fresh) => salvage(from, fresh, water, agent));
   log.warn({ ...result }, 'salvaged; what the hub lacks of the rest will be declared as damaged');
   return db;
 }
 
 /** The database, or what is wrong with it. */
-function tryOpen(files: DamagedFiles, water: HighWater, options: DatabaseOptions): Database | string {
+function tryOpen(
+  files: DamagedFiles,
+  water: HighWater,
+  agent: string,
+  options: DatabaseOptions,
+): Database | string {
   if (!existsSync(files.db) && water.mark !== undefined) return 'the file is gone';
   const hasLostFrames = files.hasLostFrames();
   let db: Database;
@@ -111,7 +118,7 @@ function tryOpen(files: DamagedFiles, water: HighWater, options: DatabaseOptions
     if (isDiskFull(error) || !hasCode(error, 'storage_open') || water.mark === undefined) throw error;
     return messageOf(error);
   }
-  const problem = problemOf(db, files, hasLostFrames && (water.mark === undefined || isBehindSafely(db, water)));
+  const problem = problemOf(db, files, agent, hasLostFrames && (water.mark === undefined || isBehindSafely(db, water)));
   if (problem === undefined) return db;
   db.close();
   return problem;
@@ -126,14 +133,14 @@ function isBehindSafely(db: Database, water: HighWater): boolean {
   }
 }
 
-function problemOf(db: Database, files: DamagedFiles, hasLostFrames: boolean): string | undefined {
+function problemOf(db: Database, files: DamagedFiles, agent: string, hasLostFrames: boolean): string | undefined {
   const { suspicion } = files;
   if (hasLostFrames) return 'frames of the write-ahead log are damaged';
   if (files.bytes > checkedBytesMax && suspicion === undefined) return undefined;
   try {
     const [structure] = db.quickCheck();
     if (structure !== undefined) return structure;
-    for (const problem of checkJournal(db)) if (problem !== undefined) return problem;
+    for (const problem of checkJournal(db, agent)) if (problem !== undefined) return problem;
   } catch (error) {
     if (isDiskFull(error)) throw error;
     return messageOf(error);
@@ -148,6 +155,7 @@ class OpenJournal implements Journal {
   readonly #water: HighWater;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #agent: string;
   readonly #ballast: Ballast;
   /** While the ballast is given up. */
   #tightBytes: number | undefined;
@@ -158,12 +166,13 @@ class OpenJournal implements Journal {
   #check: Generator<string | undefined, void> | undefined;
   #timer: Timer | undefined;
 
-  constructor(files: DamagedFiles, water: HighWater, db: Database, ballast: Ballast, { clock, log }: JournalPorts) {
+  constructor(files: DamagedFiles, water: HighWater, db: Database, ballast: Ballast, { agent, clock, log }: JournalPorts) {
     this.#files = files;
     this.#water = water;
     this.db = db;
     this.#clock = clock;
     this.#log = log;
+    this.#agent = agent;
     this.#ballast = ballast;
     this.#openedMs = clock.monotonic();
     this.#lookedMs = this.#openedMs;
@@ -205,7 +214,7 @@ class OpenJournal implements Journal {
 
   /** The next few rows; a problem when there is one. */
   #checkSome(): string | undefined {
-    this.#check ??= checkJournal(this.db);
+    this.#check ??= checkJournal(this.db, this.#agent);
     for (let row = 0; row < rowsPerCheck; row++) {
       const { value: problem, done } = this.#check.next();
       if (problem !== undefined) return problem;

@@ -12,6 +12,7 @@ import { partKinds } from '@fogline/shared/protocol/messages';
 import { attempt, copyRow, keyColumns, readable, tableNames } from '@fogline/shared/readable-rows';
 import { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { Database, Value } from '@fogline/shared/sqlite';
+import { assembleBatch, BlockReader } from '../outbox/envelope.ts';
 import type { RawBatch, RawEpoch, RawRow, RawVoid } from './agent-sql.ts';
 import { AgentStore } from './agent-store.ts';
 import { blockOf, type CommitOutput, type CommitRecord, decodeCommit } from './commit-record.ts';
@@ -43,8 +44,8 @@ const rebuilt = new Set([
 ]);
 
 /** Fills `to`, which is new. `from` is undefined when not even its schema could be read. */
-export function salvage(from: Database | undefined, to: Database, water: HighWater): Salvaged {
-  const work = new Salvage(from, to, water);
+export function salvage(from: Database | undefined, to: Database, water: HighWater, agent: string): Salvaged {
+  const work = new Salvage(from, to, water, agent);
   return to.transaction(() => work.run());
 }
 
@@ -53,17 +54,19 @@ class Salvage {
   readonly #to: Database;
   readonly #store: AgentStore;
   readonly #water: HighWater;
+  readonly #agent: string;
   readonly #epochs = new Map<number, EpochRow>();
   readonly #covered = new Map<string, SeqRanges>();
   #seriesCount = 0;
   #rows = 0;
   #items = 0;
 
-  constructor(from: Database | undefined, to: Database, water: HighWater) {
+  constructor(from: Database | undefined, to: Database, water: HighWater, agent: string) {
     this.#from = from;
     this.#to = to;
     this.#store = new AgentStore(to);
     this.#water = water;
+    this.#agent = agent;
   }
 
   run(): Salvaged {
@@ -221,20 +224,25 @@ class Salvage {
     return true;
   }
 
-  /** A seal stands where all its rows do, so that a copy that is under way is no contradiction. */
+  /** A seal stands where its bytes do, so that a copy that is under way is no contradiction; otherwise its rows are free again. */
   #copyBatches(): void {
-    const rows = this.#to.prepare<{ id: number; first: number; last: number }>(
-      'SELECT id, first, last FROM rows WHERE epoch = ? AND lane = ? AND batch IS NULL AND first BETWEEN ? AND ? ORDER BY first',
+    const inside = this.#to.prepare<RawRow>(
+      'SELECT * FROM rows WHERE epoch = ? AND lane = ? AND batch IS NULL AND first BETWEEN ? AND ? ORDER BY first',
     );
+    const blocks = new BlockReader(this.#store);
     for (const raw of this.#read<RawBatch & { acked: number }>('batches', 'id')) {
       attempt(() => {
-        const inside = rows.all(raw.epoch, raw.lane, raw.first, raw.last);
-        let next = raw.first;
-        for (const { first, last } of inside) next = first === next ? last + 1 : Number.NaN;
-        if (next !== raw.last + 1) return;
-        const range = { epochId: raw.epoch, lane: raw.lane, first: raw.first, last: raw.last };
-        const batch = this.#store.insertBatch(range, raw.crc, raw.acked === 1);
-        for (const { id } of inside) this.#store.setBatchOfRow(id, batch);
+        const { epoch: epochId, lane, first, last } = raw;
+        const rows = inside.all(epochId, lane, first, last);
+        if (rows.at(-1)?.last !== last) return;
+        const parts = rows.map((row) => {
+          const place = row.pack_id === null ? { commit: row.commit_id ?? 0, output: row.output ?? 0 } : { pack: row.pack_id };
+          return { kind: partKinds[row.kind] ?? 'readings', bytes: blocks.read(place) };
+        });
+        const epoch = this.#epochs.get(epochId)?.epoch ?? '';
+        if (assembleBatch(this.#agent, { epoch, lane, first, last }, parts).crc !== raw.crc) return;
+        const batch = this.#store.insertBatch({ epochId, lane, first, last }, raw.crc, raw.acked === 1);
+        for (const { id } of rows) this.#store.setBatchOfRow(id, batch);
       });
     }
   }

@@ -4,7 +4,8 @@
  */
 import { env } from 'node:process';
 import { expect, it } from 'vitest';
-import { type DamageOutcome, runDamage } from './damage.ts';
+import { DatabaseSync } from 'node:sqlite';
+import { type DamageOutcome, runDamage, runSpoiled } from './damage.ts';
 
 const seeds =
   env['FOGLINE_SEED'] === undefined ? Array.from({ length: 40 }, (_, i) => i + 1) : [Number(env['FOGLINE_SEED'])];
@@ -27,4 +28,15 @@ it('whatever is damaged, the agent starts, and what the hub lacks was declared',
   expect(sum('salvages')).toBeGreaterThan(5);
   expect(sum('rollbacks')).toBeGreaterThan(0);
   expect(new Set(outcomes.map(({ target }) => target)).size).toBeGreaterThan(2);
+});
+
+it('a seal that is not that of its bytes does not stop the agent again and again', () => {
+  let spoiled = 0;
+  const outcome = runSpoiled((path) => {
+    const db = new DatabaseSync(path);
+    spoiled = Number(db.prepare('UPDATE batches SET crc = crc + 1 WHERE acked = 0').run().changes);
+    db.close();
+  });
+  expect(spoiled).toBeGreaterThan(0);
+  expect(outcome).toMatchObject({ lost: 0, declared: 0, salvages: 1, failures: 0 });
 });

@@ -70,33 +70,71 @@ export function configFor(random: SeededRandom): (agent: string) => CoreConfig {
   });
 }
 
+/** One agent with its database in `data`, and a hub. */
+function worldOn(data: string, random: SeededRandom): World {
+  return new World(random.uint32(), {
+    agents: 1,
+    devices: 1 + random.below(4),
+    config: configFor(random),
+    link: { latencyMaxMs: 50, ghostChance: 0, duplicateChance: 0.02 },
+    openJournal: (agent, clock, faults) => openJournal(data, { agent, clock, log: silentLogger, faults }),
+  });
+}
+
 /** Throws `CheckFailed`, or what keeps the agent from starting. */
 export function runDamage(seed: number): DamageOutcome {
   const random = new SeededRandom(seed);
   const folder = mkdtempSync(join(tmpdir(), 'fogline-damage-'));
   const data = join(folder, 'data');
-  const world = new World(random.uint32(), {
-    agents: 1,
-    devices: 1 + random.below(4),
-    config: configFor(random),
-    link: { latencyMaxMs: 50, ghostChance: 0, duplicateChance: 0.02 },
-    openJournal: (_agent, clock, faults) => openJournal(data, { clock, log: silentLogger, faults }),
-  });
+  const world = worldOn(data, random);
   try {
     const agent = world.agents[0] as SimAgent;
     live(world, agent, random);
     const hit = damage(world, agent, random, data, join(folder, 'snapshot'));
-    agent.start();
-    for (let step = 0; step < 10; step++) {
-      agent.send();
-      world.clock.advance(400);
-    }
-    heal(world);
-    return { ...hit, ...checkDeclared(world, agent), failures: agent.failures };
+    return { ...hit, ...goOn(world, agent) };
   } finally {
     world.close();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Batches are sealed and on their way when the agent goes down; then `spoil` changes its database. */
+export function runSpoiled(spoil: (databasePath: string) => void): Omit<DamageOutcome, 'target' | 'what'> {
+  const random = new SeededRandom(1);
+  const folder = mkdtempSync(join(tmpdir(), 'fogline-spoiled-'));
+  const world = worldOn(join(folder, 'data'), random);
+  try {
+    const agent = world.agents[0] as SimAgent;
+    live(world, agent, random);
+    if (agent.core === undefined) agent.start();
+    agent.link.isDown = false;
+    world.clock.advance(120_000);
+    agent.link.stall();
+    for (let n = 0; n < 20; n++) {
+      agent.send();
+      world.clock.advance(700);
+    }
+    // The next start brings what was sealed into tables.
+    agent.die();
+    agent.start();
+    agent.die();
+    spoil(join(folder, 'data', 'agent.db'));
+    return goOn(world, agent);
+  } finally {
+    world.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function goOn(world: World, agent: SimAgent): Omit<DamageOutcome, 'target' | 'what'> {
+  agent.start();
+  for (let step = 0; step < 10; step++) {
+    if (agent.core === undefined) agent.start();
+    agent.send();
+    world.clock.advance(400);
+  }
+  heal(world);
+  return { ...checkDeclared(world, agent), failures: agent.failures };
 }
 
 /** A life with some of everything: online, offline with a backlog that is merged, started anew. */

@@ -33,8 +33,8 @@ it.skipIf(!canMount())('what has to go is declared, and the agent recovers by it
       return { ...config, pipelines };
     },
     link: { latencyMaxMs: 50, ghostChance: 0, duplicateChance: 0 },
-    openJournal: (_agent, clock, faults) =>
-      openJournal(join(folder, 'data'), { clock, log: silentLogger, faults, ballastBytes: 2 * 1024 * 1024 }),
+    openJournal: (agent, clock, faults) =>
+      openJournal(join(folder, 'data'), { agent, clock, log: silentLogger, faults, ballastBytes: 2 * 1024 * 1024 }),
   });
   onTestFinished(() => world.close());
   const agent = world.agents[0] as SimAgent;
