@@ -96,7 +96,12 @@ function fold(): void {
 function spoilDays(midnight: number): void {
   const db = new DatabaseSync(join(options.folder, 'hub', 'hub.db'));
   const minute = db.prepare('SELECT * FROM rollups WHERE level = 60000 LIMIT 1').get();
-  const partial = openPartial(minute?.['partial'] as Uint8Array, 60_000, Number(minute?.['series']), Number(minute?.['start']));
+  const partial = openPartial(
+    minute?.['partial'] as Uint8Array,
+    60_000,
+    Number(minute?.['series']),
+    Number(minute?.['start']),
+  );
   const spoil = db.prepare('UPDATE rollups SET partial = ? WHERE level = ? AND series = ? AND start = ?');
   const dayMs = 86_400_000;
   for (const { series } of db.prepare('SELECT series FROM rollups WHERE level = ? AND start = ?').all(dayMs, midnight))

@@ -3,8 +3,8 @@
  * damage.long.test.ts. Replay one with FOGLINE_SEED=123.
  */
 import { env } from 'node:process';
-import { expect, it } from 'vitest';
 import { DatabaseSync } from 'node:sqlite';
+import { expect, it } from 'vitest';
 import { type DamageOutcome, runDamage, runSpoiled } from './damage.ts';
 
 const seeds =
