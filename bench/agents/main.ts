@@ -93,12 +93,12 @@ async function seconds(crowd: Running, condition: (status: Status) => boolean): 
 
 async function until(crowd: Running, condition: (status: Status) => boolean): Promise<Status> {
   const deadlineMs = performance.now() + patienceMs;
-  let status: Status;
+  let status: Status | undefined;
   // What was said before now is of no interest.
   await pause(1_000);
   while (performance.now() < deadlineMs) {
     status = JSON.parse(await crowd.line('{"atMs"')) as Status;
     if (condition(status)) return status;
   }
-  throw new Error(`not within ${patienceMs / 1000} s; the agents last said ${JSON.stringify(status!)}`);
+  throw new Error(`not within ${patienceMs / 1000} s; the agents last said ${JSON.stringify(status)}`);
 }

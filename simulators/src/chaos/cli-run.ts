@@ -6,7 +6,7 @@ import { SeededRandom, systemRandom } from '@fogline/shared/random';
 import { perform } from '../faults/link-script.ts';
 import { fakeTimeLibrary } from './cli-disk.ts';
 import { type ChaosSystem, openChaosSystem, type Site } from './cli-system.ts';
-import { isDrained, isOnline, judge, objections, type SiteVerdict } from './cli-verdict.ts';
+import { isAccounted, isEmpty, isOnline, judge, objections, type SiteVerdict } from './cli-verdict.ts';
 import { damageDatabase } from './flip.ts';
 import { type Act, describeAct, type FaultName, hubName, type Step } from './plan.ts';
 import type { Supervised } from './supervised.ts';
@@ -36,6 +36,8 @@ export interface RunResult {
 
 const startMs = 60_000;
 const drainMs = 300_000;
+/** Longest wait for an account that adds up, once nothing is queued. */
+const accountMs = 60_000;
 const pollMs = 250;
 /** Until the last windows have closed for want of readings. */
 const windowsMs = 15_000;
@@ -146,17 +148,25 @@ class Run {
   async #drained(): Promise<string[]> {
     const problems: string[] = [];
     for (const site of this.#system.sites) {
-      const isDone = await this.#look(drainMs, async () => {
-        try {
-          return this.#helpless() !== undefined || (await isDrained(this.#system, site));
-        } catch (error) {
-          if (hasCode(error, 'unavailable')) return false;
-          throw error;
-        }
-      });
-      if (!isDone && this.#harmed.size === 0) problems.push(`${site.name} did not drain within ${drainMs / 1000} s`);
+      const isDone = await this.#lookWhile(drainMs, () => isEmpty(site));
+      if (!isDone) problems.push(`${site.name} did not drain within ${drainMs / 1000} s`);
+      // What does not add up is for the verdict to say.
+      await this.#lookWhile(accountMs, () => isAccounted(this.#system, site));
     }
     return problems;
+  }
+
+  /** A process that is away does not answer yet; one that needs a human never will. */
+  #lookWhile(withinMs: number, condition: () => Promise<boolean>): Promise<boolean> {
+    return this.#look(withinMs, async () => {
+      if (this.#helpless() !== undefined) return true;
+      try {
+        return await condition();
+      } catch (error) {
+        if (hasCode(error, 'unavailable')) return false;
+        throw error;
+      }
+    });
   }
 
   async #areConnected(): Promise<boolean> {

@@ -62,12 +62,15 @@ export async function isOnline(site: Site): Promise<boolean> {
   }
 }
 
-/** Everything that the agent holds is at the hub, and the hub has its account. */
-export async function isDrained(system: ChaosSystem, site: Site): Promise<boolean> {
+/** The agent is connected and holds nothing that the hub is not known to hold. */
+export async function isEmpty(site: Site): Promise<boolean> {
   const { isConnected, queuedItems } = status.parse(await getJson(new URL('/status', site.url), undefined));
-  if (!isConnected || queuedItems.some((items) => items > 0)) return false;
-  const { unaccounted } = (await ledgerOf(system, site.name)).meta.totals;
-  return unaccounted === 0;
+  return isConnected && queuedItems.every((items) => items === 0);
+}
+
+/** Every item that the agent produced has a place in the hub's account. */
+export async function isAccounted(system: ChaosSystem, site: Site): Promise<boolean> {
+  return (await ledgerOf(system, site.name)).meta.totals.unaccounted === 0;
 }
 
 /** `isHarmed`: something destroyed data, so the window stream cannot be compared with the truth; the readings can. */
