@@ -58,6 +58,12 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     args: ['--readings', '10000000', '--runs', '1', '--window', '200'],
     load: () => import('./agent-memory/main.ts'),
   },
+  agents: {
+    summary:
+      '1,000 agents reconnect after a hub restart: seconds to all connected and drained, memory of the hub, loss',
+    isLong: true,
+    load: () => import('./agents/main.ts'),
+  },
   flash: {
     summary: 'bytes that an agent writes to its medium at 25 and 1,000 readings/s, connected and settled',
     load: () => import('./flash/main.ts'),

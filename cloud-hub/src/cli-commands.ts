@@ -12,7 +12,7 @@ import type { Database } from '@fogline/shared/sqlite';
 import { didYouMean } from '@fogline/shared/suggest';
 import { scopes } from './auth/access.ts';
 import { type HubConfig, type HubListener, loadHubConfig, noHubFile } from './config.ts';
-import { backupTo, openDataFolder, openExisting } from './data-folder.ts';
+import { backupTo, copyCredentials, openDataFolder, openExisting } from './data-folder.ts';
 import { AgentRegistry } from './fleet/agents.ts';
 import { ApiTokens } from './fleet/tokens.ts';
 import { isoOf } from './query/time.ts';
@@ -87,6 +87,20 @@ function withDatabase<Result>(
   }
 }
 
+/** For what changes credentials: their copy changes with them. */
+function withCredentials<Result>(
+  open: (folder: string) => Database,
+  options: PlaceOptions,
+  env: Env,
+  work: (db: Database) => Result,
+): Result {
+  return withDatabase(open, options, env, (db) => {
+    const result = work(db);
+    copyCredentials(configOf(options, env).value.dataFolder, db);
+    return result;
+  });
+}
+
 const agentAdd = defineCommand({
   name: 'agent add',
   summary: 'Enrols an agent and prints its token, once.',
@@ -96,7 +110,7 @@ const agentAdd = defineCommand({
   },
   positionals: [{ name: 'ID', help: 'letters, digits, ".", "_", "-"' }],
   run({ options, positionals: [id = ''], io }) {
-    const token = withDatabase(openDataFolder, options, io.env, (db) => {
+    const token = withCredentials(openDataFolder, options, io.env, (db) => {
       const registry = new AgentRegistry(db, systemClock);
       return options.rotate ? registry.rotate(id) : registry.create(id);
     });
@@ -125,7 +139,7 @@ const agentRevoke = defineCommand({
   options: place,
   positionals: [{ name: 'ID', help: 'agent id' }],
   run({ options, positionals: [id = ''], io }) {
-    withDatabase(openExisting, options, io.env, (db) => new AgentRegistry(db, systemClock).revoke(id));
+    withCredentials(openExisting, options, io.env, (db) => new AgentRegistry(db, systemClock).revoke(id));
     io.err(`agent "${id}" can no longer connect`);
   },
 });
@@ -154,7 +168,7 @@ const tokenAdd = defineCommand({
       }
     }
     io.out(
-      withDatabase(openDataFolder, options, io.env, (db) =>
+      withCredentials(openDataFolder, options, io.env, (db) =>
         new ApiTokens(db, systemClock).create(name, [...new Set(asked)]),
       ),
     );
@@ -188,7 +202,7 @@ const tokenRevoke = defineCommand({
   options: place,
   positionals: [{ name: 'NAME', help: 'as given to token add' }],
   run({ options, positionals: [name = ''], io }) {
-    withDatabase(openExisting, options, io.env, (db) => new ApiTokens(db, systemClock).revoke(name));
+    withCredentials(openExisting, options, io.env, (db) => new ApiTokens(db, systemClock).revoke(name));
     io.err(`token "${name}" is revoked`);
   },
 });

@@ -3,9 +3,14 @@
  */
 import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { DamagedFiles } from '@fogline/shared/damaged-files';
 import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
-import { type Database, lockFolder } from '@fogline/shared/sqlite';
-import { openHubDatabase } from './store/schema.ts';
+import type { Logger } from '@fogline/shared/log';
+import { type Database, isDiskFull, lockFolder } from '@fogline/shared/sqlite';
+import { mendCredentials, saveCredentials } from './fleet/credential-copy.ts';
+import { hubProblem } from './store/hub-check.ts';
+import { salvageHub } from './store/hub-salvage.ts';
+import { hubDatabase, openHubDatabase } from './store/schema.ts';
 
 function databasePath(folder: string): string {
   return join(folder, 'hub.db');
@@ -15,6 +20,76 @@ function databasePath(folder: string): string {
 export function openDataFolder(folder: string): Database {
   makeFolder(folder);
   return openHubDatabase(databasePath(folder));
+}
+
+/** A database up to this size is checked whole at every start. */
+const checkedBytesMax = 16 * 1024 * 1024;
+
+export interface SoundFolder {
+  readonly db: Database;
+  /** Why the process has to end; the next start looks for damage. */
+  suspect(error: unknown): void;
+  /** The process has run for a while without an error. */
+  clearSuspicion(): void;
+  /** Writes the copy of the credentials where they changed. */
+  saveCredentials(): void;
+}
+
+/** As `openDataFolder`, for the hub itself: whatever state the database is in (decision 0006). Under the lock only. */
+export function openSoundFolder(folder: string, log: Logger, nowMs: number): SoundFolder {
+  makeFolder(folder);
+  const files = new DamagedFiles(folder, 'hub', log);
+  const credentials = credentialsPath(folder);
+  let db = openSound(files, credentials, log);
+  if (db === undefined) {
+    const salvaged = files.salvage(hubDatabase, (from, fresh) => salvageHub(from, fresh, credentials, nowMs));
+    log.warn({ ...salvaged.result }, 'salvaged; what is missing the agents send again or declare');
+    db = salvaged.db;
+  }
+  const sound = db;
+  saveCredentials(sound, credentials);
+  return {
+    db: sound,
+    suspect: (error) => files.suspect(error),
+    clearSuspicion: () => files.clearSuspicion(),
+    saveCredentials: () => saveCredentials(sound, credentials),
+  };
+}
+
+function openSound(files: DamagedFiles, credentials: string, log: Logger): Database | undefined {
+  const { suspicion } = files;
+  const isCheckDue = files.bytes <= checkedBytesMax || suspicion !== undefined;
+  let problem = files.isUnfinished ? 'a salvage was interrupted' : undefined;
+  if (problem === undefined && files.hasLostFrames()) problem = 'frames of the write-ahead log are damaged';
+  if (problem === undefined) {
+    try {
+      const db = openHubDatabase(files.db);
+      problem = isCheckDue ? hubProblem(db) : undefined;
+      if (problem === undefined && suspicion !== undefined && suspicion.count >= 2)
+        problem = `failed ${suspicion.count} times: ${suspicion.reason}`;
+      if (problem === undefined) {
+        const mended = mendCredentials(db, credentials);
+        if (mended > 0) log.warn({ mended }, 'credentials were not as they were given out, and are again');
+        return db;
+      }
+      db.close();
+    } catch (error) {
+      // What has a copy of its credentials beside it was opened by this build before; then a strange header is damage.
+      if (isDiskFull(error) || !existsSync(credentials)) throw error;
+      problem = messageOf(error);
+    }
+  }
+  log.error({ problem }, 'the database is damaged; it is set aside, and what is readable goes on');
+  return undefined;
+}
+
+/** After a command that changed credentials while no hub, or another process, holds them. */
+export function copyCredentials(folder: string, db: Database): void {
+  saveCredentials(db, credentialsPath(folder));
+}
+
+function credentialsPath(folder: string): string {
+  return join(folder, 'hub.credentials');
 }
 
 /** For commands that only look. Throws `not_found` when there is no hub's data. */

@@ -9,12 +9,11 @@ import type { Logger } from '@fogline/shared/log';
 import { isLoopback } from '@fogline/shared/loopback';
 import { Metrics } from '@fogline/shared/metrics';
 import type { Random } from '@fogline/shared/random';
-import type { Database } from '@fogline/shared/sqlite';
 import { type Api, buildApi } from './api/app.ts';
 import { checkExposure } from './auth/access.ts';
 import { type AgentBroker, openAgentBroker } from './broker/agent-broker.ts';
 import type { HubConfig, HubListener } from './config.ts';
-import { lockDataFolder, openDataFolder } from './data-folder.ts';
+import { lockDataFolder, openSoundFolder, type SoundFolder } from './data-folder.ts';
 import { AgentRegistry } from './fleet/agents.ts';
 import { ApiTokens } from './fleet/tokens.ts';
 import { registerHubMetrics } from './hub-metrics.ts';
@@ -46,6 +45,8 @@ export interface Hub {
 }
 
 const revocationCheckMs = 2_000;
+/** After so long without an error a suspicion was unfounded. */
+const clearedAfterMs = 60_000;
 
 /** Throws `config_invalid`, `address_in_use`, `storage_open`. */
 export async function openHub(config: HubConfig, ports: HubPorts, options: HubOptions = {}): Promise<Hub> {
@@ -63,7 +64,7 @@ class Rooms {
   readonly #config: HubConfig;
   readonly #ports: HubPorts;
   #lock: { release(): void } | undefined;
-  #db: Database | undefined;
+  #folder: SoundFolder | undefined;
   #driver: IngestDriver | undefined;
   #broker: AgentBroker | undefined;
   #api: Api | undefined;
@@ -83,8 +84,9 @@ class Rooms {
     // Whoever awaits it hears of it; nobody else has to.
     failed.catch(() => undefined);
     this.#lock = lockDataFolder(dataFolder);
-    const db = openDataFolder(dataFolder);
-    this.#db = db;
+    const folder = openSoundFolder(dataFolder, log.child('store'), clock.now());
+    const { db } = folder;
+    this.#folder = folder;
     const agents = new AgentRegistry(db, clock, random);
     const tokens = new ApiTokens(db, clock, random);
     const core = new HubCore(db, {
@@ -95,13 +97,14 @@ class Rooms {
     checkExposures(this.#config, core, tokens);
     const driver = new IngestDriver(core, (error) => {
       this.#notReady = 'the storage failed';
+      folder.suspect(error);
       log.error({ error }, 'the storage failed; nothing more is acked');
       reject(error);
     });
     this.#driver = driver;
     const broker = await this.#openBroker(hasFallback, agents, driver);
     this.#broker = broker;
-    this.#watchRevocations(db, broker);
+    this.#watchCredentials(folder, broker);
     const metrics = new Metrics();
     registerHubMetrics(metrics, core, broker);
     this.#api = buildApi({
@@ -132,7 +135,8 @@ class Rooms {
     await this.#api?.close();
     this.#driver?.stop();
     await this.#broker?.close();
-    this.#db?.close();
+    this.#folder?.saveCredentials();
+    this.#folder?.db.close();
     this.#lock?.release();
     if (this.#api !== undefined) this.#ports.log.info({}, 'the hub has stopped');
   }
@@ -154,19 +158,23 @@ class Rooms {
   }
 
   /** An agent whose token another process revoked or exchanged loses its connections too. */
-  #watchRevocations(db: Database, broker: AgentBroker): void {
+  #watchCredentials(folder: SoundFolder, broker: AgentBroker): void {
+    const { clock } = this.#ports;
+    const openedMs = clock.monotonic();
     // Changes when another connection has written.
-    const statement = db.prepare<{ data_version: number }>('PRAGMA data_version');
+    const statement = folder.db.prepare<{ data_version: number }>('PRAGMA data_version');
     let seen = statement.get()?.data_version;
     const check = (): void => {
       const version = statement.get()?.data_version;
       if (version !== seen) {
         seen = version;
         broker.dropRevoked();
+        folder.saveCredentials();
       }
-      this.#revocationCheck = this.#ports.clock.after('hub.revocations', revocationCheckMs, check);
+      if (clock.monotonic() - openedMs >= clearedAfterMs) folder.clearSuspicion();
+      this.#revocationCheck = clock.after('hub.revocations', revocationCheckMs, check);
     };
-    this.#revocationCheck = this.#ports.clock.after('hub.revocations', revocationCheckMs, check);
+    this.#revocationCheck = clock.after('hub.revocations', revocationCheckMs, check);
   }
 }
 

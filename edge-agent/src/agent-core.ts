@@ -242,6 +242,7 @@ export class AgentCore implements IngestPort {
       if (named !== undefined) this.#outbox.openEpoch(named);
       this.#writeCheckpoint();
     });
+    this.#ports.committed?.(this.#lastCommit, this.#epoch);
     this.#afterCheckpoint();
   }
 
@@ -291,6 +292,7 @@ export class AgentCore implements IngestPort {
       if (checkpoint !== undefined) this.#writeCheckpoint();
       return sealed;
     });
+    this.#ports.committed?.(id, this.#epoch);
     if (checkpoint !== undefined) this.#afterCheckpoint();
     this.#checkpoints.committed(body.byteLength);
     this.#pacer.spent(body.byteLength, this.#ports.clock.monotonic() - started);

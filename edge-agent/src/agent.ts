@@ -5,15 +5,17 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '@fogline/shared/clock';
+import { FoglineError } from '@fogline/shared/errors';
 import { type HttpServer, json, startHttpServer } from '@fogline/shared/http-server';
 import type { Logger } from '@fogline/shared/log';
 import type { Random } from '@fogline/shared/random';
-import { type Database, lockFolder, openDatabase } from '@fogline/shared/sqlite';
+import { lockFolder } from '@fogline/shared/sqlite';
 import { LocalActuator } from './actions/local-actuator.ts';
 import { Webhooks } from './actions/webhook.ts';
 import { AgentCore } from './agent-core.ts';
 import { type AgentConfig, coreConfigOf } from './config.ts';
-import { agentDatabase } from './journal/schema.ts';
+import type { CorePorts } from './core-ports.ts';
+import { databaseName, type Journal, openJournal } from './journal/open-journal.ts';
 import { acknowledgeRoute } from './local/ack-route.ts';
 import { agentMetrics } from './local/agent-metrics.ts';
 import { Tap } from './local/tap.ts';
@@ -40,7 +42,7 @@ export interface Agent {
 }
 
 export function databaseFile(folder: string): string {
-  return join(folder, 'agent.db');
+  return join(folder, databaseName);
 }
 
 /** Throws `address_in_use`, `storage_open`, `config_invalid`. */
@@ -73,7 +75,7 @@ class Rooms {
   readonly #config: AgentConfig;
   readonly #ports: AgentPorts;
   #lock: { release(): void } | undefined;
-  #db: Database | undefined;
+  #journal: Journal | undefined;
   #core: AgentCore | undefined;
 
   constructor(config: AgentConfig, ports: AgentPorts) {
@@ -86,8 +88,14 @@ class Rooms {
     const { clock, random, log } = this.#ports;
     mkdirSync(buffer.path, { recursive: true });
     this.#lock = lockFolder(buffer.path);
-    this.#db = openDatabase(databaseFile(buffer.path), agentDatabase);
-    const core = this.#openCore(this.#db, onFatal);
+    const journal = openJournal(buffer.path, { agent: this.#config.agent, clock, log: log.child('journal') });
+    this.#journal = journal;
+    const fail = (error: unknown): void => {
+      journal.suspect(error);
+      log.error({ error }, 'the storage failed; nothing is acked any more, the next start recovers');
+      onFatal(error);
+    };
+    const core = this.#openCore(journal, fail);
     this.#core = core;
     const progress = core.counters();
     await this.doors.open(this.#config, {
@@ -102,33 +110,42 @@ class Rooms {
     });
     if (local !== undefined) this.http = await this.#openLocal(local, core);
     core.start();
+    journal.watch((problem) => {
+      core.kill();
+      fail(new FoglineError('storage_corrupt', problem));
+    });
   }
 
   async close(): Promise<void> {
     await this.http?.close();
     await this.doors.close();
     this.#core?.stop();
-    this.#db?.close();
+    this.#journal?.close();
     this.#lock?.release();
   }
 
-  #openCore(db: Database, onFatal: (error: unknown) => void): AgentCore {
+  #openCore(journal: Journal, onFatal: (error: unknown) => void): AgentCore {
     const { clock, random, log, software } = this.#ports;
     const wire = createMqttWire(this.#config.uplink);
-    return new AgentCore(coreConfigOf(this.#config, software), {
-      db,
+    const config = coreConfigOf(this.#config, software);
+    const corePorts: CorePorts = {
+      db: journal.db,
       clock,
       random,
       wire,
       log: log.child('core'),
       actuator: new LocalActuator((via) => this.doors.brokerOf(via), new Webhooks(clock)),
+      committed: (commit, epoch) => journal.committed(commit, epoch),
       release: (source, tokens) => this.doors.release(source, tokens),
       setOverloaded: (isOverloaded) => this.doors.setOverloaded(isOverloaded),
-      onFatal: (error) => {
-        log.error({ error }, 'the storage failed; nothing is acked any more, the next start recovers');
-        onFatal(error);
-      },
-    });
+      onFatal,
+    };
+    try {
+      return new AgentCore({ ...config, buffer: journal.sized(config.buffer) }, corePorts);
+    } catch (error) {
+      journal.suspect(error);
+      throw error;
+    }
   }
 
   #openLocal(local: NonNullable<AgentConfig['local']>, core: AgentCore): Promise<HttpServer> {

@@ -5,6 +5,7 @@ import type { Random } from '@fogline/shared/random';
 import type { Database } from '@fogline/shared/sqlite';
 import type { Actuator } from './actions/action-runner.ts';
 import type { AlarmStatus } from './alarms/desk.ts';
+import type { EpochRow } from './journal/stored.ts';
 import type { Token } from './sources/batch-port.ts';
 import type { Wire } from './uplink/wire.ts';
 
@@ -15,6 +16,8 @@ export interface CorePorts {
   readonly wire: Wire;
   readonly log: Logger;
   readonly actuator: Actuator;
+  /** A commit is on disk; called before anything of it is released. */
+  committed?(commit: number, epoch: EpochRow): void;
   /** The readings behind these tokens are durable. */
   release(source: string, tokens: readonly Token[]): void;
   /** No room: senders that can wait must, the others' readings are dropped and counted by the source. */

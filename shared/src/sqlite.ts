@@ -36,6 +36,8 @@ export interface Database {
   /** The whole database as bytes, which `openDatabase` accepts: how a simulation takes and restores backups. */
   serialize(): Uint8Array;
   checkpointWal(): void;
+  /** What SQLite finds wrong with its own structures; empty = nothing. Reads the whole file. */
+  quickCheck(): readonly string[];
   close(): void;
 }
 
@@ -69,6 +71,36 @@ export function openDatabase(file: string | Uint8Array, options: DatabaseOptions
     throw new FoglineError('storage_open', `${path} is not a usable database: ${messageOf(error)}`, { cause: error });
   }
   return new SqliteDatabase(raw, path, options.faults);
+}
+
+/** Opens a copy of a damaged file to read what can be read: nothing about it is checked. Throws `storage_open`. */
+export function openDamaged(path: string): Database {
+  let raw: Sqlite.Database | undefined;
+  try {
+    raw = new Sqlite(path, { fileMustExist: true });
+    raw.pragma('wal_autocheckpoint = 0');
+    // Reads the schema, and a table of it.
+    const table = raw
+      .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid LIMIT 1")
+      .pluck()
+      .get();
+    raw.prepare(`SELECT 1 FROM "${String(table)}" LIMIT 1`).get();
+    return new SqliteDatabase(raw, path, undefined);
+  } catch (error) {
+    raw?.close();
+    throw new FoglineError('storage_open', `${path} is not a usable database: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** SQLite's code of an error, or of what caused it; '' when it is none of SQLite's. */
+function sqliteCode(error: unknown): string {
+  if (error instanceof Sqlite.SqliteError) return error.code;
+  return error instanceof Error && error.cause !== undefined ? sqliteCode(error.cause) : '';
+}
+
+/** The disk is full; nothing is wrong with the file. */
+export function isDiskFull(error: unknown): boolean {
+  return sqliteCode(error) === 'SQLITE_FULL' || (error instanceof Error && 'code' in error && error.code === 'ENOSPC');
 }
 
 function prepareFile(raw: Sqlite.Database, path: string, options: DatabaseOptions): void {
@@ -184,6 +216,11 @@ class SqliteDatabase implements Database {
 
   checkpointWal(): void {
     this.#raw.pragma('wal_checkpoint(PASSIVE)');
+  }
+
+  quickCheck(): readonly string[] {
+    const found = this.#raw.pragma('quick_check(20)') as { quick_check: string }[];
+    return found.map((row) => row.quick_check).filter((text) => text !== 'ok');
   }
 
   close(): void {

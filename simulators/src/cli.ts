@@ -2,6 +2,8 @@
 /** `fogline-sim`: fleets, replays, bad links and verdicts. */
 import { readFileSync } from 'node:fs';
 import { main } from '@fogline/shared/cli';
+import { agentsCommand } from './agents/agents-cli.ts';
+import { chaosCommand } from './chaos/chaos-cli.ts';
 import { demoCommand } from './demo/demo-cli.ts';
 import { linkCommand } from './faults/link-cli.ts';
 import { fleetCommand } from './fleet/fleet-cli.ts';
@@ -15,5 +17,14 @@ await main({
   name: 'fogline-sim',
   version: manifest.version,
   summary: 'Simulated devices, bad links, and a verdict on what arrived.',
-  commands: [demoCommand, fleetCommand, replayCommand, linkCommand, verifyCommand, scoreCommand],
+  commands: [
+    demoCommand,
+    fleetCommand,
+    replayCommand,
+    linkCommand,
+    verifyCommand,
+    scoreCommand,
+    agentsCommand,
+    chaosCommand,
+  ],
 });

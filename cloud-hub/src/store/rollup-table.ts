@@ -1,4 +1,5 @@
-/** Roll-ups: (level, series, start) → canonical partial. Exact merges make a fold independent of when it happens. */
+/** Roll-ups: (level, series, start) → canonical partial, with a checksum. Exact merges make a fold independent of when it happens. */
+import { crc32 } from 'node:zlib';
 import { mergeEncoded, type Partial } from '@fogline/shared/aggregate/partial';
 import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import type { Database, Statement } from '@fogline/shared/sqlite';
@@ -32,14 +33,15 @@ export class RollupTable {
   }
 
   get(levelMs: number, series: number, start: number): Uint8Array | undefined {
-    return this.#get.get(levelMs, series, start)?.partial;
+    const stored = this.#get.get(levelMs, series, start)?.partial;
+    return stored === undefined ? undefined : openPartial(stored, levelMs, series, start);
   }
 
   /** Ascending from `fromMs`, below `toMs`, at most `limit`. */
   page(levelMs: number, series: number, fromMs: number, toMs: number, limit: number): RollupRow[] {
     return this.#page
       .all(levelMs, series, fromMs, toMs, limit)
-      .map((row) => ({ startMs: row.start, partial: row.partial }));
+      .map((row) => ({ startMs: row.start, partial: openPartial(row.partial, levelMs, series, row.start) }));
   }
 
   /** Merges what one series has in the tail into its rows. */
@@ -54,11 +56,41 @@ export class RollupTable {
         const stored = this.get(levelMs, series, startMs);
         const merged = stored === undefined ? partial.encode() : mergedBytes(stored, partial, series, startMs);
         if (merged === undefined) overflow(level, startMs);
-        else this.#put.run(levelMs, series, startMs, merged);
+        else this.#put.run(levelMs, series, startMs, sealPartial(merged, levelMs, series, startMs));
       },
     });
     return overflows;
   }
+}
+
+const keyBytes = 24;
+
+function keyOf(levelMs: number, series: number, startMs: number): Buffer {
+  const key = Buffer.alloc(keyBytes);
+  key.writeDoubleLE(levelMs, 0);
+  key.writeDoubleLE(series, 8);
+  key.writeDoubleLE(startMs, 16);
+  return key;
+}
+
+/** As it is stored: after a checksum that covers its key too, so that a bit that flipped there is noticed as well. */
+export function sealPartial(partial: Uint8Array, levelMs: number, series: number, startMs: number): Uint8Array {
+  const out = new Uint8Array(4 + partial.byteLength);
+  new DataView(out.buffer).setUint32(0, crc32(partial, crc32(keyOf(levelMs, series, startMs))), true);
+  out.set(partial, 4);
+  return out;
+}
+
+/** Throws `storage_corrupt`. */
+export function openPartial(stored: Uint8Array, levelMs: number, series: number, startMs: number): Uint8Array {
+  const partial = stored.subarray(4);
+  const sum = stored.byteLength < 4 ? undefined : new DataView(stored.buffer, stored.byteOffset).getUint32(0, true);
+  if (sum !== crc32(partial, crc32(keyOf(levelMs, series, startMs))))
+    throw new FoglineError(
+      'storage_corrupt',
+      `the roll-up of series ${series} at ${startMs} does not match its checksum`,
+    );
+  return partial;
 }
 
 /** Stored bytes and a contribution, merged; undefined when the sum has no canonical form. Throws `storage_corrupt`. */

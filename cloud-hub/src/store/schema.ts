@@ -205,8 +205,10 @@ export interface HubDatabaseOptions {
   readonly readOnly?: boolean;
 }
 
+/** 'FLHB' */
+export const hubDatabase = { applicationId: 0x464c4842, schemaVersion: 2, schema, cacheKib: 16_384 } as const;
+
 /** Opens or creates a hub's database; `:memory:` or the bytes of a backup for tests and simulations. Throws `storage_open`. */
 export function openHubDatabase(file: string | Uint8Array, options: HubDatabaseOptions = {}): Database {
-  // 'FLHB'
-  return openDatabase(file, { applicationId: 0x464c4842, schemaVersion: 1, schema, cacheKib: 16_384, ...options });
+  return openDatabase(file, { ...hubDatabase, ...options });
 }

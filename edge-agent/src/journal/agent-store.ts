@@ -2,6 +2,7 @@
  * Every operation of the agent on its database, as operations of the domain; those on declared losses are in `voids`. Nothing here
  * decides; callers wrap what belongs together in `transaction`, and what returned from it is on disk.
  */
+import { checkedBytes, withChecksum } from '@fogline/shared/checked-bytes';
 import { FoglineError } from '@fogline/shared/errors';
 import type { Lane } from '@fogline/shared/protocol/limits';
 import { partKinds } from '@fogline/shared/protocol/messages';
@@ -111,12 +112,12 @@ export class AgentStore {
   }
 
   insertSeries(id: number, packed: Uint8Array): void {
-    this.#sql.insertSeries.run(id, packed);
+    this.#sql.insertSeries.run(id, withChecksum(packed));
   }
 
   /** Definitions in order of their ids, from one on. */
   *series(from = 0): Generator<Uint8Array> {
-    for (const row of this.#sql.series.iterate(from)) yield row.definition;
+    for (const row of this.#sql.series.iterate(from)) yield checkedBytes(row.definition, 'a series definition');
   }
 
   // Outbox rows and batches.
@@ -290,11 +291,14 @@ export class AgentStore {
 
   saveOperators(states: readonly OperatorState[]): void {
     this.#sql.dropOperators.run();
-    for (const { key, state } of states) this.saveState(`operator:${key}`, state);
+    for (const { key, state } of states) this.saveState(`operator:${key}`, withChecksum(state));
   }
 
   loadOperators(): OperatorState[] {
-    return this.#sql.operators.all().map(({ key, value }) => ({ key: key.slice('operator:'.length), state: value }));
+    return this.#sql.operators.all().map(({ key, value }) => ({
+      key: key.slice('operator:'.length),
+      state: checkedBytes(value, key),
+    }));
   }
 }
 

@@ -15,6 +15,7 @@ import type { AgentStore } from './agent-store.ts';
 import type { CommitRecord } from './commit-record.ts';
 import { rememberRepeats } from './intake.ts';
 import type { RepeatFilter } from './repeat-filter.ts';
+import { forgetKey } from './rollback.ts';
 import type { DurableSeries } from './series-registry.ts';
 import type { EpochRow } from './stored.ts';
 
@@ -44,13 +45,21 @@ export function recover(
   const last = [...(previous?.last ?? new Array<number>(laneCount).fill(0))];
   const lastCommit = replay(store, active, (id, record) => {
     outbox.addCommit(id, record);
-    for (const output of record.outputs) last[output.lane] = Math.max(last[output.lane] ?? 0, output.last);
+    // After a rollback they may be of an epoch before, whose end is known already.
+    if (record.epochId === previous?.id)
+      for (const output of record.outputs) last[output.lane] = Math.max(last[output.lane] ?? 0, output.last);
   });
+  // What the database forgot may have been emitted: counting it twice is worse than losing what was still open (rollback.ts).
+  const isForgetting = (store.loadText(forgetKey) ?? '') !== '';
   store.transaction(() => {
     outbox.flush();
     for (const { id, packed } of series.takeNew()) store.insertSeries(id, packed);
     if (previous !== undefined) store.updateEpoch(previous.id, series.count, last);
     saveReplayable(store, active, lastCommit);
+    if (isForgetting) {
+      store.saveOperators([]);
+      store.saveState(forgetKey, '');
+    }
   });
   const epoch: EpochRow = {
     id: (previous?.id ?? 0) + 1,
@@ -65,8 +74,8 @@ export function recover(
   outbox.reloadEpochs();
   const replayable = new Replayable(config, series);
   const kept = replayable.keys();
-  const drained = active.drain(kept, now);
-  replayable.restore(active.save().filter(({ key }) => kept.has(key)));
+  const drained = (isForgetting ? replayable : active).drain(kept, now);
+  if (!isForgetting) replayable.restore(active.save().filter(({ key }) => kept.has(key)));
   const isConfigChanged = JSON.stringify(active.config) !== JSON.stringify(config);
   return { replayable, epoch, lastCommit, drained, isConfigChanged };
 }

@@ -6,7 +6,7 @@ import type { DatabaseOptions } from '@fogline/shared/sqlite';
 
 export const agentDatabase: DatabaseOptions = {
   applicationId: 0x464c4147,
-  schemaVersion: 1,
+  schemaVersion: 2,
   schema: `
     CREATE TABLE commits (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
     CREATE TABLE packs (id INTEGER PRIMARY KEY, body BLOB NOT NULL);

@@ -7,7 +7,7 @@ import type { VoidReason, VoidStat } from '@fogline/shared/protocol/messages';
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import type { StoredRange, StoredVoid } from './stored.ts';
 
-interface VoidRow {
+export interface VoidRow {
   readonly id: number;
   readonly epoch: number;
   readonly lane: Lane;

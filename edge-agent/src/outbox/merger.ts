@@ -12,6 +12,7 @@ import { type Lane, laneCount } from '@fogline/shared/protocol/limits';
 import type { PartKind } from '@fogline/shared/protocol/messages';
 import { partKinds } from '@fogline/shared/protocol/messages';
 import type { AgentStore } from '../journal/agent-store.ts';
+import { frozenKey } from '../journal/rollback.ts';
 import { laneStart, type RowPosition, type StoredRow } from '../journal/stored.ts';
 import { BlockReader } from './envelope.ts';
 
@@ -32,6 +33,7 @@ export class Merger {
   readonly #doneTo: RowPosition[] = new Array<RowPosition>(laneCount).fill(laneStart);
 
   readonly #spanMsMax: number;
+  #frozenEpoch = 0;
 
   constructor(store: AgentStore, ageMsMax: number) {
     this.#store = store;
@@ -42,6 +44,7 @@ export class Merger {
   /** Does up to `mergesMax` merges; returns how many. */
   merge(mergesMax: number): number {
     let done = 0;
+    this.#passFrozen();
     for (let lane = 0 as Lane; lane < laneCount; lane = (lane + 1) as Lane) {
       while (done < mergesMax) {
         const { rows, isWhole } = this.#nextRun(lane);
@@ -56,6 +59,14 @@ export class Merger {
       }
     }
     return done;
+  }
+
+  /** What the hub may hold in batches that this database forgot must keep its cuts (journal/rollback.ts). */
+  #passFrozen(): void {
+    const frozen = Number(this.#store.loadText(frozenKey) ?? 0);
+    if (frozen === this.#frozenEpoch) return;
+    this.#frozenEpoch = frozen;
+    this.#doneTo.fill(frozen === 0 ? laneStart : { epochId: frozen, first: Number.MAX_SAFE_INTEGER });
   }
 
   /** The next contiguous run of small rows of one epoch; `isWhole` when what comes later cannot belong to it. Passes dense rows. */

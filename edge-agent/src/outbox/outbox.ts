@@ -13,6 +13,7 @@ import { type BatchPart } from '@fogline/shared/protocol/messages';
 import type { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { AgentStore } from '../journal/agent-store.ts';
 import { blockOf, type CommitRecord, type CommitSeal } from '../journal/commit-record.ts';
+import { damagedKey } from '../journal/rollback.ts';
 import { type EpochRow, laneStart, type StoredBatch, type StoredRange, type StoredRow } from '../journal/stored.ts';
 import { Account } from './account.ts';
 import {
@@ -42,6 +43,7 @@ export class Outbox {
   readonly account = new Account();
   readonly #agent: string;
   readonly #blocks: BlockReader;
+  readonly #damagedEpoch: number;
   #epochs = new Map<number, EpochRow>();
   #ackedIds: number[] = [];
   /** False only when the tables are known to hold nothing that has to be sent. Spares the uplink a search after every ack. */
@@ -51,6 +53,7 @@ export class Outbox {
     this.store = store;
     this.#agent = agent;
     this.#blocks = new BlockReader(store);
+    this.#damagedEpoch = Number(store.loadText(damagedKey) ?? 0);
     this.reloadEpochs();
   }
 
@@ -290,7 +293,7 @@ export class Outbox {
         ...gap,
         first: next,
         last,
-        reason: 'gone',
+        reason: gap.epochId <= this.#damagedEpoch ? 'damaged' : 'gone',
         stats: [],
         statsOmitted: last - next + 1,
         hours: [],

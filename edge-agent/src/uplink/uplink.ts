@@ -20,6 +20,7 @@ import {
   type Welcome,
 } from '@fogline/shared/protocol/messages';
 import { isDownKind, parseTopic, topicOf, type UpKind } from '@fogline/shared/protocol/topics';
+import { thaw } from '../journal/rollback.ts';
 import type { EpochRow } from '../journal/stored.ts';
 import type { Outbox } from '../outbox/outbox.ts';
 import type { SealedBatch } from '../outbox/tail.ts';
@@ -294,6 +295,7 @@ export class Uplink {
         });
       }
       if (rewound > 0 || gone > 0) outbox.store.markWholeLedgerDirty();
+      thaw(outbox.store);
     });
     if (rewound > 0 || gone > 0)
       this.#ports.log.warn({ batches: rewound, itemsGone: gone }, 'the hub holds less than it acked; sending again');

@@ -13,6 +13,7 @@ export const packetType = {
   pubrel: 6,
   pubcomp: 7,
   subscribe: 8,
+  suback: 9,
   unsubscribe: 10,
   pingreq: 12,
   disconnect: 14,
@@ -21,10 +22,15 @@ export const packetType = {
 export type FrameRefusal = 'frame_too_large' | 'malformed_header' | 'malformed_length';
 export type CutStatus = 'frame' | 'more' | FrameRefusal;
 
-/** Per packet type: the flags a client must send, -1 = checked elsewhere (PUBLISH), -2 = a client may not send it. */
-const requiredFlags = [-2, 0, -2, -1, 0, 0, 2, 0, 2, -2, 2, -2, 0, -2, 0, -2] as const;
+export type Sender = 'client' | 'server';
+
+/** Per packet type: the flags that side must send, -1 = checked elsewhere (PUBLISH), -2 = it may not send the packet. */
+const requiredFlags: Readonly<Record<Sender, readonly number[]>> = {
+  client: [-2, 0, -2, -1, 0, 0, 2, 0, 2, -2, 2, -2, 0, -2, 0, -2],
+  server: [-2, -2, 0, -1, 0, 0, 2, 0, -2, 0, -2, 0, -2, 0, -2, -2],
+};
 /** Per packet type: the exact remaining length, -1 = any. */
-const requiredLength = [-1, -1, -1, -1, 2, 2, 2, 2, -1, -1, -1, -1, 0, -1, 0, -1] as const;
+const requiredLength = [-1, -1, 2, -1, 2, 2, 2, 2, -1, -1, -1, 2, 0, 0, 0, -1] as const;
 /** SUBSCRIBE and UNSUBSCRIBE: a packet id and at least one filter. */
 const filterLengthMin = 5;
 
@@ -45,9 +51,11 @@ export class FrameCutter {
   #carry: Buffer = nothing;
   #carryLength = 0;
   #isCarryFrame = false;
+  readonly #flags: readonly number[];
 
-  constructor(frameBytesMax: number) {
+  constructor(frameBytesMax: number, sender: Sender = 'client') {
     this.frameBytesMax = frameBytesMax;
+    this.#flags = requiredFlags[sender];
   }
 
   feed(chunk: Buffer): void {
@@ -75,6 +83,11 @@ export class FrameCutter {
       this.#chunk = next;
       this.#position = 0;
     }
+  }
+
+  /** What came of a frame that is not whole yet; nothing while a whole one waits. */
+  get incomplete(): Buffer {
+    return this.#isCarryFrame ? nothing : this.#carry.subarray(0, this.#carryLength);
   }
 
   consume(): void {
@@ -144,7 +157,7 @@ export class FrameCutter {
   #measure(buffer: Buffer, from: number, to: number): number | FrameRefusal {
     const first = buffer[from] as number;
     const type = first >> 4;
-    const flags = requiredFlags[type] as number;
+    const flags = this.#flags[type] as number;
     if (flags === -2 || (flags >= 0 && flags !== (first & 15))) return 'malformed_header';
     // PUBLISH: QoS 3 does not exist, and QoS 0 is never a duplicate.
     if (flags === -1 && ((first & 6) === 6 || (first & 14) === 8)) return 'malformed_header';

@@ -1,9 +1,10 @@
 /**
- * One process of the demo. It runs in a process group of its own, so that Ctrl-C in a terminal reaches the demo alone and the demo
- * decides in which order things stop; a leash (leash.ts) ends it when the demo dies.
+ * One process of the demo or of a chaos run. It runs in a process group of its own, so that Ctrl-C in a terminal reaches its parent alone, which
+ * decides in which order things stop; a leash (cli-leash.ts) ends it when the parent dies.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { env as environment } from 'node:process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import type { Clock } from '@fogline/shared/clock';
@@ -16,6 +17,8 @@ export interface ChildOptions {
   readonly script: URL;
   readonly args: readonly string[];
   readonly clock: Clock;
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Gets every line of standard error. */
   readonly onLog: (line: string) => void;
 }
@@ -31,26 +34,28 @@ export class Child {
   readonly #clock: Clock;
   readonly #lines: string[] = [];
   readonly #waiting = new Set<(line: string) => boolean>();
-  readonly #exited: Promise<void>;
+  /** How it ended, once it did: `exit code 1`, `SIGKILL`. */
+  readonly exited: Promise<string>;
   #isStopping = false;
   #isKilled = false;
 
-  constructor({ name, script, args, clock, onLog }: ChildOptions) {
+  constructor({ name, script, args, clock, env, onLog }: ChildOptions) {
     this.name = name;
     this.#clock = clock;
     this.#process = spawn(process.execPath, ['--import', leash, script.pathname, ...args], {
       detached: true,
+      env: { ...environment, ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
-    const { promise: exited, resolve } = Promise.withResolvers<void>();
+    const { promise: exited, resolve } = Promise.withResolvers<string>();
     const { promise: failed, reject } = Promise.withResolvers<never>();
-    this.#exited = exited;
+    this.exited = exited;
     this.failed = failed;
     // Whoever awaits it hears of it; nobody else has to.
     failed.catch(() => undefined);
     const last: string[] = [];
     const end = (how: string): void => {
-      resolve();
+      resolve(how);
       if (this.#isStopping) return;
       const said = last.length === 0 ? '' : `; its last lines:\n  ${last.join('\n  ')}`;
       reject(new FoglineError('unavailable', `${name} ended unasked (${how})${said}`));
@@ -98,6 +103,13 @@ export class Child {
     return Promise.race([coming, this.failed]);
   }
 
+  /** SIGKILL; resolves when the process is gone, so that its ports and locks are free. */
+  async kill(): Promise<void> {
+    this.#isStopping = true;
+    this.#process.kill('SIGKILL');
+    await this.exited;
+  }
+
   /** Asks the process to stop and waits; by force after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
@@ -106,7 +118,7 @@ export class Child {
       this.#isKilled = true;
       this.#process.kill('SIGKILL');
     });
-    await this.#exited;
+    await this.exited;
     force.cancel();
   }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { openHub } from '@fogline/cloud-hub/hub';
 import { HubCore } from '@fogline/cloud-hub/ingest/hub-core';
+import { openPartial, sealPartial } from '@fogline/cloud-hub/store/rollup-table';
 import { openHubDatabase } from '@fogline/cloud-hub/store/schema';
 import { systemClock } from '@fogline/shared/clock';
 import { silentLogger } from '@fogline/shared/log';
@@ -85,6 +86,23 @@ function fold(): void {
 }
 
 /** Spoils the stopped hub's database as a bug of ingest could. */
+/** Gives every day that begins at midnight the roll-up of some minute, with a checksum that fits. */
+function spoilDays(midnight: number): void {
+  const db = new DatabaseSync(join(options.folder, 'hub', 'hub.db'));
+  const minute = db.prepare('SELECT * FROM rollups WHERE level = 60000 LIMIT 1').get();
+  const partial = openPartial(
+    minute?.['partial'] as Uint8Array,
+    60_000,
+    Number(minute?.['series']),
+    Number(minute?.['start']),
+  );
+  const spoil = db.prepare('UPDATE rollups SET partial = ? WHERE level = ? AND series = ? AND start = ?');
+  const dayMs = 86_400_000;
+  for (const { series } of db.prepare('SELECT series FROM rollups WHERE level = ? AND start = ?').all(dayMs, midnight))
+    spoil.run(sealPartial(partial, dayMs, Number(series), midnight), dayMs, Number(series), midnight);
+  db.close();
+}
+
 function plant(sql: string): void {
   const db = new DatabaseSync(join(options.folder, 'hub', 'hub.db'));
   expect(db.prepare(sql).run().changes).toBeGreaterThan(0);
@@ -124,13 +142,12 @@ it('ends with the last words of a process that cannot run, and leaves none of th
 it("catches what is missing or wrong in a real hub's database", async () => {
   const midnight = Date.UTC(2026, 0, 1);
   fold();
+  // While it runs: a start would notice.
+  const hub = await openStoredHub();
   plant(
     `DELETE FROM batches WHERE lane = 2 AND id IN (SELECT batch FROM batch_hours WHERE hour = ${midnight / 3_600_000})`,
   );
-  plant(
-    `UPDATE rollups SET partial = (SELECT partial FROM rollups WHERE level = 60000 LIMIT 1) WHERE level = 86400000 AND start = ${midnight}`,
-  );
-  const hub = await openStoredHub();
+  spoilDays(midnight);
   const live = (await verdictOn(hub, 0)).findings;
   const stats = (await verdictOn(hub, 0, 'stats')).findings;
   await hub.close();

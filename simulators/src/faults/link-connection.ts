@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Timer } from '@fogline/shared/clock';
 import type { CutMode, Direction, LinkWeather } from './link-weather.ts';
+import { PacketHold, type PacketName } from './packet-hold.ts';
 
 export interface ConnectionEvents {
   onCut(): void;
@@ -75,6 +76,8 @@ export class LinkConnection {
 interface Piece {
   readonly bytes: Buffer;
   readonly dueMs: number;
+  /** Set on the beginning of a packet. */
+  readonly packet: PacketName | undefined;
 }
 
 /** One direction: reads, holds as long as the weather says, hands over. */
@@ -84,6 +87,7 @@ class Pipe {
   readonly #direction: Direction;
   readonly #weather: LinkWeather;
   readonly #onCut: (mode: CutMode) => void;
+  readonly #hold: PacketHold;
   #queue: Piece[] = [];
   #heldBytes = 0;
   #hasEnded = false;
@@ -97,8 +101,11 @@ class Pipe {
     this.#direction = direction;
     this.#weather = weather;
     this.#onCut = onCut;
+    this.#hold = new PacketHold(direction);
     from.on('data', (bytes: Buffer) => this.#take(bytes));
     from.on('end', () => {
+      const rest = this.#hold.rest();
+      if (!this.#isStopped && rest.length > 0) this.#enqueue(rest, undefined);
       this.#hasEnded = true;
       this.#forward();
     });
@@ -117,10 +124,14 @@ class Pipe {
 
   #take(bytes: Buffer): void {
     if (this.#isStopped) return;
-    this.#queue.push({ bytes, dueMs: this.#weather.dueMs() });
-    this.#heldBytes += bytes.length;
+    for (const packet of this.#hold.take(bytes)) this.#enqueue(packet.bytes, packet.name);
     if (this.#heldBytes > heldBytesMax) this.#from.pause();
     this.#forward();
+  }
+
+  #enqueue(bytes: Buffer, packet: PacketName | undefined): void {
+    this.#queue.push({ bytes, dueMs: this.#weather.dueMs(), packet });
+    this.#heldBytes += bytes.length;
   }
 
   #forward(): void {
@@ -143,15 +154,21 @@ class Pipe {
 
   /** Sends as much of the first piece as may pass at once. */
   #send(piece: Piece): void {
+    if (piece.packet !== undefined) this.#weather.packetStarts(this.#direction, piece.packet, piece.bytes.length);
     const length = Math.min(piece.bytes.length, this.#weather.pieceBytes, this.#weather.untilCut(this.#direction));
     const now = piece.bytes.subarray(0, length);
     if (length === piece.bytes.length) this.#queue.shift();
-    else this.#queue[0] = { bytes: piece.bytes.subarray(length), dueMs: piece.dueMs };
+    else this.#queue[0] = { bytes: piece.bytes.subarray(length), dueMs: piece.dueMs, packet: undefined };
     this.#heldBytes -= length;
     if (this.#heldBytes <= heldBytesMax / 2 && this.#from.isPaused()) this.#from.resume();
     const cutMode = this.#weather.count(this.#direction, length);
     if (cutMode === undefined) {
       this.#isWaiting = !this.#to.write(now);
+      if (this.#weather.isSliced && !this.#isWaiting) {
+        this.#wait((resume) => {
+          this.#timer = this.#weather.after(0, resume);
+        });
+      }
       return;
     }
     // A reset discards what the system has not sent yet, and this byte is to arrive.

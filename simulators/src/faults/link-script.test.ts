@@ -18,10 +18,19 @@ it('reads a script', () => {
     { when: 'at', ms: 60_000, action: { do: 'half-open' } },
     { when: 'at', ms: 120_000, action: { do: 'clear' } },
   ]);
+  expect(parseScript('at 1s slice 1B; inside 3 puback cut; inside 2+1B publish up cut fin')).toEqual([
+    { when: 'at', ms: 1_000, action: { do: 'slice', bytes: 1 } },
+    { when: 'inside', direction: 'down', cut: { packet: 'puback', nth: 3, bytes: undefined, mode: 'rst' } },
+    { when: 'inside', direction: 'up', cut: { packet: 'publish', nth: 2, bytes: 1, mode: 'fin' } },
+  ]);
 });
 
 it.each([
-  ['soon cut', /begins with at, every or after/],
+  ['soon cut', /begins with at, every, after or inside/],
+  ['inside 0 puback cut', /1 is the next/],
+  ['inside 1 pubback cut', /packets are connect/],
+  ['inside 1 puback stall 1s', /only cut/],
+  ['at 1s slice 0B', /at least one byte/],
   ['at 5 cut', /"at 5 cut": 5 has no unit/],
   ['at 5s explode', /known are cut, stall/],
   ['at 5s cut softly', /cut rst or cut fin/],

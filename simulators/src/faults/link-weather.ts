@@ -1,5 +1,6 @@
-/** What all connections of a link have in common: counters, delay, rate, stalls and the armed cut. */
+/** What all connections of a link have in common: counters, delay, rate, slices, stalls and the armed cuts. */
 import type { Clock, Timer } from '@fogline/shared/clock';
+import type { PacketName } from './packet-hold.ts';
 
 export type Direction = 'up' | 'down';
 export type CutMode = 'rst' | 'fin';
@@ -12,15 +13,27 @@ interface DirectionState {
   freeAtMs: number;
   cutAt: number;
   cutMode: CutMode;
+  packetCut: PacketCut | undefined;
+}
+
+/** A cut inside a packet: which one from now on, and how many of its bytes still arrive. */
+export interface PacketCut {
+  readonly packet: PacketName;
+  /** 1 = the next. */
+  readonly nth: number;
+  /** Half of the packet where undefined; at least 1, and at most all but one. */
+  readonly bytes: number | undefined;
+  readonly mode: CutMode;
 }
 
 export class LinkWeather {
-  readonly up: DirectionState = { bytes: 0, freeAtMs: 0, cutAt: Infinity, cutMode: 'rst' };
-  readonly down: DirectionState = { bytes: 0, freeAtMs: 0, cutAt: Infinity, cutMode: 'rst' };
+  readonly up: DirectionState = { bytes: 0, freeAtMs: 0, cutAt: Infinity, cutMode: 'rst', packetCut: undefined };
+  readonly down: DirectionState = { bytes: 0, freeAtMs: 0, cutAt: Infinity, cutMode: 'rst', packetCut: undefined };
   readonly #clock: Clock;
   readonly #waiting = new Set<() => void>();
   #delayMs = 0;
   #bytesPerSecond = Infinity;
+  #sliceBytes = Infinity;
   #stallTimer: Timer | undefined;
 
   constructor(clock: Clock) {
@@ -38,7 +51,13 @@ export class LinkWeather {
 
   /** Largest piece to forward at once, so that a slow link trickles instead of bursting. */
   get pieceBytes(): number {
-    return this.#bytesPerSecond === Infinity ? Infinity : Math.max(1, Math.floor(this.#bytesPerSecond / 20));
+    const trickle = this.#bytesPerSecond === Infinity ? Infinity : Math.max(1, Math.floor(this.#bytesPerSecond / 20));
+    return Math.min(trickle, this.#sliceBytes);
+  }
+
+  /** Pieces must leave one by one, each in a turn of its own. */
+  get isSliced(): boolean {
+    return this.#sliceBytes !== Infinity;
   }
 
   /** Ms to wait before a piece that is due at `dueMs` may leave; 0 or less = now. */
@@ -66,6 +85,28 @@ export class LinkWeather {
   armCut(direction: Direction, bytes: number, mode: CutMode): void {
     this[direction].cutAt = this[direction].bytes + Math.max(1, bytes);
     this[direction].cutMode = mode;
+  }
+
+  armPacketCut(direction: Direction, cut: PacketCut): void {
+    this[direction].packetCut = cut;
+  }
+
+  /** A packet is about to leave whole; arms the cut inside it where it is the one. */
+  packetStarts(direction: Direction, name: PacketName, length: number): void {
+    const state = this[direction];
+    const armed = state.packetCut;
+    if (armed?.packet !== name) return;
+    if (armed.nth > 1) {
+      state.packetCut = { ...armed, nth: armed.nth - 1 };
+      return;
+    }
+    state.packetCut = undefined;
+    const bytes = armed.bytes ?? Math.floor(length / 2);
+    this.armCut(direction, Math.min(Math.max(1, bytes), length - 1), armed.mode);
+  }
+
+  setSlices(bytes: number): void {
+    this.#sliceBytes = bytes;
   }
 
   setDelay(ms: number): void {

@@ -170,6 +170,66 @@ it('cuts the answers after a byte as well', async () => {
   expect(link.stats()).toMatchObject({ bytesDown: 3 });
 });
 
+const puback = (id: number): Buffer => Buffer.from([0x40, 2, 0, id]);
+const publish = (id: number, bytes: number): Buffer =>
+  Buffer.concat([Buffer.from([0x32, 5 + bytes, 0, 1, 0x74, 0, id]), Buffer.alloc(bytes, id)]);
+
+it.each([1, 2, 3])('cuts inside the n-th PUBACK after %i of its bytes, whatever comes before it', async (bytes) => {
+  const { link, join } = await open();
+  const { client, target } = await join();
+  link.cutInside('down', { packet: 'puback', nth: 3, bytes, mode: 'rst' });
+  // Split where it hurts, with another packet in between.
+  const answers = Buffer.concat([puback(1), publish(9, 50), puback(2), puback(3), puback(4)]);
+  target.socket.write(answers.subarray(0, 3));
+  target.socket.write(answers.subarray(3));
+  await Promise.all([client.gone(), target.gone()]);
+  const until = 4 + 57 + 4 + bytes;
+  expect(client.received.equals(answers.subarray(0, until))).toBe(true);
+  expect(link.stats()).toMatchObject({ bytesDown: until, cut: 1 });
+});
+
+it('counts packets over all connections, and of the named direction only', async () => {
+  const { link, join } = await open();
+  link.cutInside('up', { packet: 'publish', nth: 2, bytes: undefined, mode: 'fin' });
+  const [one, two] = [await join(), await join()];
+  one.client.socket.write(publish(1, 20));
+  await one.target.got(27);
+  two.target.socket.write(publish(2, 20));
+  await two.client.got(27);
+  two.client.socket.write(publish(3, 20));
+  await two.target.until(() => two.target.fate === 'end');
+  expect(two.target.count).toBe(13);
+  one.client.socket.write(publish(4, 20));
+  await one.target.got(54);
+});
+
+it('passes what is no MQTT, also in the middle of what looked like it', async () => {
+  const { join } = await open();
+  const { client, target } = await join();
+  // The beginning of a PUBLISH that is never whole, then the end of the stream.
+  const bytes = Buffer.concat([publish(1, 10), Buffer.from([0x32, 100, 0, 1])]);
+  client.socket.write(bytes);
+  client.socket.end();
+  target.socket.write('HTTP/1.1 200 OK');
+  await Promise.all([target.until(() => target.fate === 'end'), client.got(15)]);
+  expect(target.received.equals(bytes)).toBe(true);
+  expect(client.received.toString()).toBe('HTTP/1.1 200 OK');
+});
+
+it('slices: every piece comes by itself, in order', async () => {
+  const { link, join } = await open();
+  const { client, target } = await join();
+  link.setSlices(1);
+  const pieces: number[] = [];
+  target.socket.on('data', (piece: Buffer) => pieces.push(piece.length));
+  const sent = publish(1, 40);
+  client.socket.write(sent);
+  await target.got(sent.length);
+  expect(target.received.equals(sent)).toBe(true);
+  expect(pieces.length).toBeGreaterThan(sent.length / 2);
+  link.setSlices(Infinity);
+});
+
 it('stalls both ways without losing anything, and goes on when the time is over', async () => {
   const clock = new ManualClock();
   const { link, join, settle } = await open(clock);

@@ -1,13 +1,13 @@
 /**
  * A TCP link between two real processes that can be made as bad as real ones are. What is forwarded is forwarded unchanged
  * and in order; every byte is counted when it is handed to the far side. Faults are commands, so that a script, a seed or a
- * test decides when they happen. Memory is bounded: a direction that cannot get rid of its bytes stops reading.
+ * test decides when they happen. MQTT is understood as far as it takes to hit inside a packet; other protocols pass as well. Memory is bounded: a direction that cannot get rid of its bytes stops reading.
  */
 import { createServer, type Server, connect as tcpConnect } from 'node:net';
 import type { Clock } from '@fogline/shared/clock';
 import { FoglineError, messageOf } from '@fogline/shared/errors';
 import { LinkConnection } from './link-connection.ts';
-import { type CutMode, type Direction, LinkWeather } from './link-weather.ts';
+import { type CutMode, type Direction, LinkWeather, type PacketCut } from './link-weather.ts';
 
 export interface Endpoint {
   readonly host: string;
@@ -42,6 +42,8 @@ export interface Link {
   cut(mode: CutMode): void;
   /** Ends the connection over which, from now on, byte number `bytes` of this direction passes; that byte still arrives, the next does not. */
   cutAfter(direction: Direction, bytes: number, mode: CutMode): void;
+  /** Ends the connection in the middle of a packet, the n-th of its kind from now on over all connections. */
+  cutInside(direction: Direction, cut: PacketCut): void;
   /** Forwards nothing in either direction for so long. Connections stay, buffers fill, nothing is lost. */
   stall(ms: number): void;
   /** The connections of this moment go silent for ever: what arrives is swallowed, no side is told. New ones work. */
@@ -50,6 +52,8 @@ export interface Link {
   refuse(ms: number): void;
   /** One-way delay of every byte from now on. */
   setDelay(ms: number): void;
+  /** Hands over at most so many bytes at once, each piece by itself, from now on; Infinity = as they come. */
+  setSlices(bytes: number): void;
   /** Bytes per second in each direction, over all connections; Infinity = unlimited. */
   setRate(bytesPerSecond: number): void;
   close(): Promise<void>;
@@ -86,6 +90,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
       for (const connection of connections) connection.cut(mode);
     },
     cutAfter: (direction, bytes, mode) => weather.armCut(direction, bytes, mode),
+    cutInside: (direction, cut) => weather.armPacketCut(direction, cut),
     stall: (ms) => weather.stall(ms),
     halfOpen() {
       for (const connection of connections) connection.silence();
@@ -98,6 +103,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
       });
     },
     setDelay: (ms) => weather.setDelay(ms),
+    setSlices: (bytes) => weather.setSlices(bytes),
     setRate: (bytesPerSecond) => weather.setRate(bytesPerSecond),
     async close() {
       refuseTimer?.cancel();

@@ -3,7 +3,7 @@
  * notice, and the next `welcome` must bring them back, because an ack is not a delete.
  */
 import { describe, expect, it } from 'vitest';
-import { openLyingLink } from '../support/lying-link.ts';
+import { openLyingLink } from '../../src/faults/lying-link.ts';
 import { openStage } from '../support/stage.ts';
 import { agentStatus, openSystem } from '../support/system.ts';
 import {

@@ -163,7 +163,8 @@ function changed(config: CoreConfig, random: SeededRandom): CoreConfig {
   return { ...config, pipelines, buffer: { ...config.buffer, commit } };
 }
 
-function heal(world: World): void {
+/** Ends every fault and waits until all is at the hub. */
+export function heal(world: World): void {
   world.hubCrashPoint.armed = undefined;
   for (const agent of world.agents) {
     agent.crashPoint.armed = undefined;

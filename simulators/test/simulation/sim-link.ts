@@ -16,10 +16,30 @@ export interface HubSide {
   readonly isUp: boolean;
 }
 
+/** What a schedule does to the connection of an agent, whatever carries it. */
+export interface AgentLink extends Wire {
+  isDown: boolean;
+  onPublish: ((kind: UpKind, payload: Uint8Array) => void) | undefined;
+  /** What the hub publishes to this agent. */
+  deliver(kind: DownKind, payload: Uint8Array): void;
+  cut(): void;
+  takeDown(): void;
+  stall(): void;
+}
+
 export interface LinkOptions {
   readonly latencyMaxMs: number;
   readonly ghostChance: number;
   readonly duplicateChance: number;
+}
+
+/** Makes the link of one agent. */
+export type LinkMaker = (agent: string, hub: HubSide, ports: LinkPorts) => AgentLink;
+
+export interface LinkPorts {
+  readonly clock: Clock;
+  readonly random: SeededRandom;
+  readonly facts: Facts;
 }
 
 interface Connection {
@@ -31,7 +51,7 @@ interface Connection {
   downDueAt: number;
 }
 
-export class SimLink implements Wire {
+export class SimLink implements AgentLink {
   readonly #agent: string;
   readonly #hub: HubSide;
   readonly #clock: Clock;
@@ -45,12 +65,7 @@ export class SimLink implements Wire {
   /** Told of every publish before it travels; where canaries sit. */
   onPublish: ((kind: UpKind, payload: Uint8Array) => void) | undefined;
 
-  constructor(
-    agent: string,
-    hub: HubSide,
-    ports: { readonly clock: Clock; readonly random: SeededRandom; readonly facts: Facts },
-    options: LinkOptions,
-  ) {
+  constructor(agent: string, hub: HubSide, ports: LinkPorts, options: LinkOptions) {
     this.#agent = agent;
     this.#hub = hub;
     this.#clock = ports.clock;
@@ -97,7 +112,6 @@ export class SimLink implements Wire {
     this.#connection = undefined;
   }
 
-  /** What the hub publishes to this agent. */
   deliver(kind: DownKind, payload: Uint8Array): void {
     const connection = this.#connection;
     const bytes = payload.slice();

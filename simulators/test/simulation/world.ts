@@ -8,6 +8,7 @@ import { HubCore } from '@fogline/cloud-hub/ingest/hub-core';
 import { openHubDatabase } from '@fogline/cloud-hub/store/schema';
 import { AgentCore } from '@fogline/edge-agent/agent-core';
 import type { CoreConfig } from '@fogline/edge-agent/core-config';
+import type { Journal } from '@fogline/edge-agent/journal/open-journal';
 import { agentDatabase } from '@fogline/edge-agent/journal/schema';
 import { nobody } from '@fogline/edge-agent/testing/actuators';
 import type { Timer } from '@fogline/shared/clock';
@@ -16,7 +17,7 @@ import { type Database, openDatabase, type Statement, type StorageFaults } from 
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { Facts } from './facts.ts';
 import { SimSensors } from './sensors.ts';
-import { type HubSide, SimLink } from './sim-link.ts';
+import { type AgentLink, type HubSide, type LinkMaker, type LinkOptions, SimLink } from './sim-link.ts';
 
 /** Thrown by the fault port in place of the next COMMIT, or right after it. */
 class SimulatedCrash extends Error {}
@@ -62,6 +63,7 @@ function preparedOnce(db: Database): Database {
     backup: (file) => db.backup(file),
     serialize: () => db.serialize(),
     checkpointWal: () => db.checkpointWal(),
+    quickCheck: () => db.quickCheck(),
     close: () => db.close(),
   };
 }
@@ -70,24 +72,33 @@ export interface WorldOptions {
   readonly agents: number;
   readonly devices: number;
   readonly config: (agent: string) => CoreConfig;
-  readonly link: { readonly latencyMaxMs: number; readonly ghostChance: number; readonly duplicateChance: number };
+  readonly link: LinkOptions | LinkMaker;
+  /** Databases of agents in files; in memory without. Opened at every start. */
+  readonly openJournal?: (agent: string, clock: ManualClock, faults: StorageFaults) => Journal;
 }
+
+/** Starts that an agent may take until it runs; beyond that it needs a human. */
+const startsMax = 3;
 
 export class SimAgent {
   readonly name: string;
-  readonly db: Database;
+  db: Database;
   readonly sensors: SimSensors;
-  readonly link: SimLink;
+  readonly link: AgentLink;
   readonly crashPoint: CrashPoint;
   core: AgentCore | undefined;
   config: CoreConfig;
   crashes = 0;
   isOverloaded = false;
+  /** Ends that its storage caused. */
+  failures = 0;
   /** Where canaries sit. */
   afterSubmit: ((tokens: readonly number[]) => void) | undefined;
   readonly #clock: ManualClock;
   readonly #random: SeededRandom;
   readonly #facts: Facts;
+  readonly #openJournal: (() => Journal) | undefined;
+  #journal: Journal | undefined;
 
   constructor(name: string, options: WorldOptions, world: World, random: SeededRandom) {
     const { clock, facts } = world;
@@ -96,40 +107,84 @@ export class SimAgent {
     this.#random = random;
     this.#facts = facts;
     this.crashPoint = new CrashPoint('agent', facts);
+    const { openJournal } = options;
+    this.#openJournal = openJournal === undefined ? undefined : () => openJournal(name, clock, this.crashPoint);
     this.db = preparedOnce(openDatabase(':memory:', { ...agentDatabase, faults: this.crashPoint }));
     this.sensors = new SimSensors(options.devices, random.fork(), clock.now());
-    this.link = new SimLink(name, world, { clock, random: random.fork(), facts }, options.link);
+    const ports = { clock, random: random.fork(), facts };
+    this.link =
+      typeof options.link === 'function'
+        ? options.link(name, world, ports)
+        : new SimLink(name, world, ports, options.link);
     this.config = options.config(name);
     this.start();
   }
 
+  /** Throws what still stops it after as many starts as a supervisor would try. */
   start(): void {
-    this.isOverloaded = false;
-    try {
-      this.core = new AgentCore(this.config, {
-        db: this.db,
-        clock: this.#clock,
-        random: this.#random.fork(),
-        wire: this.link,
-        log: this.#facts.logger(),
-        actuator: nobody,
-        release: (_source, tokens) => this.sensors.release(tokens),
-        setOverloaded: (isOverloaded) => {
-          this.isOverloaded = isOverloaded;
-          this.#facts.note(isOverloaded ? 'overloaded' : 'overload ended');
-        },
-        onFatal: (error) => {
-          if (!(error instanceof SimulatedCrash)) throw error;
-          this.die();
-        },
-      });
-    } catch (error) {
-      if (!(error instanceof SimulatedCrash)) throw error;
-      this.crashes++;
-      return;
+    for (let tries = 1; this.core === undefined; tries++) {
+      try {
+        if (!this.#tryStart()) return;
+      } catch (error) {
+        this.failures++;
+        this.#closeJournal();
+        if (tries === startsMax) throw error;
+      }
     }
     this.core.start();
     for (const batch of this.sensors.resend()) this.core?.submit(batch);
+  }
+
+  /** False when the simulated crash struck while it started. */
+  #tryStart(): boolean {
+    this.isOverloaded = false;
+    this.#journal = this.#openJournal?.();
+    if (this.#journal !== undefined) this.db = this.#journal.db;
+    try {
+      const buffer = this.#journal?.sized(this.config.buffer) ?? this.config.buffer;
+      this.core = new AgentCore(
+        { ...this.config, buffer },
+        {
+          db: this.db,
+          clock: this.#clock,
+          random: this.#random.fork(),
+          wire: this.link,
+          log: this.#facts.logger(),
+          actuator: nobody,
+          committed: (commit, epoch) => this.#journal?.committed(commit, epoch),
+          release: (_source, tokens) => this.sensors.release(tokens),
+          setOverloaded: (isOverloaded) => {
+            this.isOverloaded = isOverloaded;
+            this.#facts.note(isOverloaded ? 'overloaded' : 'overload ended');
+          },
+          onFatal: (error) => this.#onFatal(error),
+        },
+      );
+      this.#journal?.watch((problem) => this.#onFatal(new Error(problem)));
+      return true;
+    } catch (error) {
+      if (error instanceof SimulatedCrash) {
+        this.crashes++;
+        this.#closeJournal();
+        return false;
+      }
+      this.#journal?.suspect(error);
+      throw error;
+    }
+  }
+
+  #onFatal(error: unknown): void {
+    if (!(error instanceof SimulatedCrash)) {
+      if (this.#journal === undefined) throw error;
+      this.#journal.suspect(error);
+      this.failures++;
+    }
+    this.die();
+  }
+
+  #closeJournal(): void {
+    this.#journal?.close();
+    this.#journal = undefined;
   }
 
   /** A crash between two events. */
@@ -147,6 +202,15 @@ export class SimAgent {
     this.core = undefined;
     this.link.close();
     this.crashPoint.armed = undefined;
+    this.#closeJournal();
+  }
+
+  /** For good. */
+  close(): void {
+    this.core?.kill();
+    this.link.close();
+    if (this.#journal === undefined) this.db.close();
+    this.#closeJournal();
   }
 
   /** Looks into the database for what cannot be seen from outside. */
@@ -235,18 +299,19 @@ export class World implements HubSide {
   /** The hub goes down and comes back with the database of an earlier moment. */
   restoreHub(backup: Uint8Array): void {
     this.facts.note('hub restored');
+    this.replaceHub(() => openHubDatabase(backup, { faults: this.hubCrashPoint }));
+  }
+
+  /** The hub goes down and comes back on whatever `open` gives. */
+  replaceHub(open: () => Database): void {
     if (this.hub !== undefined) this.#loseHub();
     this.hubDb.close();
-    this.hubDb = openHubDatabase(backup, { faults: this.hubCrashPoint });
+    this.hubDb = open();
     this.startHub();
   }
 
   close(): void {
-    for (const agent of this.agents) {
-      agent.core?.kill();
-      agent.link.close();
-      agent.db.close();
-    }
+    for (const agent of this.agents) agent.close();
     this.hub = undefined;
     this.hubDb.close();
   }

@@ -3,10 +3,14 @@
  * that, so a harness that does not notice what is missing proves nothing.
  */
 import { createServer, type Socket, connect as tcpConnect } from 'node:net';
-import { loopback } from './ports.ts';
+import { loopback } from '../demo/ports.ts';
 
 export interface LyingLink {
   readonly port: number;
+  /** Batches swallowed so far. */
+  readonly swallowed: number;
+  /** Swallows so many more batches. */
+  swallow(batches: number): void;
   close(): Promise<void>;
 }
 
@@ -15,6 +19,7 @@ const publish = 3;
 /** Swallows the first `batches` batches, then is honest. */
 export async function openLyingLink(hubPort: number, batches: number): Promise<LyingLink> {
   let toSwallow = batches;
+  let swallowed = 0;
   const sockets = new Set<Socket>();
   const server = createServer((agent) => {
     const hub = tcpConnect(hubPort, loopback);
@@ -41,6 +46,7 @@ export async function openLyingLink(hubPort: number, batches: number): Promise<L
           continue;
         }
         toSwallow--;
+        swallowed++;
         agent.write(Buffer.from([0x40, 2, id >> 8, id & 0xff]));
       }
     });
@@ -49,6 +55,12 @@ export async function openLyingLink(hubPort: number, batches: number): Promise<L
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
+    get swallowed() {
+      return swallowed;
+    },
+    swallow(batches) {
+      toSwallow += batches;
+    },
     async close() {
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();

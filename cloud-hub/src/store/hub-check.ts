@@ -1,0 +1,165 @@
+/**
+ * Looks for damage in a hub's database: SQLite's own structures, then every batch against its row, every roll-up against its checksum, the ranges
+ * against what they are made of. What it cannot see: flipped bits in latest values and in what agents said of themselves.
+ */
+import { messageOf } from '@fogline/shared/errors';
+import { decodeBatch } from '@fogline/shared/protocol/messages';
+import { SeqRanges } from '@fogline/shared/seq-ranges';
+import type { Database } from '@fogline/shared/sqlite';
+import { decodeContent } from './batch-content.ts';
+import { BatchLog, type LoggedBatch } from './batch-log.ts';
+import { openPartial } from './rollup-table.ts';
+import { StateTable } from './state.ts';
+
+export interface EpochNames {
+  /** Agent and epoch by row id of the epoch. */
+  readonly byId: ReadonlyMap<number, { readonly agent: string; readonly agentId: number; readonly epoch: string }>;
+}
+
+/** Whether a batch is what its row says; undefined = it is. */
+export function batchProblem(batch: LoggedBatch, names: EpochNames): string | undefined {
+  try {
+    const message = decodeBatch(batch.payload);
+    decodeContent(message);
+    const owner = names.byId.get(batch.epoch);
+    const isSame =
+      message.agent === owner?.agent &&
+      message.epoch === owner.epoch &&
+      message.lane === batch.lane &&
+      message.first === batch.first &&
+      message.last === batch.last;
+    return isSame ? undefined : `batch ${batch.id} is not what its row says`;
+  } catch (error) {
+    return `batch ${batch.id}: ${messageOf(error)}`;
+  }
+}
+
+export function epochNames(db: Database): EpochNames {
+  const rows = db
+    .prepare<{ id: number; agent: string; agentId: number; epoch: string }>(
+      'SELECT e.id, a.name AS agent, a.id AS agentId, e.epoch FROM epochs e JOIN agents a ON a.id = e.agent',
+    )
+    .all();
+  return { byId: new Map(rows.map(({ id, ...names }) => [id, names])) };
+}
+
+/** What is wrong; undefined = nothing was found. Reads everything. */
+export function hubProblem(db: Database): string | undefined {
+  try {
+    return db.quickCheck()[0] ?? problemInRows(db);
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function problemInRows(db: Database): string | undefined {
+  const names = epochNames(db);
+  const dangling = db
+    .prepare<{ n: number }>(
+      `SELECT count(*) AS n FROM definitions
+       WHERE series NOT IN (SELECT id FROM series) OR epoch NOT IN (SELECT id FROM epochs)`,
+    )
+    .get();
+  if (dangling !== undefined && dangling.n > 0) return `${dangling.n} definitions of series that are not there`;
+  const state = new StateTable(db);
+  const folded = state.get('folded');
+  const derived = new Derived();
+  const held = new Map<string, SeqRanges>();
+  const hold = (epoch: number, lane: number, first: number, last: number): void => {
+    const key = `${epoch}:${lane}`;
+    const ranges = held.get(key) ?? SeqRanges.empty();
+    ranges.add(first, last);
+    held.set(key, ranges);
+  };
+  for (const batch of new BatchLog(db, state).after(0)) {
+    const problem = batchProblem(batch, names);
+    if (problem !== undefined) return problem;
+    if (batch.id > folded) continue;
+    derived.add(batch, names.byId.get(batch.epoch)?.agentId ?? 0, decodeContent(decodeBatch(batch.payload)).hours);
+    hold(batch.epoch, batch.lane, batch.first, batch.last);
+  }
+  for (const { epoch, lane, pieces } of db
+    .prepare<{ epoch: number; lane: number; pieces: string }>('SELECT * FROM voids')
+    .all()) {
+    const flat = JSON.parse(pieces) as number[];
+    for (let i = 0; i < flat.length; i += 2) hold(epoch, lane, flat[i] ?? 0, flat[i + 1] ?? 0);
+  }
+  const waiting = db.prepare<{ epoch: number; lane: number; first: number; last: number }>(
+    'SELECT epoch, lane, first, last FROM quarantine WHERE is_held = 1',
+  );
+  for (const { epoch, lane, first, last } of waiting.all()) hold(epoch, lane, first, last);
+  // Ranges that grew by what is no batch are saved at once, together with what batches of the tail added.
+  const saved = db.prepare<{ epoch: number; lane: number; watermark: number; beyond: string }>('SELECT * FROM ranges');
+  const tail = db.prepare<{ epoch: number; lane: number; first: number; last: number }>(
+    'SELECT epoch, lane, first, last FROM batches WHERE id > ?',
+  );
+  const whole = new Map([...held].map(([key, ranges]) => [key, ranges.clone()]));
+  for (const { epoch, lane, first, last } of tail.all(folded)) {
+    const key = `${epoch}:${lane}`;
+    const ranges = whole.get(key) ?? SeqRanges.empty();
+    ranges.add(first, last);
+    whole.set(key, ranges);
+  }
+  const seen = new Set<string>();
+  for (const { epoch, lane, watermark, beyond } of saved.all()) {
+    const key = `${epoch}:${lane}`;
+    seen.add(key);
+    const ranges = SeqRanges.from(watermark, JSON.parse(beyond) as number[]);
+    if (!isWithin(ranges, whole.get(key)) || !isWithin(held.get(key), ranges))
+      return `the ranges of lane ${lane} of epoch ${epoch} are not those of its batches`;
+  }
+  for (const key of held.keys()) if (!seen.has(key)) return `the ranges of ${key} are missing`;
+  return derived.problem(db) ?? problemInRollups(db);
+}
+
+function isWithin(inner: SeqRanges | undefined, outer: SeqRanges | undefined): boolean {
+  if (inner === undefined) return true;
+  const flat = inner.watermark > 0 ? [1, inner.watermark, ...inner.beyond] : inner.beyond;
+  for (let i = 0; i < flat.length; i += 2) if (outer?.has(flat[i] ?? 0, flat[i + 1] ?? 0) !== true) return false;
+  return true;
+}
+
+/** By no index: a row whose key flipped is out of order, and a search would pass it by. */
+function problemInRollups(db: Database): string | undefined {
+  const rows = db.prepare<{ level: number; series: number; start: number; partial: Uint8Array }>(
+    'SELECT * FROM rollups',
+  );
+  for (const { level, partial, series, start } of rows.iterate()) openPartial(partial, level, series, start);
+  return undefined;
+}
+
+/** What a fold made of the batches that it has seen, held against what they say. */
+class Derived {
+  readonly #ranges = new Set<string>();
+  readonly #hours = new Set<string>();
+  readonly #delivered = new Map<string, number>();
+
+  add(batch: LoggedBatch, agent: number, hours: ReadonlyMap<number, number>): void {
+    const { id, epoch, lane, first, last } = batch;
+    this.#ranges.add(`${epoch},${lane},${last},${first},${id}`);
+    for (const [hour, items] of hours) {
+      this.#hours.add(`${agent},${hour},${id}`);
+      const key = `${agent},${lane},${hour}`;
+      this.#delivered.set(key, (this.#delivered.get(key) ?? 0) + items);
+    }
+  }
+
+  problem(db: Database): string | undefined {
+    const keysOf = (sql: string): string[] =>
+      db
+        .prepare<Record<string, number>>(sql)
+        .all()
+        .map((row) => Object.values(row).join(','));
+    const ranges = keysOf('SELECT epoch, lane, last, first, batch FROM batch_ranges');
+    if (!isSame(ranges, this.#ranges)) return 'the index of ranges is not that of the batches';
+    const hours = keysOf('SELECT agent, hour, batch FROM batch_hours');
+    if (!isSame(hours, this.#hours)) return 'the index of hours is not that of the batches';
+    const delivered = keysOf('SELECT agent, lane, hour, delivered FROM ledger WHERE delivered > 0');
+    const expected = new Set([...this.#delivered].map(([key, items]) => `${key},${items}`));
+    return isSame(delivered, expected) ? undefined : 'the account of what was delivered is not that of the batches';
+  }
+}
+
+function isSame(found: readonly string[], expected: ReadonlySet<string>): boolean {
+  return found.length === expected.size && found.every((key) => expected.has(key));
+}
