@@ -66,7 +66,10 @@ function checkKeys(raw: FaultDocument, path: readonly (string | number)[], conte
   for (const key of needs) if (raw[key] === undefined) context.error(path, `the kind ${raw.kind} needs ${key}`);
   for (const key of ['lasts', 'metric', 'size', 'period', 'factor', 'offset', 'depth', 'ahead', 'behind'] as const) {
     if (raw[key] === undefined || all.includes(key)) continue;
-    context.error([...path, key], `the kind ${raw.kind} takes ${all.length === 0 ? 'nothing of the kind' : all.join(', ')}`);
+    context.error(
+      [...path, key],
+      `the kind ${raw.kind} takes ${all.length === 0 ? 'nothing of the kind' : all.join(', ')}`,
+    );
   }
   if (raw.kind === 'clock_skew' && (raw.ahead === undefined) === (raw.behind === undefined)) {
     context.error(path, 'the clock is either ahead or behind');
