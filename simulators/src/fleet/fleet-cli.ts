@@ -99,9 +99,8 @@ function runFleet(
 function wireOf(target: FleetPlan['target'], { env }: CliIo): Wire {
   if (target.kind === 'http') return createHttpWire(target);
   const password = target.password ?? env['FOGLINE_MQTT_PASSWORD'];
-  const { kind: _, ...mqtt } = target;
   return createMqttWire({
-    ...mqtt,
+    ...target,
     keepaliveSeconds,
     clock: systemClock,
     ...(password === undefined ? {} : { password }),

@@ -5,28 +5,6 @@ import { loadFleet } from '../devices/fleet-config.ts';
 import type { FleetPlan } from '../devices/fleet-plan.ts';
 import { presets } from '../signals/presets.ts';
 
-/** Undefined = not given. Durations in ms. */
-export interface FleetFlags {
-  readonly devices?: number | undefined;
-  readonly interval?: number | undefined;
-  readonly metrics?: string | undefined;
-  readonly topic?: string | undefined;
-  readonly qos?: string | undefined;
-  readonly seed?: number | undefined;
-  readonly start?: string | undefined;
-  readonly duration?: number | undefined;
-  readonly backfill?: number | undefined;
-  readonly 'backfill-interval'?: number | undefined;
-  readonly speed?: number | undefined;
-  readonly truth?: string | undefined;
-  readonly mqtt?: string | undefined;
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-  readonly inflight?: number | undefined;
-  readonly connections?: number | undefined;
-  readonly 'client-prefix'?: string | undefined;
-}
-
 const typeFlags = ['devices', 'interval', 'metrics', 'topic', 'qos'] as const;
 
 /** Where a flag goes in the file, as an override. */
@@ -46,6 +24,13 @@ const variables = {
   'client-prefix': 'FOGLINE__CLIENT_PREFIX',
 } as const;
 const durations: readonly string[] = ['duration', 'backfill', 'backfill-interval'];
+
+type TypeFlags = Partial<Record<'metrics' | 'topic' | 'qos', string> & Record<'devices' | 'interval', number>>;
+
+/** What is undefined is not given. Durations in ms. */
+export type FleetFlags = { readonly [K in keyof TypeFlags]: TypeFlags[K] | undefined } & {
+  readonly [K in keyof typeof variables]?: string | number | undefined;
+};
 
 /** Throws `usage` for flags, `config_invalid` for a file. */
 export function loadPlan(file: string | undefined, flags: FleetFlags, io: CliIo): FleetPlan {

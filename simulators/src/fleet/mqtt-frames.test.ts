@@ -63,7 +63,7 @@ it('writes the other packets as the standard has them', () => {
   expect(
     bytesOf((writer) => writer.connect({ clientId: 'a', username: 'u', password: 'pw', keepaliveSeconds: 0 })),
   ).toBe('101400044d51545404c2000000016100017500027077');
-  expect(bytesOf((writer) => writer.subscribe(0xffff, ['a/+', 'b'], 1))).toBe('820cffff0003612f2b010001620' + '1');
+  expect(bytesOf((writer) => writer.subscribe(0xffff, ['a/+', 'b'], 1))).toBe('820cffff0003612f2b0100016201');
   expect(bytesOf((writer) => writer.puback(258))).toBe('40020102');
   expect(bytesOf((writer) => writer.pubrel(258))).toBe('62020102');
   expect(bytesOf((writer) => writer.ping())).toBe('c000');

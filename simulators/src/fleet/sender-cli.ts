@@ -140,11 +140,18 @@ function report({ expect, isJson }: SenderRun, sender: Sender, seconds: number, 
 
 function summaryOf(stats: SenderStats, seconds: number, more: object): object {
   const cpu = process.cpuUsage();
-  const { deviceNowMs: _, open: __, waiting: ___, ...counts } = stats;
+  const { sent, resent, settled, dropped, unsettled, connects, disconnects, lastReason } = stats;
   return {
-    ...counts,
+    sent,
+    resent,
+    settled,
+    dropped,
+    unsettled,
+    connects,
+    disconnects,
+    lastReason,
     seconds: Number(seconds.toFixed(3)),
-    perSecond: Math.round(stats.settled / seconds),
+    perSecond: Math.round(settled / seconds),
     cpuSeconds: (cpu.user + cpu.system) / 1e6,
     rssBytes: process.memoryUsage.rss(),
     ...more,

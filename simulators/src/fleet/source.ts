@@ -1,6 +1,6 @@
 /** Where messages come from: a fleet of devices or a file; and where they are put together. */
 import { FrameWriter } from './mqtt-frames.ts';
-import { TextWriter } from './text-writer.ts';
+import type { TextWriter } from './text-writer.ts';
 import type { Qos, Wire } from './wire.ts';
 
 /**

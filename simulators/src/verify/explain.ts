@@ -32,7 +32,7 @@ export class Draft {
     const { agent } = series;
     const { byHour, withoutDetail } = await hub.losses(series, range);
     for (const [hour, items] of byHour) findings.declared += missing.declare(hour, items);
-    for (const hour of [...missing.hours]) {
+    for (const hour of missing.hours) {
       const left = withoutDetail - (this.used.get(agent) ?? 0);
       findings.declared += this.#use(agent, missing.declare(hour, left));
     }

@@ -124,79 +124,87 @@ const hourMs = 3_600_000;
 /** Every call throws `unavailable` when the hub does not answer, `unauthorized` when it refuses, `message_invalid` for nonsense. */
 export function openHubReader(options: HubReaderOptions): HubReader {
   return {
-    async listSeries() {
-      const found: HubSeries[] = [];
-      for await (const page of pages(options, 'series', { limit: String(seriesPerPage) }, seriesPage)) {
-        for (const { id, labels } of page.series) {
-          if (labels.sampling === 'all') found.push({ id, ...labels });
-        }
-      }
-      return found;
-    },
-    async readings(series, range, texts = []) {
-      const [time, value, goodTime, goodValue] = [new Column(), new Column(), new Column(), new Column()];
-      for await (const page of pages(options, 'data', question(series, range), readingsPage)) {
-        for (const { columns } of ofSeries(page.series, series)) {
-          columns.time.forEach((timeMs, row) => {
-            const got = columns.value[row] ?? Number.NaN;
-            const number = typeof got === 'string' ? indexIn(texts, got) : got;
-            time.push(timeMs);
-            value.push(number);
-            if (columns.quality[row] === 'bad') return;
-            goodTime.push(timeMs);
-            goodValue.push(number);
-          });
-        }
-      }
-      const good = { time: goodTime.view(), value: goodValue.view() };
-      return { all: { time: time.view(), value: value.view() }, good };
-    },
-    async losses(series, range) {
-      const { match = '', from = '', to = '' } = question(series, range);
-      const byHour = new Map<number, number>();
-      let withoutDetail = 0;
-      for await (const page of pages(options, 'gaps', { match, from, to, every: '10s', limit: '10000' }, gapsPage)) {
-        withoutDetail = page.meta.lostWithoutDetail[series.agent] ?? 0;
-        for (const { series: id, fromMs, items } of page.gaps) {
-          const hour = Math.floor(fromMs / hourMs);
-          if (id === series.id && items !== null) byHour.set(hour, (byHour.get(hour) ?? 0) + items);
-        }
-      }
-      return { byHour, withoutDetail };
-    },
-    async unaccounted(agent) {
-      const byHour = new Map<number, number>();
-      for await (const page of pages(options, 'ledger', { agent, limit: '10000' }, ledgerPage)) {
-        for (const { hourMs: startMs, unaccounted } of page.ledger) {
-          if (startMs === null || (unaccounted ?? 0) <= 0) continue;
-          const hour = Math.floor(startMs / hourMs);
-          byHour.set(hour, (byHour.get(hour) ?? 0) + (unaccounted ?? 0));
-        }
-      }
-      return byHour;
-    },
-    async buckets(series, everyMs, range) {
-      const buckets: Bucket[] = [];
-      const asked = { ...question(series, range), every: `${everyMs / 1000}s`, agg: 'count,sum,min,max,mean' };
-      for await (const page of pages(options, 'data', asked, bucketsPage)) {
-        for (const { columns } of ofSeries(page.series, series)) {
-          const { time, count, sum, min, max, mean } = columns;
-          const at = (column: readonly number[], row: number): number => column[row] ?? Number.NaN;
-          time.forEach((startMs, row) =>
-            buckets.push({
-              startMs,
-              count: at(count, row),
-              sum: at(sum, row),
-              min: at(min, row),
-              max: at(max, row),
-              mean: at(mean, row),
-            }),
-          );
-        }
-      }
-      return buckets;
-    },
+    listSeries: () => listSeries(options),
+    readings: (series, range, texts) => readReadings(options, series, range, texts ?? []),
+    losses: (series, range) => readLosses(options, series, range),
+    unaccounted: (agent) => readUnaccounted(options, agent),
+    buckets: (series, everyMs, range) => readBuckets(options, series, everyMs, range),
   };
+}
+
+async function listSeries(options: HubReaderOptions): Promise<HubSeries[]> {
+  const found: HubSeries[] = [];
+  for await (const page of pages(options, 'series', { limit: String(seriesPerPage) }, seriesPage)) {
+    for (const { id, labels } of page.series) if (labels.sampling === 'all') found.push({ id, ...labels });
+  }
+  return found;
+}
+
+async function readReadings(options: HubReaderOptions, series: HubSeries, range: Range, texts: string[]) {
+  const [time, value, goodTime, goodValue] = [new Column(), new Column(), new Column(), new Column()];
+  for await (const page of pages(options, 'data', question(series, range), readingsPage)) {
+    for (const { columns } of ofSeries(page.series, series)) {
+      columns.time.forEach((timeMs, row) => {
+        const got = columns.value[row] ?? Number.NaN;
+        const number = typeof got === 'string' ? indexIn(texts, got) : got;
+        time.push(timeMs);
+        value.push(number);
+        if (columns.quality[row] === 'bad') return;
+        goodTime.push(timeMs);
+        goodValue.push(number);
+      });
+    }
+  }
+  const good = { time: goodTime.view(), value: goodValue.view() };
+  return { all: { time: time.view(), value: value.view() }, good };
+}
+
+async function readLosses(options: HubReaderOptions, series: HubSeries, range: Range): Promise<Losses> {
+  const { match = '', from = '', to = '' } = question(series, range);
+  const byHour = new Map<number, number>();
+  let withoutDetail = 0;
+  for await (const page of pages(options, 'gaps', { match, from, to, every: '10s', limit: '10000' }, gapsPage)) {
+    withoutDetail = page.meta.lostWithoutDetail[series.agent] ?? 0;
+    for (const { series: id, fromMs, items } of page.gaps) {
+      const hour = Math.floor(fromMs / hourMs);
+      if (id === series.id && items !== null) byHour.set(hour, (byHour.get(hour) ?? 0) + items);
+    }
+  }
+  return { byHour, withoutDetail };
+}
+
+async function readUnaccounted(options: HubReaderOptions, agent: string): Promise<Map<number, number>> {
+  const byHour = new Map<number, number>();
+  for await (const page of pages(options, 'ledger', { agent, limit: '10000' }, ledgerPage)) {
+    for (const { hourMs: startMs, unaccounted } of page.ledger) {
+      if (startMs === null || (unaccounted ?? 0) <= 0) continue;
+      const hour = Math.floor(startMs / hourMs);
+      byHour.set(hour, (byHour.get(hour) ?? 0) + (unaccounted ?? 0));
+    }
+  }
+  return byHour;
+}
+
+async function readBuckets(options: HubReaderOptions, series: HubSeries, everyMs: number, range: Range) {
+  const buckets: Bucket[] = [];
+  const asked = { ...question(series, range), every: `${everyMs / 1000}s`, agg: 'count,sum,min,max,mean' };
+  for await (const page of pages(options, 'data', asked, bucketsPage)) {
+    for (const { columns } of ofSeries(page.series, series)) {
+      const { time, count, sum, min, max, mean } = columns;
+      const at = (column: readonly number[], row: number): number => column[row] ?? Number.NaN;
+      time.forEach((startMs, row) =>
+        buckets.push({
+          startMs,
+          count: at(count, row),
+          sum: at(sum, row),
+          min: at(min, row),
+          max: at(max, row),
+          mean: at(mean, row),
+        }),
+      );
+    }
+  }
+  return buckets;
 }
 
 /** Another series in the answer would mean that the selector was not understood. */

@@ -98,7 +98,7 @@ export function parseTruthLine(text: string): Line | undefined {
     const [device, timeMs] = line.a as unknown[];
     return typeof device === 'string' && typeof timeMs === 'number' ? { kind: 'acked', device, timeMs } : undefined;
   }
-  if (typeof line.f === 'object' && line.f !== null) return faultOf(line.f as Partial<TruthFault>);
+  if (typeof line.f === 'object' && line.f !== null) return faultOf(line.f);
   const { s: device, t: timeMs, v, o } = line;
   if (typeof device !== 'string' || typeof timeMs !== 'number' || typeof v !== 'object' || v === null) return undefined;
   return { kind: 'sent', device, timeMs, values: v as Readonly<Record<string, number | string>>, isOpen: o === 1 };
