@@ -87,7 +87,7 @@ export class Check implements Operator {
 
   restore(saved: Uint8Array): void {
     type Row = [id: number, time: number, value: number, since: number];
-    for (const [id, time, value, since] of unpackState<[Row[]]>(saved, stateVersion)[0])
+    for (const [id, time, value, since] of (unpackState(saved, stateVersion) as [Row[]])[0])
       this.#states.set(id, { time, value, since });
   }
 }

@@ -111,7 +111,7 @@ export class Deadband implements Operator {
 
   restore(state: Uint8Array): void {
     type Row = [input: number, time: number, value: number, text: string, flags: number];
-    for (const [input, time, value, text, flags] of unpackState<[Row[]]>(state, stateVersion)[0])
+    for (const [input, time, value, text, flags] of (unpackState(state, stateVersion) as [Row[]])[0])
       Object.assign(this.#lastOf(input), { time, value, text, flags });
   }
 }

@@ -106,7 +106,7 @@ export class Derive implements Operator {
   }
 
   restore(saved: Uint8Array): void {
-    const [made, held] = unpackState<[[number, SeriesDefinition][], HeldRow[]]>(saved, stateVersion);
+    const [made, held] = unpackState(saved, stateVersion) as [[number, SeriesDefinition][], HeldRow[]];
     for (const [id, definition] of made) {
       this.#view.redefine(id, definition);
       this.#made.set(id, definition);

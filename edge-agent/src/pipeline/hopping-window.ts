@@ -169,7 +169,7 @@ export class HoppingWindow implements Operator {
       seenAt: number,
       open: [number, Uint8Array][],
     ];
-    for (const [id, outputs, maxTime, closedBefore, seenAt, open] of unpackState<[Row[]]>(saved, stateVersion)[0]) {
+    for (const [id, outputs, maxTime, closedBefore, seenAt, open] of (unpackState(saved, stateVersion) as [Row[]])[0]) {
       this.#config.compute.forEach((name, index) => {
         this.#view.redefine(outputs[index] ?? 0, this.#outputOf(id, name));
       });

@@ -113,7 +113,7 @@ export class Sample implements Operator {
 
   restore(saved: Uint8Array): void {
     type Row = [id: number, told: number, pending: PackedReading | null, seenAt: number];
-    for (const [id, told, pending, seenAt] of unpackState<[Row[]]>(saved, stateVersion)[0]) {
+    for (const [id, told, pending, seenAt] of (unpackState(saved, stateVersion) as [Row[]])[0]) {
       this.#states.set(id, { told, pending: pending === null ? undefined : unpackReading(pending), seenAt });
       if (pending !== null) this.#pending.add(id);
     }

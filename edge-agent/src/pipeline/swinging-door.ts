@@ -160,7 +160,7 @@ export class SwingingDoor implements Operator {
   }
 
   restore(saved: Uint8Array): void {
-    for (const [id, state] of unpackState<[[number, Omit<State, 'bound'>][]]>(saved, stateVersion)[0]) {
+    for (const [id, state] of (unpackState(saved, stateVersion) as [[number, Omit<State, 'bound'>][]])[0]) {
       const restored = Object.assign(this.#stateOf(id), state);
       if (restored.hasCandidate) this.#pending.set(id, restored);
     }

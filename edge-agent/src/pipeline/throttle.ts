@@ -58,6 +58,7 @@ export class Throttle implements Operator {
   }
 
   restore(saved: Uint8Array): void {
-    for (const [id, period] of unpackState<[[number, number][]]>(saved, stateVersion)[0]) this.#periods.set(id, period);
+    for (const [id, period] of (unpackState(saved, stateVersion) as [[number, number][]])[0])
+      this.#periods.set(id, period);
   }
 }

@@ -69,6 +69,6 @@ export class Where implements Operator {
   }
 
   restore(saved: Uint8Array): void {
-    this.#moments.restore(unpackState<[HeldRow[]]>(saved, stateVersion)[0]);
+    this.#moments.restore((unpackState(saved, stateVersion) as [HeldRow[]])[0]);
   }
 }
