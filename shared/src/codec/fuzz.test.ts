@@ -15,7 +15,7 @@ import {
   readReadingsDirectory,
   readReadingsHeader,
 } from './readings.ts';
-import { differenceOf, sampleColumns } from './sample-columns.ts';
+import { differenceOf, sampleColumns } from './testing/sample-columns.ts';
 
 type Decode = (bytes: Uint8Array) => ReadingColumns;
 

@@ -15,8 +15,8 @@ import {
   readReadingsDirectory,
   readReadingsHeader,
 } from '../readings.ts';
-import { differenceOf, sampleColumns } from '../sample-columns.ts';
-import { sensorSignals, signals } from '../sample-signals.ts';
+import { differenceOf, sampleColumns } from './sample-columns.ts';
+import { sensorSignals, signals } from './sample-signals.ts';
 
 const allSignals = { ...signals, ...sensorSignals };
 const rowsMaxChoices = [1, 3, 20, 60, 130, 400, 1100, 3000];
