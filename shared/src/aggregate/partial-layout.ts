@@ -23,6 +23,8 @@ export const shapes = { empty: 0, single: 1, uniform: 2, general: 3 } as const;
 const roleMin = 0;
 const roleMax = 1;
 const roleOther = 2;
+const leastFirst = roleMin | (roleMax << 2);
+const leastLast = roleMax | (roleMin << 2);
 
 export function makeHead(count: number, extents: Extents, hasSketch: boolean, isHeld: boolean): number {
   const { min, max, firstTime, lastTime } = extents;
@@ -112,7 +114,7 @@ function roleOf(value: number, min: number, max: number): number {
   return Object.is(value, min) ? roleMin : Object.is(value, max) ? roleMax : roleOther;
 }
 
-export function readExtremes(reader: ByteReader, head: number, extents: Extents): void {
+export function readExtremes(reader: ByteReader, head: number, count: number, extents: Extents): void {
   const min = reader.float();
   extents.min = min;
   extents.max = min;
@@ -123,6 +125,10 @@ export function readExtremes(reader: ByteReader, head: number, extents: Extents)
   if (!isLess(min, max)) throw corrupt('min not below max');
   const roles = reader.byte();
   if ((roles & 3) > roleOther || roles >> 2 > roleOther) throw corrupt('unknown role of first or last');
+  if (count === 2 && roles !== leastFirst && roles !== leastLast)
+    throw corrupt('two readings that are not min and max');
+  if (extents.firstTime === extents.lastTime && roles !== leastFirst)
+    throw corrupt('first and last of one time that are not min and max');
   extents.max = max;
   extents.firstValue = readRole(reader, roles & 3, min, max);
   extents.lastValue = readRole(reader, roles >> 2, min, max);

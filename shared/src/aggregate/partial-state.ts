@@ -127,7 +127,7 @@ export class PartialState {
     this.sketch = headHasSketch(head) ? new Sketch() : null;
     if (headHasTime(head)) {
       this.absorbed = readTimes(reader, head, this.extents);
-      readExtremes(reader, head, this.extents);
+      readExtremes(reader, head, this.absorbed, this.extents);
     }
     const isGeneral = shapeOf(head) === shapes.general && this.absorbed > 2;
     if (isGeneral) this.#readSums(reader);
@@ -143,6 +143,20 @@ export class PartialState {
         throw corrupt('sketch and partial disagree on the count');
     }
     if (reader.at !== reader.end) throw corrupt('bytes after a partial');
+  }
+
+  /**
+   * Refuses sums that no readings between the extremes have. Rounding keeps the order of the exact numbers, so that no true sum is
+   * refused; the squares are let off where their rounding is coarse.
+   */
+  protected checkSums(): void {
+    if (this.absorbed <= 2 || this.moments === null) return;
+    const { min, max } = this.extents;
+    const sum = this.moments.sum.value();
+    if (sum < this.absorbed * min || sum > this.absorbed * max) throw corrupt('a sum that its readings cannot have');
+    const squares = this.moments.sumSq.value();
+    if (sum * sum > 1e-290 && squares * this.absorbed * (1 + 2 ** -50) < sum * sum)
+      throw corrupt('squares that the readings cannot have');
   }
 
   #readSums(reader: ByteReader): void {

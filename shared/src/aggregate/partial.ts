@@ -268,6 +268,7 @@ export class Partial extends PartialState {
     const again = partial.encode();
     if (again.length !== bytes.length || again.some((byte, i) => byte !== bytes[i]))
       throw corrupt('partial is not canonical');
+    partial.checkSums();
     return partial;
   }
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { ReadingColumns } from '../reading.ts';
 import { type CodecMode, decodeReadings, encodeReadings } from './readings.ts';
-import { differenceOf } from './sample-columns.ts';
+import { differenceOf } from './testing/sample-columns.ts';
 
 interface Vector {
   readonly name: string;

@@ -12,7 +12,7 @@ import {
   readReadingsDirectory,
   readReadingsHeader,
 } from './readings.ts';
-import { differenceOf, sampleColumns } from './sample-columns.ts';
+import { differenceOf, sampleColumns } from './testing/sample-columns.ts';
 
 const modes: readonly CodecMode[] = ['fast', 'dense'];
 

@@ -3,11 +3,15 @@
  * and about a recorded session, and refuses what is damaged.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
-import { decodeReadings } from '@fogline/shared/codec/readings';
+import { decodeReadings, encodeReadings } from '@fogline/shared/codec/readings';
+import { sampleColumns } from '@fogline/shared/codec/testing/sample-columns';
+import { sensorSignals, signals } from '@fogline/shared/codec/testing/sample-signals';
 import {
   decodeBatch,
   decodeFlow,
@@ -205,10 +209,46 @@ describe.skipIf(!hasPython)(`a second reader, in Python${hasPython ? '' : ` (SKI
     expect(status).toBe(0);
   });
 
+  it('is not content with whatever a page says: one changed digit in each is found', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fogline-pages-'));
+    try {
+      const changed = [
+        ['PROTOCOL.md', '"queued":[0,12,3400,0]', '"queued":[0,12,3401,0]'],
+        ['readings.md', '[1,1700000000000,21.5,0]', '[1,1700000000000,21.6,0]'],
+        [
+          'aggregates.md',
+          'partial {"readings":[[1700000000123,21.37]]}',
+          'partial {"readings":[[1700000000123,21.38]]}',
+        ],
+      ].map(([name = '', from = '', to = ''], i) => {
+        const text = readFileSync(pages[i] ?? '', 'utf8');
+        expect(text).toContain(from);
+        writeFileSync(join(folder, name), text.replace(from, to));
+        return join(folder, name);
+      });
+      const { status, lines } = run(['vectors', ...changed]);
+      expect(status).toBe(1);
+      for (const line of lines) expect((line as { differences: Json[] }).differences).toHaveLength(1);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it('decodes the vectors to what this repository decodes them to', () => {
     const lines = vectorLines();
     expect(lines.length).toBeGreaterThan(50);
     for (const [i, there] of decodedThere(lines).entries()) expectSame(there, decodedHere(lines[i] as Line));
+  });
+
+  it('decodes blobs of every kind of series, in both modes, as this repository does', () => {
+    const kinds = [...Object.values(signals), ...Object.values(sensorSignals)];
+    const lines = kinds.flatMap((kind, seed) =>
+      (['fast', 'dense'] as const).map((mode) => {
+        const columns = sampleColumns(seed, 150, { kind });
+        return { kind: 'readings', hex: Buffer.from(encodeReadings(columns, mode)).toString('hex') };
+      }),
+    );
+    for (const [i, there] of decodedThere(lines).entries()) expect(there).toStrictEqual(decodedHere(lines[i] as Line));
   });
 
   it('decodes the recorded session, every message, reading and window, as this repository does', () => {

@@ -2,7 +2,7 @@
  * Signals of many kinds, from a seed: what sensors send, and what the limits of the codec's kinds and integers are like. For its
  * property tests and its fuzzer.
  */
-import type { SeededRandom } from '../random.ts';
+import type { SeededRandom } from '../../random.ts';
 
 const doubles = new Float64Array(1);
 const halves = new Uint32Array(doubles.buffer);

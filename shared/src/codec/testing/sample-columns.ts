@@ -1,8 +1,8 @@
 /**
  * Columns of every shape the codec treats apart, from a seed: for its property tests and its fuzzer.
  */
-import { SeededRandom } from '../random.ts';
-import type { ReadingColumns } from '../reading.ts';
+import { SeededRandom } from '../../random.ts';
+import type { ReadingColumns } from '../../reading.ts';
 import { type Signal, type Source, signals } from './sample-signals.ts';
 
 type Times = (i: number) => number;
