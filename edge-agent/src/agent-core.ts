@@ -63,13 +63,13 @@ export class AgentCore implements IngestPort {
   #isOverloaded = false;
   #isDead = false;
 
-  /** Recovers from the database; throws `storage_*` errors when it cannot. */
+  /** Recovers from the database; throws `storage_*` errors when it cannot, `config_invalid` when it is another agent's. */
   constructor(config: CoreConfig, ports: CorePorts) {
     this.#config = config;
     this.#ports = ports;
     this.#store = new AgentStore(ports.db);
     this.#outbox = new Outbox(this.#store, config.agent);
-    const recovered = recover(this.#store, this.#outbox, this.#series, config.pipelines, ports.random);
+    const recovered = recover(config.agent, this.#store, this.#outbox, this.#series, config.pipelines, ports.random);
     this.#pipeline = recovered.pipeline;
     this.#epoch = recovered.epoch;
     this.#lastCommit = recovered.lastCommit;

@@ -2,16 +2,15 @@
  * The agent as a whole: the one place that sees every room. Opens the database, recovers, opens the doors for sensors, connects
  * upwards. Closing commits what came in; what was not acked by then its senders send again.
  */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Clock } from '@fogline/shared/clock';
+import { FoglineError, hasCode } from '@fogline/shared/errors';
 import { type HttpServer, json, startHttpServer } from '@fogline/shared/http-server';
 import type { Logger } from '@fogline/shared/log';
 import type { Random } from '@fogline/shared/random';
-import { type Database, lockFolder, openDatabase } from '@fogline/shared/sqlite';
+import type { Database } from '@fogline/shared/sqlite';
 import { AgentCore } from './agent-core.ts';
 import type { AgentConfig } from './config.ts';
-import { agentDatabase } from './journal/schema.ts';
+import { lockDataFolder, openDataFolder } from './data-folder.ts';
 import { agentMetrics, type OpenListener } from './local/agent-metrics.ts';
 import { openMqttListener } from './sources/mqtt-listen.ts';
 import { createMqttWire } from './uplink/mqtt-wire.ts';
@@ -30,10 +29,6 @@ export interface Agent {
   /** Rejects when the storage failed: the process must exit and start anew. */
   readonly failed: Promise<never>;
   close(): Promise<void>;
-}
-
-export function databaseFile(folder: string): string {
-  return join(folder, 'agent.db');
 }
 
 /** Throws `address_in_use`, `storage_open`, `config_invalid`. */
@@ -76,9 +71,8 @@ class Rooms {
   async open(onFatal: (error: unknown) => void): Promise<void> {
     const { buffer, sources, listeners, local } = this.#config;
     const { clock, log } = this.#ports;
-    mkdirSync(buffer.path, { recursive: true });
-    this.#lock = lockFolder(buffer.path);
-    this.#db = openDatabase(databaseFile(buffer.path), agentDatabase);
+    this.#lock = lockDataFolder(buffer.path);
+    this.#db = openDataFolder(buffer.path);
     const core = this.#openCore(this.#db, onFatal);
     this.#core = core;
     for (const listener of listeners) {
@@ -90,7 +84,7 @@ class Rooms {
         onRejected: (source, reason, topic, payload) => core.reject(source, reason, topic, payload),
         clock,
         log: log.child('mqtt'),
-      });
+      }).catch((error: unknown) => throwTaken(error, `sources.${listener.sources[0]}.mqtt.listen`));
       this.listeners.push({ listener: open, sources: listener.sources });
       // One that opened before may have filled the buffer meanwhile.
       if (core.isOverloaded) open.pause();
@@ -138,7 +132,7 @@ class Rooms {
 
   #openLocal(local: NonNullable<AgentConfig['local']>, core: AgentCore): Promise<HttpServer> {
     const metrics = agentMetrics(core, this.listeners);
-    return startHttpServer({
+    const server = startHttpServer({
       ...local,
       log: this.#ports.log.child('http'),
       routes: {
@@ -148,5 +142,13 @@ class Rooms {
         '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.expose() }),
       },
     });
+    return server.catch((error: unknown) => throwTaken(error, 'local.http'));
   }
+}
+
+function throwTaken(error: unknown, setting: string): never {
+  if (!hasCode(error, 'address_in_use')) throw error;
+  throw new FoglineError('address_in_use', `${error.message}; stop that, or choose another with ${setting}`, {
+    cause: error,
+  });
 }

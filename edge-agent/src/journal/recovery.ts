@@ -7,6 +7,7 @@
  * fails before leaves no trace. A changed configuration ends what the changed operators held open.
  */
 import { decodeReadings, readReadingsHeader } from '@fogline/shared/codec/readings';
+import { FoglineError } from '@fogline/shared/errors';
 import { laneCount } from '@fogline/shared/protocol/limits';
 import type { Random } from '@fogline/shared/random';
 import type { PipelineConfig } from '../core-config.ts';
@@ -31,13 +32,26 @@ export interface Recovered {
   readonly isConfigChanged: boolean;
 }
 
+/** Throws `config_invalid` for the database of another agent: its name is in every batch that was sealed. */
+export function checkOwner(store: AgentStore, agent: string): void {
+  const owner = store.owner();
+  if (owner === undefined || owner === agent) return;
+  throw new FoglineError(
+    'config_invalid',
+    `${store.db.path} is of agent "${owner}", and this is "${agent}": correct agent.id, or give another buffer.path`,
+  );
+}
+
+/** Throws `config_invalid`, and `storage_*` for what cannot be read. */
 export function recover(
+  agent: string,
   store: AgentStore,
   outbox: Outbox,
   series: DurableSeries,
   configs: readonly PipelineConfig[],
   random: Random,
 ): Recovered {
+  checkOwner(store, agent);
   for (const packed of store.series()) series.load(packed);
   const previous = [...outbox.epochs.values()].at(-1);
   const savedConfigs = store.loadText('pipelines');

@@ -6,12 +6,12 @@ import { defineCommand } from '@fogline/shared/cli';
 import { systemClock } from '@fogline/shared/clock';
 import { FoglineError } from '@fogline/shared/errors';
 import { laneCount, lanes } from '@fogline/shared/protocol/limits';
-import { type Database, openDatabase } from '@fogline/shared/sqlite';
+import type { Database } from '@fogline/shared/sqlite';
 import { formatSize, parseDurationMs } from '@fogline/shared/units';
-import { databaseFile } from '../agent.ts';
 import { loadAgentConfig } from '../config.ts';
+import { openExisting } from '../data-folder.ts';
 import { AgentStore } from '../journal/agent-store.ts';
-import { agentDatabase } from '../journal/schema.ts';
+import { checkOwner } from '../journal/recovery.ts';
 import { DurableSeries } from '../journal/series-registry.ts';
 import { Outbox } from '../outbox/outbox.ts';
 import { readHistory } from './history.ts';
@@ -27,9 +27,11 @@ function withStore<T>(
   read: (store: AgentStore, agent: string, db: Database) => T,
 ): T {
   const { value: config } = loadAgentConfig({ file }, env);
-  const db = openDatabase(databaseFile(config.buffer.path), { ...agentDatabase, readOnly: true });
+  const db = openExisting(config.buffer.path);
   try {
-    return read(new AgentStore(db), config.agent, db);
+    const store = new AgentStore(db);
+    checkOwner(store, config.agent);
+    return read(store, config.agent, db);
   } finally {
     db.close();
   }
@@ -131,7 +133,8 @@ const query = defineCommand({
 
 const quarantine = defineCommand({
   name: 'quarantine',
-  summary: 'Shows what arrived and became no reading: counts by reason, and the last payloads of each.',
+  summary:
+    'Shows what arrived and became no reading: counts by reason, and the last payloads of each, up to the last checkpoint.',
   options,
   run({ options: { config }, io }) {
     withStore(config, io.env, (store) => {
