@@ -67,7 +67,7 @@ export class AgentCore implements IngestPort {
   #isOverloaded = false;
   #isDead = false;
 
-  /** Recovers from the database; throws `storage_*` errors when it cannot. */
+  /** Recovers from the database; throws `storage_*` errors when it cannot, `config_invalid` when it is another agent's. */
   constructor(config: CoreConfig, ports: CorePorts) {
     this.#ports = ports;
     this.#store = new AgentStore(ports.db);

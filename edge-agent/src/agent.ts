@@ -2,24 +2,23 @@
  * The agent as a whole: the one place that sees every room. Opens the database, recovers, opens the doors for sensors, connects
  * upwards. Closing commits what came in; what was not acked by then its senders send again.
  */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Clock } from '@fogline/shared/clock';
 import { FoglineError } from '@fogline/shared/errors';
 import { type HttpServer, json, startHttpServer } from '@fogline/shared/http-server';
 import type { Logger } from '@fogline/shared/log';
 import type { Random } from '@fogline/shared/random';
-import { lockFolder } from '@fogline/shared/sqlite';
 import { LocalActuator } from './actions/local-actuator.ts';
 import { Webhooks } from './actions/webhook.ts';
 import { AgentCore } from './agent-core.ts';
 import { type AgentConfig, coreConfigOf } from './config.ts';
 import type { CorePorts } from './core-ports.ts';
-import { databaseName, type Journal, openJournal } from './journal/open-journal.ts';
+import { lockDataFolder } from './data-folder.ts';
+import { type Journal, openJournal } from './journal/open-journal.ts';
 import { acknowledgeRoute } from './local/ack-route.ts';
 import { agentMetrics } from './local/agent-metrics.ts';
 import { Tap } from './local/tap.ts';
 import { Doors } from './sources/doors.ts';
+import { namingSetting } from './sources/setting.ts';
 import { createMqttWire } from './uplink/mqtt-wire.ts';
 
 export interface AgentPorts {
@@ -39,10 +38,6 @@ export interface Agent {
   /** Rejects when the storage failed: the process must exit and start anew. */
   readonly failed: Promise<never>;
   close(): Promise<void>;
-}
-
-export function databaseFile(folder: string): string {
-  return join(folder, databaseName);
 }
 
 /** Throws `address_in_use`, `storage_open`, `config_invalid`. */
@@ -86,8 +81,7 @@ class Rooms {
   async open(onFatal: (error: unknown) => void): Promise<void> {
     const { buffer, local } = this.#config;
     const { clock, random, log } = this.#ports;
-    mkdirSync(buffer.path, { recursive: true });
-    this.#lock = lockFolder(buffer.path);
+    this.#lock = lockDataFolder(buffer.path);
     const journal = openJournal(buffer.path, { agent: this.#config.agent, clock, log: log.child('journal') });
     this.#journal = journal;
     const fail = (error: unknown): void => {
@@ -154,7 +148,7 @@ class Rooms {
       core.pipeline.observer = observer;
       return core.pipeline.drops();
     });
-    return startHttpServer({
+    const server = startHttpServer({
       ...local,
       log: this.#ports.log.child('http'),
       routes: {
@@ -176,5 +170,6 @@ class Rooms {
         },
       },
     });
+    return namingSetting('local.http', server);
   }
 }

@@ -235,17 +235,20 @@ class SqliteDatabase implements Database {
 
 /**
  * Takes a folder for this process: a second taker gets `address_in_use`. The operating system gives it back when the process ends, however
- * it ends, so there is no stale lock.
+ * it ends, so there is no stale lock. Throws `storage_open` where nothing can be written.
  */
 export function lockFolder(folder: string): { release(): void } {
-  const file = `${folder}/lock`;
-  const raw = new Sqlite(file, { timeout: 0 });
+  let raw: Sqlite.Database | undefined;
   try {
+    raw = new Sqlite(`${folder}/lock`, { timeout: 0 });
     raw.pragma('locking_mode = EXCLUSIVE');
     raw.exec('BEGIN EXCLUSIVE');
   } catch (error) {
-    raw.close();
-    throw new FoglineError('address_in_use', `${folder} is in use by another process`, { cause: error });
+    raw?.close();
+    if (error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY'))
+      throw new FoglineError('address_in_use', `${folder} is in use by another process`, { cause: error });
+    throw new FoglineError('storage_open', `cannot take the lock of ${folder}: ${messageOf(error)}`, { cause: error });
   }
-  return { release: () => raw.close() };
+  const held = raw;
+  return { release: () => held.close() };
 }

@@ -107,6 +107,15 @@ export class AgentStore {
     );
   }
 
+  /** The agent whose epochs these are; undefined when there are none. */
+  owner(): string | undefined {
+    return this.loadText('agent');
+  }
+
+  setOwner(agent: string): void {
+    this.saveState('agent', agent);
+  }
+
   updateEpoch(id: number, seriesCount: number, last: readonly number[]): void {
     this.#sql.updateEpoch.run(seriesCount, JSON.stringify(last), id);
   }

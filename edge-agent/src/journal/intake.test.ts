@@ -127,6 +127,31 @@ describe('repeats', () => {
   });
 });
 
+describe('readings with and without their sender’s time in one commit', () => {
+  const filter = new RepeatFilter();
+  const intake = intakeOf(filter);
+  intake.add(batchOf([{ time: 1, value: 5 }], { defines: 2 }));
+  intake.add(batchOf([{ time: 9, value: 7, series: 1 }], { hasTime: false }));
+  intake.add(batchOf([{ time: 2, value: 5 }]));
+  const parts = intake.take();
+
+  it('are journaled apart, so that the former are still known after a restart', () => {
+    const recalled = new RepeatFilter();
+    for (const { input } of parts) if (input.hasSourceTime) rememberRepeats(recalled, decodeReadings(input.bytes));
+    const after = intakeOf(recalled);
+    const rows = [1, 2, 9].map((time) => ({ time, value: time === 9 ? 7 : 5, series: time === 9 ? 1 : 0 }));
+    after.add(batchOf(rows, { defines: 2 }));
+    expect(taken(after)).toEqual([{ series: 1, time: 9, value: 7 }]);
+  });
+
+  it('are all there', () => {
+    expect(parts.map(({ input, columns }) => [input.hasSourceTime, [...columns.time]])).toEqual([
+      [true, [1, 2]],
+      [false, [9]],
+    ]);
+  });
+});
+
 describe('a commit takes', () => {
   it('sources in the order of the configuration, and tokens of each in the order in which they came', () => {
     const intake = intakeOf();

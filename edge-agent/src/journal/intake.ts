@@ -40,8 +40,9 @@ interface SourceIntake {
   /** The stream under which the readings themselves are known. */
   readonly stream: string;
   readonly ids: number[];
-  readonly columns: ColumnBuilder;
-  hasSourceTime: boolean;
+  /** With the time of their source, and with that of their arrival: only of the former a repeat can be told, also after a restart. */
+  readonly timed: ColumnBuilder;
+  readonly untimed: ColumnBuilder;
   tokens: Token[];
 }
 
@@ -67,8 +68,8 @@ export class Intake {
       name,
       stream,
       ids: [],
-      columns: new ColumnBuilder(),
-      hasSourceTime: true,
+      timed: new ColumnBuilder(),
+      untimed: new ColumnBuilder(),
       tokens: [],
     }));
   }
@@ -80,12 +81,12 @@ export class Intake {
   get isCommitDue(): boolean {
     return (
       this.bytes >= bytesPerCommitMax ||
-      this.#sources.reduce((sum, { columns }) => sum + columns.count, 0) >= rowsPerCommitMax
+      this.#sources.reduce((sum, { timed, untimed }) => sum + timed.count + untimed.count, 0) >= rowsPerCommitMax
     );
   }
 
   get bytes(): number {
-    return this.#sources.reduce((sum, { columns }) => sum + columns.bytes, 0);
+    return this.#sources.reduce((sum, { timed, untimed }) => sum + timed.bytes + untimed.bytes, 0);
   }
 
   count(name: string, count: number): void {
@@ -116,13 +117,14 @@ export class Intake {
       const v = value[row] ?? 0;
       const f = flags[row] ?? 0;
       const text = (f & flagText) === 0 ? undefined : (strings[v] ?? '');
-      if (batch.hasSourceTime[row] !== 1) source.hasSourceTime = false;
-      else if (this.#repeats.isRepeat(id, t, text === undefined ? v : hashText(text), f)) {
+      const isTimed = batch.hasSourceTime[row] === 1;
+      if (isTimed && this.#repeats.isRepeat(id, t, text === undefined ? v : hashText(text), f)) {
         repeats++;
         continue;
       }
-      if (text === undefined) source.columns.push(id, t, v, f);
-      else source.columns.pushText(id, t, text, f);
+      const columns = isTimed ? source.timed : source.untimed;
+      if (text === undefined) columns.push(id, t, v, f);
+      else columns.pushText(id, t, text, f);
     }
     if (repeats > 0) this.count('repeat', repeats);
     if (refused > 0) this.count(`rejected.${source.name}.series_limit`, refused);
@@ -130,20 +132,13 @@ export class Intake {
 
   /**
    * Takes the readings of every source that has some, in configuration order; those of one source in several parts when one
-   * block could become too large for an envelope.
+   * block could become too large for an envelope, and those without their source's time in a part of their own.
    */
   take(): Taken[] {
-    const taken: Taken[] = [];
-    for (const source of this.#sources) {
-      if (source.columns.count === 0) continue;
-      const { name, hasSourceTime } = source;
-      for (const columns of parted(source.columns.take())) {
-        const bytes = encodeReadings(columns, 'fast');
-        taken.push({ source: name, columns, input: { source: name, hasSourceTime, bytes } });
-      }
-      source.hasSourceTime = true;
-    }
-    return taken;
+    return this.#sources.flatMap(({ name, timed, untimed }) => [
+      ...takenOf(name, timed, true),
+      ...takenOf(name, untimed, false),
+    ]);
   }
 
   takeTokens(): Released[] {
@@ -174,6 +169,14 @@ export class Intake {
     const isFull = this.#registry.count >= this.#seriesCountMax && !this.#registry.has(input);
     return isFull ? refusedSeries : this.#registry.idOf(input);
   }
+}
+
+function takenOf(source: string, builder: ColumnBuilder, hasSourceTime: boolean): Taken[] {
+  if (builder.count === 0) return [];
+  return parted(builder.take()).map((columns) => {
+    const bytes = encodeReadings(columns, 'fast');
+    return { source, columns, input: { source, hasSourceTime, bytes } };
+  });
 }
 
 /** Cuts columns into parts whose encoded blocks are certain to stay within `blockBytesMax`. */

@@ -1,6 +1,6 @@
 /**
  * Opens the agent's database, whatever state it is in (decision 0006): scans the log, checks, and where something is wrong goes on with
- * what is sound. It never asks a human and never hides a loss. Throws `storage_open` only for a file of another program or of another
+ * what is sound. It never asks a human and never hides a loss. Throws `config_invalid` for another agent's, `storage_open` only for a file of another program or of another
  * version, and what the system says when the folder cannot be written.
  */
 import { existsSync, mkdirSync } from 'node:fs';
@@ -17,9 +17,11 @@ import {
   type StorageFaults,
 } from '@fogline/shared/sqlite';
 import type { BufferConfig } from '../core-config.ts';
+import { AgentStore } from './agent-store.ts';
 import { Ballast, ballastBytesUsual } from './ballast.ts';
 import { HighWater } from './high-water.ts';
 import { checkJournal } from './journal-check.ts';
+import { checkOwner } from './owner.ts';
 import { acceptRollback, isBehind } from './rollback.ts';
 import { salvage } from './salvage.ts';
 import { agentDatabase } from './schema.ts';
@@ -113,10 +115,23 @@ function tryOpen(files: DamagedFiles, water: HighWater, agent: string, options: 
     if (isDiskFull(error) || !hasCode(error, 'storage_open') || water.mark === undefined) throw error;
     return messageOf(error);
   }
+  // Another agent's data is a mistake of the configuration, never damage.
+  refuseOther(db, agent);
   const problem = problemOf(db, files, agent, hasLostFrames && (water.mark === undefined || isBehindSafely(db, water)));
   if (problem === undefined) return db;
   db.close();
   return problem;
+}
+
+/** What cannot be read says nothing here; whether that is damage is asked next. */
+function refuseOther(db: Database, agent: string): void {
+  try {
+    checkOwner(new AgentStore(db), agent);
+  } catch (error) {
+    if (!hasCode(error, 'config_invalid') && !isDiskFull(error)) return;
+    db.close();
+    throw error;
+  }
 }
 
 function isBehindSafely(db: Database, water: HighWater): boolean {

@@ -53,6 +53,19 @@ function windowed({ store }: CoreKit): number {
   return count;
 }
 
+it('refuses the database of another agent, whose name is in every batch that was sealed; one with nothing in it has no owner', () => {
+  kit = new CoreKit();
+  const renamed = { ...coreConfig, agent: 'attic' };
+  kit.open(renamed);
+  kit.open();
+  kit.submit(kit.clock.now(), 1);
+  kit.core.commit();
+  expect(() => kit.open(renamed)).toThrow(
+    expect.objectContaining({ code: 'config_invalid', message: expect.stringMatching(/"pi".*"attic".*buffer\.path/) }),
+  );
+  kit.open();
+});
+
 describe('a start', () => {
   const step = fc.record({
     rows: fc.array(fc.tuple(fc.integer({ min: 0, max: 90_000 }), fc.integer({ min: 0, max: 9 })), { maxLength: 6 }),

@@ -14,6 +14,7 @@ import { type CommitResults, Replayable, type ReplayConfig } from '../replayable
 import type { AgentStore } from './agent-store.ts';
 import type { CommitRecord } from './commit-record.ts';
 import { rememberRepeats } from './intake.ts';
+import { checkOwner } from './owner.ts';
 import type { RepeatFilter } from './repeat-filter.ts';
 import { forgetKey } from './rollback.ts';
 import type { DurableSeries } from './series-registry.ts';
@@ -32,6 +33,7 @@ export interface Recovered {
   readonly isConfigChanged: boolean;
 }
 
+/** Throws `config_invalid`, and `storage_*` for what cannot be read. */
 export function recover(
   store: AgentStore,
   outbox: Outbox,
@@ -39,6 +41,7 @@ export function recover(
   config: ReplayConfig,
   { random, now }: { readonly random: Random; readonly now: number },
 ): Recovered {
+  checkOwner(store, config.agent);
   for (const packed of store.series()) series.load(packed);
   const previous = [...outbox.epochs.values()].at(-1);
   const active = new Replayable(activeConfig(store) ?? config, series);

@@ -6,14 +6,14 @@ import { defineCommand } from '@fogline/shared/cli';
 import { systemClock } from '@fogline/shared/clock';
 import { FoglineError } from '@fogline/shared/errors';
 import { laneCount, lanes } from '@fogline/shared/protocol/limits';
-import { type Database, openDatabase } from '@fogline/shared/sqlite';
+import type { Database } from '@fogline/shared/sqlite';
 import { formatSize, parseDurationMs } from '@fogline/shared/units';
-import { databaseFile } from '../agent.ts';
 import { type AlarmStatus, statusOf } from '../alarms/desk.ts';
 import { loadAgentConfig } from '../config.ts';
+import { openExisting } from '../data-folder.ts';
 import { AgentStore } from '../journal/agent-store.ts';
+import { checkOwner } from '../journal/owner.ts';
 import { activeConfig, replay } from '../journal/recovery.ts';
-import { agentDatabase } from '../journal/schema.ts';
 import { DurableSeries } from '../journal/series-registry.ts';
 import { Outbox } from '../outbox/outbox.ts';
 import { Replayable } from '../replayable.ts';
@@ -30,9 +30,11 @@ function withStore<T>(
   read: (store: AgentStore, agent: string, db: Database) => T,
 ): T {
   const { value: config } = loadAgentConfig({ file }, env);
-  const db = openDatabase(databaseFile(config.buffer.path), { ...agentDatabase, readOnly: true });
+  const db = openExisting(config.buffer.path);
   try {
-    return read(new AgentStore(db), config.agent, db);
+    const store = new AgentStore(db);
+    checkOwner(store, config.agent);
+    return read(store, config.agent, db);
   } finally {
     db.close();
   }
@@ -150,7 +152,8 @@ const query = defineCommand({
 
 const quarantine = defineCommand({
   name: 'quarantine',
-  summary: 'Shows what arrived and became no reading: counts by reason, and the last payloads of each.',
+  summary:
+    'Shows what arrived and became no reading: counts by reason, and the last payloads of each, up to the last checkpoint.',
   options,
   run({ options: { config }, io }) {
     withStore(config, io.env, (store) => {

@@ -65,6 +65,7 @@ export class Outbox {
   openEpoch(epoch: EpochRow): void {
     if (this.#epochs.has(epoch.id)) return;
     this.store.insertEpoch(epoch);
+    this.store.setOwner(this.#agent);
     this.#epochs.set(epoch.id, epoch);
   }
 

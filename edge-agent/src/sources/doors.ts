@@ -12,6 +12,7 @@ import { type HttpListener, type HttpListenOptions, openHttpListener } from './h
 import { joinBroker } from './mqtt-join.ts';
 import { type MqttListener, type MqttListenOptions, openMqttListener } from './mqtt-listen.ts';
 import type { Observer } from './observe.ts';
+import { namingSetting } from './setting.ts';
 import type { SourceOptions } from './source-batcher.ts';
 
 /** Which sources are behind which door. */
@@ -48,11 +49,13 @@ export class Doors {
       const observer: Observer = (topic, payload, onDurable) =>
         listener.sources.some((via) => ports.observe?.(via, topic, payload, onDurable) === true);
       const options = { ...ports, listener, sources: of(listener.sources), log: log.child('mqtt'), observer };
-      this.#add(this.mqtt, await openMqttListener(options), ports);
+      const opening = namingSetting(`sources.${listener.sources[0]}.mqtt.listen`, openMqttListener(options));
+      this.#add(this.mqtt, await opening, ports);
     }
     for (const listener of config.httpListeners) {
       const options = { ...ports, listener, sources: of(listener.sources), log: log.child('http') };
-      this.#add(this.http, await openHttpListener(options), ports);
+      const opening = namingSetting(`sources.${listener.sources[0]}.http.listen`, openHttpListener(options));
+      this.#add(this.http, await opening, ports);
     }
     for (const broker of config.joins) {
       for (const source of of([broker.source])) {

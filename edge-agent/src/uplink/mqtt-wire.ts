@@ -109,7 +109,16 @@ function listen(
     if (isCurrent()) events.onMessage(topic, payload);
   });
   client.on('error', (error) => {
-    problem = messageOf(error);
+    problem = reasonOf(error);
   });
   client.on('close', () => fail(problem));
+}
+
+/** Return codes of CONNACK for who may not connect. */
+const refusedCodes: readonly unknown[] = [4, 5];
+
+function reasonOf(error: Error): string {
+  return 'code' in error && refusedCodes.includes(error.code)
+    ? 'the hub refuses this agent: agent.id is not enrolled there, or the token is not the one it was given'
+    : messageOf(error);
 }

@@ -263,6 +263,7 @@ export class Uplink {
     this.#readySince = this.#now();
     this.#lastProblem = '';
     this.#state = { name: 'ready', session };
+    this.#ports.log.info({ window: this.#windowMax }, 'connected to the hub');
     this.#publishStatus(true);
     this.#watchAcks();
     this.pump();

@@ -95,7 +95,7 @@ local: { http: ${loopback}:${http} }
     expect(status).toMatchObject({ isConnected: false, queuedItems: [0, 0, sent.length, 0] });
     const lines = readFileSync(stage.path('second.log'), 'utf8').trim().split('\n');
     expect(lines).toEqual([expect.any(String)]);
-    expect(lines[0]).toMatch(/Not authorized.*not connected to the hub; everything is kept here meanwhile/);
+    expect(lines[0]).toMatch(/the hub refuses this agent.*not connected to the hub; everything is kept here meanwhile/);
     expect(await rig.atHub('second')).toEqual([]);
     sensor.close();
     await agent.stop();
