@@ -70,7 +70,7 @@ describe('Telegraf', () => {
           clock: systemClock,
         });
         site.stage.onClose(() => link.close());
-        const telegrafs = clients(site, link.port, seed, 200);
+        const telegrafs = clients(site, link.port, seed, 30);
         for (const telegraf of telegrafs) telegraf.start();
         let isOver = false;
         const trouble = (async () => {
