@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { openHttpServer } from '@fogline/shared/http-server';
 import type { Logger } from '@fogline/shared/log';
+import { hasLines } from '../decoders/create-decoder.ts';
 import type { Precision } from '../decoders/decoder.ts';
 import { Door, type DoorPorts, type OpenDoor } from './door.ts';
 import { HttpAccess } from './http-access.ts';
@@ -121,8 +122,8 @@ class HttpDoor {
     this.#access = new HttpAccess(options.listener, tokens);
     this.#bodies = new BodyReader({ bodyBytesMax, bodiesBytesMax: Math.max(limits.bodiesBytesMax, 2 * bodyBytesMax) });
     const bounded = options.sources.map((source) => {
-      const hasLines = source.parse.format === 'line_protocol' || source.parse.format === 'csv';
-      return { ...source, payloadBytesMax: hasLines ? bodyBytesMax : Math.min(bodyBytesMax, limits.payloadBytesMax) };
+      const wholeBytesMax = Math.min(bodyBytesMax, limits.payloadBytesMax);
+      return { ...source, payloadBytesMax: hasLines(source.parse) ? bodyBytesMax : wholeBytesMax };
     });
     this.#payloadBytesMax = new Map(bounded.map(({ name, payloadBytesMax }) => [name, payloadBytesMax]));
     this.#door = new Door(bounded, options);
