@@ -5,6 +5,11 @@ import { JsonDecoder } from './json.ts';
 import { LineProtocolDecoder } from './line-protocol.ts';
 import { ValueDecoder } from './value.ts';
 
+/** Read line by line: a payload of it may be long, and is taken part by part. */
+export function hasLines({ format }: ParseConfig): boolean {
+  return format === 'line_protocol' || format === 'csv';
+}
+
 /** @throws FoglineError config_invalid. */
 export function createDecoder(config: ParseConfig, ports: DecoderPorts): Decoder {
   switch (config.format) {

@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { openHttpServer } from '@fogline/shared/http-server';
 import type { Logger } from '@fogline/shared/log';
+import { hasLines } from '../decoders/create-decoder.ts';
 import type { Precision } from '../decoders/decoder.ts';
 import { Door, type DoorPorts, type OpenDoor } from './door.ts';
 import { HttpAccess } from './http-access.ts';
@@ -21,7 +22,7 @@ export interface HttpDoorLimits {
   readonly requestsMax: number;
   /** Bodies that are being received or decoded, together; beyond it 503. */
   readonly bodiesBytesMax: number;
-  /** JSON, CSV and plain values: of one body. Line protocol has that of its configuration. */
+  /** JSON and plain values, which are decoded at once: of one body. Lines and rows have that of the configuration. */
   readonly payloadBytesMax: number;
   readonly headersMs: number;
   /** For a whole request to arrive; beyond it the connection is closed. */
@@ -109,6 +110,8 @@ class HttpDoor {
   readonly #limits: HttpDoorLimits;
   readonly #ports: DoorPorts;
   readonly #answers = new Answers();
+  /** By source. */
+  readonly #payloadBytesMax: ReadonlyMap<string, number>;
   #requests = 0;
   #isPaused = false;
 
@@ -118,9 +121,11 @@ class HttpDoor {
     this.#ports = options;
     this.#access = new HttpAccess(options.listener, tokens);
     this.#bodies = new BodyReader({ bodyBytesMax, bodiesBytesMax: Math.max(limits.bodiesBytesMax, 2 * bodyBytesMax) });
-    const payloadBytesMax = (parse: SourceOptions['parse']): number =>
-      parse.format === 'line_protocol' ? bodyBytesMax : Math.min(bodyBytesMax, limits.payloadBytesMax);
-    const bounded = options.sources.map((source) => ({ ...source, payloadBytesMax: payloadBytesMax(source.parse) }));
+    const bounded = options.sources.map((source) => {
+      const wholeBytesMax = Math.min(bodyBytesMax, limits.payloadBytesMax);
+      return { ...source, payloadBytesMax: hasLines(source.parse) ? bodyBytesMax : wholeBytesMax };
+    });
+    this.#payloadBytesMax = new Map(bounded.map(({ name, payloadBytesMax }) => [name, payloadBytesMax]));
     this.#door = new Door(bounded, options);
   }
 
@@ -218,6 +223,10 @@ class HttpDoor {
   async #take(call: Call, source: SourceBatcher, precision: Precision | 'as configured'): Promise<void> {
     const body = await this.#bodies.read(call.request);
     if ('problem' in body) return this.#refuseBody(call, source, body.problem);
+    if (body.bytes.length > (this.#payloadBytesMax.get(source.name) ?? 0)) {
+      this.#bodies.release(body.bytes);
+      return this.#refuseBody(call, source, 'too_large');
+    }
     const refusals = new Refusals();
     const readings = await this.#decode(source, call.topic, body.bytes, precision, refusals);
     this.#bodies.release(body.bytes);

@@ -3,7 +3,7 @@
  * sender waits leaves a token in the batch, rows or not, so that senders are answered in the order in which they came.
  */
 import { compileTopicPattern, type TopicPattern } from '@fogline/shared/topic-filter';
-import { createDecoder } from '../decoders/create-decoder.ts';
+import { createDecoder, hasLines } from '../decoders/create-decoder.ts';
 import type { Decoder, Message, ParseConfig, Precision, Reader } from '../decoders/decoder.ts';
 import { ReadingsBuilder } from '../decoders/readings-builder.ts';
 import { type RejectionReason, Rejections } from '../decoders/rejections.ts';
@@ -14,7 +14,9 @@ export const batchRowsMax = 4_096;
 const batchTokensMax = 4_096;
 /** Of payloads decoded into one batch. */
 export const batchBytesMax = 256 * 1_024;
+/** Of what is decoded at once; lines are bounded by the door alone. */
 const payloadBytesMaxDefault = 64 * 1_024;
+const linesBytesMaxDefault = 256 * 1_024;
 /** Readers kept by topic; beyond it all are made anew, which costs time and loses nothing. */
 const readersMax = 20_000;
 
@@ -60,7 +62,8 @@ export class SourceBatcher {
       registry: this.#registry,
       rejections: this.rejections,
       out: this.#builder,
-      payloadBytesMax: options.payloadBytesMax ?? payloadBytesMaxDefault,
+      payloadBytesMax:
+        options.payloadBytesMax ?? (hasLines(options.parse) ? linesBytesMaxDefault : payloadBytesMaxDefault),
     });
     this.#ingest = ingest;
   }

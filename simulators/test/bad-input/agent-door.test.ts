@@ -91,7 +91,7 @@ describe('what is no reading is acked, counted by reason, and kept out:', () => 
     ['a number in quotes', 'wrong_type', `{"ts":${now},"temp":"21.5"}`],
     ['a boolean for a number', 'wrong_type', `{"ts":${now},"temp":true}`],
     ['an object for a number', 'wrong_type', `{"ts":${now},"temp":{"toString":1}}`],
-    ['an array', 'not_object', '[1,2,3]'],
+    ['a list of no objects', 'not_object', '[1]'],
     ['null', 'not_object', 'null'],
     ['other fields only', 'no_known_field', `{"ts":${now},"__proto__":{"temp":1},"constructor":1}`],
     ['no time', 'time_missing', '{"temp":1}'],

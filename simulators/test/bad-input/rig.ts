@@ -39,12 +39,19 @@ export interface Rig {
   close(): Promise<void>;
 }
 
-export async function openRig(name: string): Promise<Rig> {
+/** `more`: YAML lines of a source beside `climate`, and of its pipeline. */
+export async function openRig(
+  name: string,
+  more?: { readonly source: string; readonly pipeline: string },
+): Promise<Rig> {
   const stage = new Stage(name);
   const system = await openSystem(stage, {
     parse: '{ json: { temperature: { field: temp, unit: "°C" } }, time: { field: ts, unit: ms } }',
-    pipelines: `{ live: { from: climate, send: { to: hub, priority: normal } },
-  stats: { from: climate, window: { every: 10s, compute: [mean, p95] }, send: { to: hub, priority: high } } }`,
+    pipelines: `
+  live: { from: climate, send: { to: hub, priority: normal } }
+  stats: { from: climate, window: { every: 10s, compute: [mean, p95] }, send: { to: hub, priority: high } }
+${more?.pipeline ?? ''}`,
+    ...(more === undefined ? {} : { moreSources: more.source }),
   });
   const sensor = new Sensor(system.mqttPort);
   const acked: (readonly [number, number])[] = [];

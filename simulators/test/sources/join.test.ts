@@ -52,11 +52,10 @@ async function open(): Promise<Site> {
   const mosquitto = stage.service({ name: 'mosquitto', file: program ?? '', args: ['-c', config] });
   await mosquitto.start();
   const system = await openSystem(stage, {
-    sources: `
-  climate:
+    moreSources: `  joined:
     mqtt: { url: "mqtt://${loopback}:${port}", topics: ["sensors/{device}/climate"] }
     parse: { json: { temperature: { field: temp } }, time: { field: ts, unit: ms } }`,
-    pipelines: '{ live: { from: climate } }',
+    pipelines: '{ live: { from: joined } }',
   });
   return { stage, system, mosquitto, port };
 }

@@ -27,7 +27,7 @@ async function open(name: string, more: { readonly http?: string; readonly buffe
   const stage = openStage(name);
   const port = await freePort();
   const system = await openSystem(stage, {
-    sources: `{ telegraf: { http: { listen: "${loopback}:${port}"${more.http ?? ''} } } }`,
+    moreSources: `  telegraf: { http: { listen: "${loopback}:${port}"${more.http ?? ''} } }`,
     pipelines: '{ live: { from: telegraf } }',
     ...(more.buffer === undefined ? {} : { buffer: more.buffer }),
   });
@@ -70,7 +70,7 @@ describe('Telegraf', () => {
           clock: systemClock,
         });
         site.stage.onClose(() => link.close());
-        const telegrafs = clients(site, link.port, seed, 200);
+        const telegrafs = clients(site, link.port, seed, 30);
         for (const telegraf of telegrafs) telegraf.start();
         let isOver = false;
         const trouble = (async () => {
@@ -160,12 +160,11 @@ describe('curl', () => {
     const stage = openStage('curl');
     const port = await freePort();
     const system = await openSystem(stage, {
-      sources: `
-  telegraf: { http: { listen: "${loopback}:${port}", tokens: [s3cret] } }
-  climate:
+      moreSources: `  telegraf: { http: { listen: "${loopback}:${port}", tokens: [s3cret] } }
+  cellar:
     http: { listen: "${loopback}:${port}" }
     parse: { json: auto, time: { field: ts, unit: ms } }`,
-      pipelines: '{ lines: { from: telegraf }, json: { from: climate } }',
+      pipelines: '{ lines: { from: telegraf }, json: { from: cellar } }',
     });
     const url = `http://${loopback}:${port}`;
     const curl = async (path: string, body: string, ...more: string[]): Promise<{ status: string; text: string }> => {
@@ -188,7 +187,7 @@ describe('curl', () => {
         code: 'invalid',
         message: 'partial write: line 2: line_broken dropped=1; the other 2 readings were taken',
       });
-      expect(await curl('/climate/cellar', `{"ts":${now},"temp":21.5}`, ...authorized)).toEqual({
+      expect(await curl('/cellar/north', `{"ts":${now},"temp":21.5}`, ...authorized)).toEqual({
         status: '204',
         text: '',
       });
@@ -205,7 +204,7 @@ describe('curl', () => {
     };
     await stage.until(
       'all is at the hub',
-      30_000,
+      60_000,
       async () => (await counted('lines')) === 2 && (await counted('json')) === 1,
     );
     await stage.until(

@@ -13,8 +13,8 @@ import type { Stage } from './stage.ts';
 export interface SystemOptions {
   /** YAML: the value of `sources.climate.parse`, of the source that listens for MQTT; default: every number and boolean. */
   readonly parse?: string;
-  /** YAML: the value of `sources`, in place of that one. */
-  readonly sources?: string;
+  /** YAML: lines of `sources` beside that one. */
+  readonly moreSources?: string;
   /** YAML: the value of `pipelines`; sources are called `climate`. */
   readonly pipelines: string;
   /** YAML: keys of `buffer` beyond `path`; default `commit: prompt`. */
@@ -85,16 +85,16 @@ export async function openSystem(stage: Stage, options: SystemOptions): Promise<
 }
 
 function configText(
-  { parse = '{ json: auto }', sources, pipelines, buffer = 'commit: prompt' }: SystemOptions,
+  { parse = '{ json: auto }', moreSources = '', pipelines, buffer = 'commit: prompt' }: SystemOptions,
   ports: { readonly mqttPort: number; readonly agentHttp: number; readonly linkPort: number },
 ): string {
-  const climate = `
-  climate:
-    mqtt: { listen: ${loopback}:${ports.mqttPort}, topics: ["sensors/{device}/climate"] }
-    parse: ${parse}`;
   return `version: 1
 agent: { id: ${agentId} }
-sources: ${sources ?? climate}
+sources:
+  climate:
+    mqtt: { listen: ${loopback}:${ports.mqttPort}, topics: ["sensors/{device}/climate"] }
+    parse: ${parse}
+${moreSources}
 pipelines: ${pipelines}
 buffer: { path: ./agent, ${buffer} }
 uplinks: { hub: { mqtt: { url: "mqtt://${loopback}:${ports.linkPort}" }, token: { file: ./agent.token } } }

@@ -1,0 +1,51 @@
+/** A real agent is killed while it reads a file: it goes on where its last commit was, and the hub counts every row once. */
+import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { countAtHub } from '../support/hub-count.ts';
+import { withSeed } from '../support/seed.ts';
+import { openStage } from '../support/stage.ts';
+import { agentStatus, openSystem } from '../support/system.ts';
+
+const thisFile = 'simulators/test/sources/file.test.ts';
+const rows = 400_000;
+const kills = 6;
+
+describe('a file', () => {
+  it('is read once, however often the agent is killed on the way', { timeout: 300_000 }, () =>
+    withSeed(thisFile, 1, async ({ random }) => {
+      const stage = openStage('file');
+      const path = stage.path('data.csv');
+      const text = Array.from({ length: rows }, (_, n) => `${n},${random.below(1_000) / 8}\n`).join('');
+      writeFileSync(path, `n,v\n${text}`);
+      const start = Date.now();
+      // Without a time in the file no reading is a repeat: what is read twice would count twice.
+      const system = await openSystem(stage, {
+        moreSources: `  old: { file: { path: "${path}" }, parse: { csv: auto } }`,
+        pipelines: '{ live: { from: old } }',
+      });
+      let interrupted = 0;
+      for (let kill = 0; kill < kills; kill++) {
+        await sleep(random.below(400));
+        await system.agent.kill();
+        const { out } = await stage.run('agent', ['status', '--config', system.agentConfig]);
+        const read = Number(/file\.old\.\w+ (\d+)/.exec(out)?.[1] ?? 0);
+        if (read > 0 && read < text.length) interrupted++;
+        await system.agent.start();
+      }
+      expect(interrupted).toBeGreaterThan(1);
+      const range = [start - 86_400_000, start + 86_400_000] as const;
+      await stage.until(
+        'all of it is at the hub',
+        120_000,
+        async () => (await countAtHub(system.hubUrl, 'live', range)) >= 2 * rows,
+      );
+      await stage.until(
+        'and nothing is on its way',
+        60_000,
+        async () => (await agentStatus(system)).queuedItems[2] === 0,
+      );
+      expect(await countAtHub(system.hubUrl, 'live', range)).toBe(2 * rows);
+    }),
+  );
+});
