@@ -6,25 +6,35 @@ import type { Findings } from './findings.ts';
 import type { HubReader, HubSeries, Range } from './hub-reader.ts';
 import type { Missing } from './missing.ts';
 
+/** Items that were used, by agent, or by agent and hour. */
+export type Uses = readonly (readonly [key: string, count: number])[];
+
 export class Explanations {
-  /** By agent, and by agent and hour. */
   readonly #used = new Map<string, number>();
 
-  /** For one look at one series. */
+  /** For one look at some series. */
   draft(): Draft {
     return new Draft(new Map(this.#used));
   }
 
-  accept({ used }: Draft): void {
-    for (const [key, count] of used) this.#used.set(key, count);
+  accept(uses: Uses): void {
+    for (const [key, count] of uses) this.#used.set(key, (this.#used.get(key) ?? 0) + count);
   }
 }
 
 export class Draft {
-  readonly used: Map<string, number>;
+  readonly #used: Map<string, number>;
+  #uses: [key: string, count: number][] = [];
 
   constructor(used: Map<string, number>) {
-    this.used = used;
+    this.#used = used;
+  }
+
+  /** What was used since the last question. */
+  takeUses(): Uses {
+    const uses = this.#uses;
+    this.#uses = [];
+    return uses;
   }
 
   /** Takes off what was declared; the rest becomes findings. */
@@ -33,20 +43,21 @@ export class Draft {
     const { byHour, withoutDetail } = await hub.losses(series, range);
     for (const [hour, items] of byHour) findings.declared += missing.declare(hour, items);
     for (const hour of missing.hours) {
-      const left = withoutDetail - (this.used.get(agent) ?? 0);
+      const left = withoutDetail - (this.#used.get(agent) ?? 0);
       findings.declared += this.#use(agent, missing.declare(hour, left));
     }
     if (missing.count === 0) return;
     const unaccounted = await hub.unaccounted(agent);
     missing.report(findings, (hour, count) => {
       const key = `${agent} ${hour}`;
-      const left = (unaccounted.get(hour) ?? 0) - (this.used.get(key) ?? 0);
+      const left = (unaccounted.get(hour) ?? 0) - (this.#used.get(key) ?? 0);
       return this.#use(key, Math.max(0, Math.min(count, left)));
     });
   }
 
   #use(key: string, count: number): number {
-    this.used.set(key, (this.used.get(key) ?? 0) + count);
+    this.#used.set(key, (this.#used.get(key) ?? 0) + count);
+    this.#uses.push([key, count]);
     return count;
   }
 }

@@ -34,23 +34,27 @@ export interface Losses {
   readonly withoutDetail: number;
 }
 
+/** Readings of one series, in order of time. `good` lacks what has quality bad, which enters no aggregate. */
+export interface Held {
+  readonly all: Readings;
+  readonly good: Readings;
+}
+
+/** What is asked about several series at once is answered by id; a series of which there is nothing may be missing. */
 export interface HubReader {
   /** All series of lossless streams. */
   listSeries(): Promise<readonly HubSeries[]>;
-  /**
-   * In order of time. `good` lacks what has quality bad, which enters no aggregate. The values of a text series are indices of
-   * `texts`, which grows with what is not in it.
-   */
+  /** The values of a text series are indices of its `texts`, which grows with what is not in it. */
   readings(
-    series: HubSeries,
+    series: readonly HubSeries[],
     range: Range,
-    texts?: string[],
-  ): Promise<{ readonly all: Readings; readonly good: Readings }>;
+    texts: ReadonlyMap<number, string[]>,
+  ): Promise<ReadonlyMap<number, Held>>;
+  /** In order of start. */
+  buckets(series: readonly HubSeries[], everyMs: number, range: Range): Promise<ReadonlyMap<number, readonly Bucket[]>>;
   losses(series: HubSeries, range: Range): Promise<Losses>;
   /** By hours since the epoch: items that the agent made, and that are neither at the hub, nor waiting, nor declared. */
   unaccounted(agent: string): Promise<ReadonlyMap<number, number>>;
-  /** In order of start. */
-  buckets(series: HubSeries, everyMs: number, range: Range): Promise<readonly Bucket[]>;
 }
 
 export interface HubReaderOptions {
@@ -125,7 +129,7 @@ const hourMs = 3_600_000;
 export function openHubReader(options: HubReaderOptions): HubReader {
   return {
     listSeries: () => listSeries(options),
-    readings: (series, range, texts) => readReadings(options, series, range, texts ?? []),
+    readings: (series, range, texts) => readReadings(options, series, range, texts),
     losses: (series, range) => readLosses(options, series, range),
     unaccounted: (agent) => readUnaccounted(options, agent),
     buckets: (series, everyMs, range) => readBuckets(options, series, everyMs, range),
@@ -140,27 +144,55 @@ async function listSeries(options: HubReaderOptions): Promise<HubSeries[]> {
   return found;
 }
 
-async function readReadings(options: HubReaderOptions, series: HubSeries, range: Range, texts: string[]) {
-  const [time, value, goodTime, goodValue] = [new Column(), new Column(), new Column(), new Column()];
+async function readReadings(
+  options: HubReaderOptions,
+  series: readonly HubSeries[],
+  range: Range,
+  texts: ReadonlyMap<number, string[]>,
+): Promise<Map<number, Held>> {
+  const found = new Map(series.map(({ id }) => [id, new HeldColumns(texts.get(id) ?? [])]));
   for await (const page of pages(options, 'data', question(series, range), readingsPage)) {
-    for (const { columns } of ofSeries(page.series, series)) {
-      columns.time.forEach((timeMs, row) => {
-        const got = columns.value[row] ?? Number.NaN;
-        const number = typeof got === 'string' ? indexIn(texts, got) : got;
-        time.push(timeMs);
-        value.push(number);
-        if (columns.quality[row] === 'bad') return;
-        goodTime.push(timeMs);
-        goodValue.push(number);
-      });
-    }
+    for (const { id, columns } of page.series) known(found, id).push(columns);
   }
-  const good = { time: goodTime.view(), value: goodValue.view() };
-  return { all: { time: time.view(), value: value.view() }, good };
+  return new Map([...found].map(([id, columns]) => [id, columns.view()]));
+}
+
+class HeldColumns {
+  readonly #texts: string[];
+  readonly #all = { time: new Column(), value: new Column() };
+  readonly #good = { time: new Column(), value: new Column() };
+
+  constructor(texts: string[]) {
+    this.#texts = texts;
+  }
+
+  push({ time, value, quality }: z.infer<typeof readingsPage>['series'][number]['columns']): void {
+    time.forEach((timeMs, row) => {
+      const got = value[row] ?? Number.NaN;
+      const number = typeof got === 'string' ? indexIn(this.#texts, got) : got;
+      this.#all.time.push(timeMs);
+      this.#all.value.push(number);
+      if (quality[row] === 'bad') return;
+      this.#good.time.push(timeMs);
+      this.#good.value.push(number);
+    });
+  }
+
+  view(): Held {
+    const viewOf = ({ time, value }: { time: Column; value: Column }) => ({ time: time.view(), value: value.view() });
+    return { all: viewOf(this.#all), good: viewOf(this.#good) };
+  }
+}
+
+/** Another series in the answer would mean that the selectors were not understood. */
+function known<T>(asked: ReadonlyMap<number, T>, id: number): T {
+  const found = asked.get(id);
+  if (found !== undefined) return found;
+  throw new FoglineError('message_invalid', `the hub answered with series ${id}, which was not asked for`);
 }
 
 async function readLosses(options: HubReaderOptions, series: HubSeries, range: Range): Promise<Losses> {
-  const { match = '', from = '', to = '' } = question(series, range);
+  const { match, from, to } = question([series], range);
   const byHour = new Map<number, number>();
   let withoutDetail = 0;
   for await (const page of pages(options, 'gaps', { match, from, to, every: '10s', limit: '10000' }, gapsPage)) {
@@ -185,42 +217,39 @@ async function readUnaccounted(options: HubReaderOptions, agent: string): Promis
   return byHour;
 }
 
-async function readBuckets(options: HubReaderOptions, series: HubSeries, everyMs: number, range: Range) {
-  const buckets: Bucket[] = [];
+async function readBuckets(
+  options: HubReaderOptions,
+  series: readonly HubSeries[],
+  everyMs: number,
+  range: Range,
+): Promise<Map<number, Bucket[]>> {
+  const found = new Map(series.map(({ id }) => [id, [] as Bucket[]]));
   const asked = { ...question(series, range), every: `${everyMs / 1000}s`, agg: 'count,sum,min,max,mean' };
   for await (const page of pages(options, 'data', asked, bucketsPage)) {
-    for (const { columns } of ofSeries(page.series, series)) {
-      const { time, count, sum, min, max, mean } = columns;
-      const at = (column: readonly number[], row: number): number => column[row] ?? Number.NaN;
-      time.forEach((startMs, row) =>
+    for (const { id, columns } of page.series) {
+      const buckets = known(found, id);
+      const at = (name: keyof typeof columns, row: number): number => columns[name][row] ?? Number.NaN;
+      columns.time.forEach((startMs, row) =>
         buckets.push({
           startMs,
-          count: at(count, row),
-          sum: at(sum, row),
-          min: at(min, row),
-          max: at(max, row),
-          mean: at(mean, row),
+          count: at('count', row),
+          sum: at('sum', row),
+          min: at('min', row),
+          max: at('max', row),
+          mean: at('mean', row),
         }),
       );
     }
   }
-  return buckets;
+  return found;
 }
 
-/** Another series in the answer would mean that the selector was not understood. */
-function ofSeries<Row extends { readonly id: number }>(rows: readonly Row[], { id }: HubSeries): readonly Row[] {
-  const other = rows.find((row) => row.id !== id);
-  if (other === undefined) return rows;
-  throw new FoglineError('message_invalid', `the hub answered with series ${other.id} when asked for ${id}`);
-}
-
-function question(series: HubSeries, { fromMs, toMs }: Range): Record<string, string> {
-  const { agent, stream, device, metric, kind } = series;
-  const labels = Object.entries({ agent, stream, device, metric, kind }).map(
-    ([name, text]) => `${name}=${JSON.stringify(text)}`,
-  );
+function question(series: readonly HubSeries[], { fromMs, toMs }: Range) {
   return {
-    match: `{${labels.join(',')}}`,
+    match: series.map(({ agent, stream, device, metric, kind }) => {
+      const labels = Object.entries({ agent, stream, device, metric, kind });
+      return `{${labels.map(([name, text]) => `${name}=${JSON.stringify(text)}`).join(',')}}`;
+    }),
     from: new Date(fromMs).toISOString(),
     to: new Date(toMs).toISOString(),
     limit: String(rowsPerPage),
@@ -230,13 +259,15 @@ function question(series: HubSeries, { fromMs, toMs }: Range): Record<string, st
 export async function* pages<Page extends { readonly next: string | null }>(
   options: HubReaderOptions,
   resource: string,
-  parameters: Record<string, string>,
+  parameters: Readonly<Record<string, string | readonly string[]>>,
   shape: z.ZodType<Page>,
 ): AsyncGenerator<Page> {
   let cursor: string | null = null;
   do {
     const url = new URL(`/api/v1/${resource}`, options.url);
-    for (const [name, text] of Object.entries(parameters)) url.searchParams.set(name, text);
+    for (const [name, texts] of Object.entries(parameters)) {
+      for (const text of [texts].flat()) url.searchParams.append(name, text);
+    }
     if (cursor !== null) url.searchParams.set('cursor', cursor);
     const page = shape.safeParse(await getJson(url, options.token));
     if (!page.success) {

@@ -84,13 +84,17 @@ function readerOf(stored: readonly Stored[], known: Known = {}): HubReader {
   });
   return {
     listSeries: async () => stored.map(({ series }) => series),
-    readings: async (series) => {
-      const { readings } = of(series);
-      return { all: columns(readings), good: columns(readings.filter(({ isBad }) => isBad !== true)) };
-    },
+    readings: async (series) =>
+      new Map(
+        series.map((one) => {
+          const { readings } = of(one);
+          const good = readings.filter(({ isBad }) => isBad !== true);
+          return [one.id, { all: columns(readings), good: columns(good) }];
+        }),
+      ),
     losses: async () => ({ byHour: known.declared ?? new Map(), withoutDetail: known.withoutDetail ?? 0 }),
     unaccounted: async () => known.unaccounted ?? new Map(),
-    buckets: async (series, everyMs) => of(series).buckets.get(everyMs) ?? [],
+    buckets: async (series, everyMs) => new Map(series.map((one) => [one.id, of(one).buckets.get(everyMs) ?? []])),
   };
 }
 
@@ -273,11 +277,11 @@ it('compares texts as well, and shows them', async () => {
       { ...series, type: 'text' },
       { ...series, id: 2, type: 'number' },
     ],
-    readings: async (_series, _range, texts = []) => {
-      expect(texts).toEqual(['idle', 'busy']);
-      texts.push('broken');
+    readings: async (_series, _range, texts) => {
+      expect(texts.get(1)).toEqual(['idle', 'busy']);
+      texts.get(1)?.push('broken');
       const all = { time: Float64Array.from([0, 1, 2], (ms) => startMs + ms), value: Float64Array.from(held) };
-      return { all, good: all };
+      return new Map([[1, { all, good: all }]]);
     },
   };
   const { findings } = await run([], { truth: truthOf(text), hub });
@@ -328,11 +332,11 @@ it('waits for what is missing, over a hub that is being restarted, until it is t
   let asked = 0;
   const hub: HubReader = {
     ...reader,
-    readings: async (series, range) => {
+    readings: async (...question) => {
       asked++;
       if (asked === 2) throw new FoglineError('unavailable', 'restarting');
       if (asked === 4) stored[1]!.readings.push(...late);
-      return reader.readings(series, range);
+      return reader.readings(...question);
     },
   };
   const verdict = run(stored, { hub, clock, waitMs: 10_000 });

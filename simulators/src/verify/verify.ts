@@ -12,10 +12,10 @@
 import type { Clock } from '@fogline/shared/clock';
 import { FoglineError, hasCode } from '@fogline/shared/errors';
 import { type Bucket, bucketsOf, compareBuckets, compareReadings } from './compare.ts';
-import { type Draft, Explanations } from './explain.ts';
+import { type Draft, Explanations, type Uses } from './explain.ts';
 import { Findings } from './findings.ts';
 import type { Readings } from './growable.ts';
-import type { HubReader, HubSeries, Range } from './hub-reader.ts';
+import type { Held, HubReader, HubSeries, Range } from './hub-reader.ts';
 import { Missing } from './missing.ts';
 import type { TruthSeries } from './truth.ts';
 
@@ -48,6 +48,8 @@ export const levelsMs = [10_000, 60_000, 900_000, 86_400_000] as const;
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 const pollMs = 500;
+/** So that their selectors fit into the head of a request. */
+const seriesPerQuestion = 24;
 
 /** Throws `usage` when it is not clear which series is meant, and what the hub reader throws. */
 export async function verify(options: VerifyOptions): Promise<Verdict> {
@@ -56,38 +58,43 @@ export async function verify(options: VerifyOptions): Promise<Verdict> {
   const total = { series: 0, sent: 0, acked: 0, atHub: 0, buckets: 0, undecidedBuckets: 0, findings: new Findings() };
   let known: readonly HubSeries[] = [];
   const explanations = new Explanations();
-  for (const truth of options.truth) {
-    for (;;) {
-      const result = await attempt(async () => {
-        if (candidates(known, truth, options).length === 0) known = await options.hub.listSeries();
-        return verifySeries(truth, choose(known, truth, options), options.hub, explanations.draft());
+  for (let first = 0; first < options.truth.length; first += seriesPerQuestion) {
+    let left = options.truth.slice(first, first + seriesPerQuestion);
+    while (left.length > 0) {
+      const asked = left;
+      const results = await attempt(async () => {
+        if (asked.some((truth) => candidates(known, truth, options).length === 0))
+          known = await options.hub.listSeries();
+        return verifySome(asked, known, options, explanations.draft());
       });
       const isOver = clock.monotonic() >= deadlineMs;
-      if ('unavailable' in result) {
-        if (isOver) throw result.unavailable;
-      } else if (isOver || result.findings.isClean) {
-        explanations.accept(result.draft);
-        add(total, truth, result);
-        break;
+      if ('unavailable' in results) {
+        if (isOver) throw results.unavailable;
+      } else {
+        const settled = results.filter(({ findings }) => isOver || findings.isClean);
+        for (const result of settled) {
+          explanations.accept(result.uses);
+          add(total, result.truth, result);
+        }
+        left = results.filter((result) => !settled.includes(result)).map(({ truth }) => truth);
       }
-      await new Promise<void>((resolve) => void clock.after('verify poll', pollMs, resolve));
+      if (left.length > 0) await new Promise<void>((resolve) => void clock.after('verify poll', pollMs, resolve));
     }
   }
   return total;
 }
 
 interface SeriesVerdict {
+  readonly truth: TruthSeries;
   readonly atHub: number;
   readonly buckets: number;
   readonly undecidedBuckets: number;
   readonly findings: Findings;
-  readonly draft: Draft;
+  readonly uses: Uses;
 }
 
 /** A hub that is being restarted is not an answer yet. */
-async function attempt(
-  run: () => Promise<SeriesVerdict>,
-): Promise<SeriesVerdict | { readonly unavailable: FoglineError }> {
+async function attempt<T>(run: () => Promise<T>): Promise<T | { readonly unavailable: FoglineError }> {
   try {
     return await run();
   } catch (error) {
@@ -131,39 +138,76 @@ function choose(known: readonly HubSeries[], truth: TruthSeries, options: Verify
   );
 }
 
-async function verifySeries(
-  truth: TruthSeries,
-  series: HubSeries | undefined,
-  hub: HubReader,
+/** Several series in a few questions: what a series costs is then what there is of it. */
+async function verifySome(
+  truths: readonly TruthSeries[],
+  known: readonly HubSeries[],
+  options: VerifyOptions,
   draft: Draft,
-): Promise<SeriesVerdict> {
-  const findings = new Findings();
-  const missing = new Missing();
-  if (series === undefined) {
-    compareReadings(truth, nothing, findings, missing);
-    missing.report(findings, () => 0);
-    return { atHub: 0, buckets: 0, undecidedBuckets: 0, findings, draft };
+): Promise<SeriesVerdict[]> {
+  const { hub } = options;
+  const range = wholeDays(truths);
+  const pairs = truths.map((truth) => ({ truth, series: choose(known, truth, options) }));
+  const there = pairs.flatMap(({ series }) => (series === undefined ? [] : [series]));
+  const texts = new Map(
+    pairs.flatMap(({ truth, series }) => (series === undefined ? [] : [[series.id, truth.texts ?? []]])),
+  );
+  const withReadings = there.filter(({ kind }) => kind !== 'window');
+  const held = withReadings.length === 0 ? new Map<number, Held>() : await hub.readings(withReadings, range, texts);
+  const rolled = there.filter(({ type }) => type !== 'text');
+  const levels = new Map<number, ReadonlyMap<number, readonly Bucket[]>>();
+  for (const everyMs of rolled.length === 0 ? [] : levelsMs)
+    levels.set(everyMs, await hub.buckets(rolled, everyMs, range));
+  const verdicts: SeriesVerdict[] = [];
+  for (const { truth, series } of pairs) {
+    const got = new Map([...levels].map(([everyMs, byId]) => [everyMs, byId.get(series?.id ?? -1) ?? []]));
+    const compared =
+      series?.kind === 'window'
+        ? await verifyWindows(truth, series, hub, range, got)
+        : await verifyReadings(truth, series, held.get(series?.id ?? -1) ?? nothing, { hub, range, got, draft });
+    verdicts.push({ truth, uses: draft.takeUses(), ...compared });
   }
-  const range = wholeDays(truth.time);
-  if (series.kind === 'window') return { ...(await verifyWindows(truth, series, hub, range)), draft };
-  const held = await hub.readings(series, range, truth.texts);
-  compareReadings(truth, held.all, findings, missing);
-  if (missing.count > 0) await draft.explain(missing, series, range, hub, findings);
-  let buckets = 0;
-  for (const everyMs of truth.texts === undefined ? levelsMs : []) {
-    const expected = [...bucketsOf(held.good, everyMs)];
-    buckets += expected.length;
-    compareBuckets(truth, everyMs, expected, await hub.buckets(series, everyMs, range), findings);
-  }
-  return { atHub: held.all.time.length, buckets, undecidedBuckets: 0, findings, draft };
+  return verdicts;
 }
 
-const nothing: Readings = { time: new Float64Array(), value: new Float64Array() };
+const noReadings: Readings = { time: new Float64Array(), value: new Float64Array() };
+const nothing: Held = { all: noReadings, good: noReadings };
+
+type Compared = Omit<SeriesVerdict, 'truth' | 'uses'>;
+
+async function verifyReadings(
+  truth: TruthSeries,
+  series: HubSeries | undefined,
+  held: Held,
+  {
+    hub,
+    range,
+    got,
+    draft,
+  }: { hub: HubReader; range: Range; got: ReadonlyMap<number, readonly Bucket[]>; draft: Draft },
+): Promise<Compared> {
+  const findings = new Findings();
+  const missing = new Missing();
+  compareReadings(truth, held.all, findings, missing);
+  if (series === undefined) missing.report(findings, () => 0);
+  else if (missing.count > 0) await draft.explain(missing, series, range, hub, findings);
+  let buckets = 0;
+  for (const [everyMs, rolled] of truth.texts === undefined && series !== undefined ? got : []) {
+    const expected = [...bucketsOf(held.good, everyMs)];
+    buckets += expected.length;
+    compareBuckets(truth, everyMs, expected, rolled, findings);
+  }
+  return { atHub: held.all.time.length, buckets, undecidedBuckets: 0, findings };
+}
 
 /** Hours of which windows were declared lost are undecided, at all levels; asked for only where something differs. */
-async function verifyWindows(truth: TruthSeries, series: HubSeries, hub: HubReader, range: Range) {
-  const got = new Map<number, readonly Bucket[]>();
-  for (const everyMs of levelsMs) got.set(everyMs, await hub.buckets(series, everyMs, range));
+async function verifyWindows(
+  truth: TruthSeries,
+  series: HubSeries,
+  hub: HubReader,
+  range: Range,
+  got: ReadonlyMap<number, readonly Bucket[]>,
+): Promise<Compared> {
   const verdict = compareWindows(truth, got, []);
   if (verdict.findings.isClean) return verdict;
   const { byHour } = await hub.losses(series, range);
@@ -174,7 +218,7 @@ function compareWindows(
   truth: TruthSeries,
   got: ReadonlyMap<number, readonly Bucket[]>,
   lostHours: readonly number[],
-): Omit<SeriesVerdict, 'draft'> {
+): Compared {
   const findings = new Findings();
   const acked = rowsOf(truth, (row) => truth.acked[row] === 1);
   const onTime = rowsOf(truth, (row) => truth.acked[row] === 1 && truth.late[row] === 0);
@@ -205,8 +249,8 @@ function rowsOf({ time, value }: TruthSeries, isWanted: (row: number) => boolean
 }
 
 /** Whole days, so that no bucket of any level is cut. */
-function wholeDays(time: Float64Array): Range {
-  const first = time[0] ?? 0;
-  const last = time.at(-1) ?? 0;
+function wholeDays(truths: readonly TruthSeries[]): Range {
+  const first = truths.reduce((least, { time }) => Math.min(least, time[0] ?? least), Infinity);
+  const last = truths.reduce((most, { time }) => Math.max(most, time.at(-1) ?? most), -Infinity);
   return { fromMs: Math.floor(first / dayMs) * dayMs, toMs: (Math.floor(last / dayMs) + 1) * dayMs };
 }

@@ -69,10 +69,8 @@ ${more?.pipeline ?? ''}`,
         (series) => series.device === device && series.metric === metric && series.stream === 'live',
       );
       const range = { fromMs: 0, toMs: 4_102_444_800_000 };
-      const all = await Promise.all(found.map((series) => reader.readings(series, range)));
-      return all.flatMap((readings) =>
-        [...readings.all.time].map((time, row) => [time, readings.all.value[row] ?? Number.NaN] as const),
-      );
+      const held = found.length === 0 ? [] : [...(await reader.readings(found, range, new Map())).values()];
+      return held.flatMap(({ all }) => [...all.time].map((time, row) => [time, all.value[row] ?? Number.NaN] as const));
     },
     async expectSound(ceiling = residentMaxMiB.usual) {
       stage.check();

@@ -165,7 +165,8 @@ async function bucketsAtHub({ hubUrl }: System, stream: string, everyMs: number)
   const buckets = new Map<string, Columns>();
   const all = (await hub.listSeries()).filter((series) => series.stream === stream);
   for (const series of all) {
-    const rows = await hub.buckets(series, everyMs, { fromMs: around[0], toMs: around[1] });
+    const range = { fromMs: around[0], toMs: around[1] };
+    const rows = (await hub.buckets([series], everyMs, range)).get(series.id) ?? [];
     buckets.set(series.device, {
       time: rows.map((row) => row.startMs),
       count: rows.map((row) => row.count),
