@@ -17,6 +17,8 @@ const options = {
 } as const;
 
 interface Status {
+  /** When it was so. */
+  readonly wallMs: number;
   readonly agents: number;
   readonly connected: number;
   readonly acked: number;
@@ -94,11 +96,11 @@ async function seconds(crowd: Running, condition: (status: Status) => boolean): 
 async function until(crowd: Running, condition: (status: Status) => boolean): Promise<Status> {
   const deadlineMs = performance.now() + patienceMs;
   let status: Status | undefined;
-  // What was said before now is of no interest.
-  await pause(1_000);
+  const sinceMs = Date.now();
   while (performance.now() < deadlineMs) {
     status = JSON.parse(await crowd.line('{"atMs"')) as Status;
-    if (condition(status)) return status;
+    // What was said before now is of no interest.
+    if (status.wallMs >= sinceMs && condition(status)) return status;
   }
   throw new Error(`not within ${patienceMs / 1000} s; the agents last said ${JSON.stringify(status)}`);
 }

@@ -55,7 +55,9 @@ export const agentsCommand = defineCommand({
       const startedMs = systemClock.monotonic();
       const tell = (): void => {
         const atMs = Math.round(systemClock.monotonic() - startedMs);
-        io.out(JSON.stringify({ atMs, ...crowd.status(), rssBytes: process.memoryUsage().rss }));
+        io.out(
+          JSON.stringify({ atMs, wallMs: systemClock.now(), ...crowd.status(), rssBytes: process.memoryUsage().rss }),
+        );
         timer = systemClock.after('crowd status', statusEveryMs, tell);
       };
       let timer = systemClock.after('crowd status', 0, tell);

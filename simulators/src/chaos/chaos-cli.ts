@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { defineCommand } from '@fogline/shared/cli';
+import { runUntilSignal } from '@fogline/shared/cli-signals';
 import { systemClock } from '@fogline/shared/clock';
 import { FoglineError } from '@fogline/shared/errors';
 import { SeededRandom, systemRandom } from '@fogline/shared/random';
@@ -41,21 +42,24 @@ export const chaosCommand = defineCommand({
     const log: string[] = [];
     io.out(`seed ${seed}, ${formatDuration(options.duration)}, faults: ${[...faults].join(', ')}`);
     try {
-      const result = await runChaos({
-        seed,
-        plan,
-        agents,
-        devices: options.devices,
-        folder,
-        hasDisks: faults.has('full disk'),
-        plantsLoss: options.plant === 'loss',
-        clock: systemClock,
-        say: (line) => io.out(line),
-        log(name, line) {
-          log.push(`${name}: ${line}`);
-          if (log.length > logLinesMax) log.shift();
-        },
-      });
+      const result = await untilStopped((stopping) =>
+        runChaos({
+          stopping,
+          seed,
+          plan,
+          agents,
+          devices: options.devices,
+          folder,
+          hasDisks: faults.has('full disk'),
+          plantsLoss: options.plant === 'loss',
+          clock: systemClock,
+          say: (line) => io.out(line),
+          log(name, line) {
+            log.push(`${name}: ${line}`);
+            if (log.length > logLinesMax) log.shift();
+          },
+        }),
+      );
       for (const verdict of result.verdicts) io.out(JSON.stringify(verdict));
       for (const objection of result.objections) io.out(`NOT PASSED: ${objection}`);
       const { faults: done, starts, ownEnds } = result;
@@ -72,6 +76,25 @@ export const chaosCommand = defineCommand({
     }
   },
 });
+
+/** Ctrl-C ends the run; what it started, and the disks it mounted, are gone before this returns. */
+async function untilStopped<Result>(start: (stopping: AbortSignal) => Promise<Result>): Promise<Result> {
+  let running: Promise<Result> | undefined;
+  await runUntilSignal(async (stopping) => {
+    const started = start(stopping);
+    running = started.catch((error: unknown) => {
+      throw stopping.aborted ? new FoglineError('unavailable', 'stopped before there was a verdict') : error;
+    });
+    running.catch(() => undefined);
+    const ended = started.then(
+      () => undefined,
+      () => undefined,
+    );
+    return { finished: ended, stop: () => ended };
+  });
+  if (running === undefined) throw new Error('nothing was started');
+  return running;
+}
 
 /** What was asked for, as far as this machine can do it. */
 function faultsOf(text: string | undefined): ReadonlySet<FaultName> {

@@ -21,6 +21,8 @@ export interface RunOptions {
   /** Swallow batches behind a faked ack at the end: the verdict must fail. */
   readonly plantsLoss: boolean;
   readonly clock: Clock;
+  /** Ends the run where it is; everything it started goes away. */
+  readonly stopping: AbortSignal;
   say(line: string): void;
   log(name: string, line: string): void;
 }
@@ -254,8 +256,9 @@ class Run {
     return true;
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#options.clock.after('chaos', ms, resolve));
+  async #pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => void this.#options.clock.after('chaos', ms, resolve));
+    this.#options.stopping.throwIfAborted();
   }
 
   #seconds(): string {
