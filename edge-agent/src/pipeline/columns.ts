@@ -53,7 +53,18 @@ export class ColumnBuilder {
     this.push(series, time, id, flags | flagText);
   }
 
+  /** Rows [from, to) of other columns. */
+  pushRows({ series, time, value, flags, strings }: ReadingColumns, from: number, to: number): void {
+    for (let row = from; row < to; row++) {
+      const rowFlags = flags[row] ?? 0;
+      const rowValue = value[row] ?? 0;
+      if ((rowFlags & flagText) === 0) this.push(series[row] ?? 0, time[row] ?? 0, rowValue, rowFlags);
+      else this.pushText(series[row] ?? 0, time[row] ?? 0, strings[rowValue] ?? '', rowFlags);
+    }
+  }
+
   take(): ReadingColumns {
+    if (this.#count === 0) return noReadings;
     const columns = canonical({
       count: this.#count,
       series: this.#series.subarray(0, this.#count),
@@ -121,6 +132,33 @@ export function canonical(columns: ReadingColumns): ReadingColumns {
     out.flags[i] = flags[row] ?? 0;
   }
   return out;
+}
+
+/** Rows of `first`, then those of `second`, whose series are all above. */
+export function joined(first: ReadingColumns, second: ReadingColumns): ReadingColumns {
+  if (second.count === 0) return first;
+  if (first.count === 0) return second;
+  const count = first.count + second.count;
+  const value = new Float64Array(count);
+  value.set(first.value.subarray(0, first.count));
+  for (let row = 0; row < second.count; row++) {
+    const shift = ((second.flags[row] ?? 0) & flagText) === 0 ? 0 : first.strings.length;
+    value[first.count + row] = (second.value[row] ?? 0) + shift;
+  }
+  return {
+    count,
+    series: appended(first.series, second.series, first.count, new Uint32Array(count)),
+    time: appended(first.time, second.time, first.count, new Float64Array(count)),
+    value,
+    flags: appended(first.flags, second.flags, first.count, new Uint8Array(count)),
+    strings: second.strings.length === 0 ? first.strings : [...first.strings, ...second.strings],
+  };
+}
+
+function appended<T extends Uint32Array | Float64Array | Uint8Array>(first: T, second: T, count: number, to: T): T {
+  to.set(first.subarray(0, count));
+  to.set(second.subarray(0, to.length - count), count);
+  return to;
 }
 
 /** Index of the first row after `from` that belongs to another series. */

@@ -1,4 +1,5 @@
 /** What a commit put out, as objects to print: one a reading or window, with stable keys. What is as usual is left out. */
+import { isAggregate, readAggregate } from '@fogline/shared/aggregate/named';
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings } from '@fogline/shared/codec/readings';
@@ -69,7 +70,9 @@ function* windowLines(
       start: isoOf(start[row] ?? 0),
       width: formatDuration(widthMs),
       ...identityOf(definition),
-      ...Object.fromEntries(computedOf(stream).map((name) => [name, aggregateOf(whole, name)])),
+      ...Object.fromEntries(
+        computedOf(stream).map((name) => [name, isAggregate(name) ? readAggregate(name, whole) : null]),
+      ),
       ...(unit === '' ? {} : { unit }),
       // Late readings, to be merged with the window that was put out before.
       ...(delta[row] === 1 ? { delta: true } : {}),
@@ -79,21 +82,6 @@ function* windowLines(
 
 function identityOf({ device, metric, tags }: SeriesDefinition) {
   return { device, ...(tags.length === 0 ? {} : { tags: Object.fromEntries(tags) }), metric };
-}
-
-const readers: Readonly<Record<string, (partial: Partial) => number>> = {
-  mean: (partial) => partial.mean(),
-  min: (partial) => partial.min,
-  max: (partial) => partial.max,
-  count: (partial) => partial.count,
-  sum: (partial) => partial.sumValue(),
-  first: (partial) => partial.firstValue,
-  last: (partial) => partial.lastValue,
-};
-
-/** `p95` is a percentile. */
-function aggregateOf(partial: Partial, name: string): number {
-  return readers[name]?.(partial) ?? partial.quantile(Number(name.slice(1)) / 100);
 }
 
 export function isoOf(ms: number): string {

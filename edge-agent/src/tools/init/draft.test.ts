@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { draftConfig } from './draft.ts';
 import { Observations } from './observations.ts';
+
 it('x', () => {
   const seen = new Observations();
   const t0 = Date.UTC(2026, 0, 1);

@@ -1,0 +1,150 @@
+/** What holds for every operator alike: restarts, splits where they do not matter, changes of configuration, chains, counting. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { PipelineConfig } from '../core-config.ts';
+import { anyCommits, partialOf, resplit, runOf, type StreamRun } from './testing/stream-kit.ts';
+
+const base = { name: 'out', from: 'climate', lane: 2 } as const;
+
+const operators: Readonly<Record<string, Omit<PipelineConfig, keyof typeof base>>> = {
+  convert: {
+    convert: {
+      temperature: { name: 't', scale: 1.8, offset: 32, unit: '°F' },
+      door: { scale: 10, offset: 0 },
+      state: { name: 'status', scale: 2, offset: 1 },
+    },
+  },
+  check: {
+    check: {
+      temperature: { range: { min: -3, max: 3 }, maxRate: { change: 1, perMs: 1000 }, stuckForMs: 20_000 },
+      door: { stuckForMs: 30_000 },
+    },
+  },
+  derive: {
+    derive: {
+      sum: { expr: 'temperature + humidity', unit: '°C', holdMs: 0 },
+      ratio: { expr: 'temperature / humidity', unit: '', holdMs: 30_000 },
+      humidity: { expr: 'humidity * 2', unit: '%', holdMs: 0 },
+      alarm: { expr: 'temperature > 0 and door', unit: '', holdMs: 15_000 },
+      mode: { expr: 'temperature > 0 ? state : "cold"', unit: '', holdMs: 60_000 },
+    },
+  },
+  where: { where: { expr: 'temperature > 0 or state == "on"', holdMs: 10_000 } },
+  only: { only: ['temperature', 'state'] },
+  deadband: { deadband: { thresholds: { temperature: 0.5 }, sharesPpm: { humidity: 100_000 }, heartbeatMs: 40_000 } },
+  'swinging door': { swingingDoor: { bounds: { temperature: 1, humidity: 0.3 }, maxGapMs: 50_000 } },
+  throttle: { throttle: { everyMs: 10_000 } },
+  sample: { sample: { everyMs: 10_000 } },
+  window: { window: { everyMs: 10_000, latenessMs: 2000, hasSketch: true } },
+  'hopping window': {
+    window: {
+      everyMs: 5000,
+      latenessMs: 2000,
+      hasSketch: true,
+      hopping: { widthMs: 20_000, compute: ['mean', 'p90', 'count', 'max'] },
+    },
+  },
+  'all that go together': {
+    convert: { temperature: { scale: 2, offset: 1 } },
+    check: { temperature: { range: { min: -5, max: 5 } } },
+    derive: { diff: { expr: 'temperature - humidity', unit: '', holdMs: 5000 } },
+    where: { expr: 'has(temperature) or has(state)', holdMs: 0 },
+    only: ['temperature', 'diff', 'state'],
+    deadband: { thresholds: { temperature: 0.5 }, heartbeatMs: 40_000 },
+    window: { everyMs: 10_000, latenessMs: 2000, hasSketch: false },
+  },
+};
+
+const restarts = fc.array(fc.boolean(), { maxLength: 12 });
+const byName = Object.entries(operators).map(([name, parts]) => ({ name, config: { ...base, ...parts } }));
+
+describe.each(byName)('$name', ({ config }) => {
+  it('goes on after a restart at any point as if there had been none', () => {
+    fc.assert(
+      fc.property(anyCommits, restarts, (commits, when) => {
+        const disturbed = runOf([config], commits, when);
+        const steady = runOf([config], commits);
+        expect(disturbed.end()).toEqual(steady.end());
+        expect(disturbed.drops()).toEqual(steady.drops());
+      }),
+    );
+  });
+});
+
+describe('what is dropped is counted', () => {
+  const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+  const selecting = ['convert', 'check', 'where', 'only', 'deadband', 'swinging door', 'throttle', 'sample'];
+
+  it.each(byName.filter(({ name }) => selecting.includes(name)))('$name: came in = went on + dropped', ({ config }) => {
+    fc.assert(
+      fc.property(anyCommits, restarts, (commits, when) => {
+        const run = runOf([config], commits, when);
+        const wentOn = run.end().length;
+        const cameIn = sum(commits.map(({ readings }) => readings.length));
+        expect(wentOn + sum(Object.values(run.drops()))).toBe(cameIn);
+      }),
+    );
+  });
+
+  it('window: came in = in windows + bad + text', () => {
+    const config: PipelineConfig = { ...base, ...operators['window'] };
+    fc.assert(
+      fc.property(anyCommits, restarts, (commits, when) => {
+        const run = runOf([config], commits, when);
+        const inWindows = sum(run.end().map((window) => partialOf(window).count));
+        const cameIn = sum(commits.map(({ readings }) => readings.length));
+        expect(inWindows + sum(Object.values(run.drops()))).toBe(cameIn);
+      }),
+    );
+  });
+});
+
+describe('operators that look at one series and its own times', () => {
+  const apart = byName.filter(({ name }) => ['convert', 'check', 'only', 'deadband', 'throttle'].includes(name));
+
+  it.each(apart)('$name: how readings are split into commits changes nothing', ({ config }) => {
+    fc.assert(
+      fc.property(anyCommits, fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }), (commits, sizes) => {
+        const bySeries = (run: StreamRun): unknown =>
+          Object.fromEntries(
+            Object.entries(Object.groupBy(run.end(), ({ device, metric }) => `${device}|${metric}`)).map(
+              ([key, rows]) => [key, rows?.map(({ time, value, quality }) => [time, value, quality])],
+            ),
+          );
+        expect(bySeries(runOf([config], resplit(commits, sizes)))).toEqual(
+          bySeries(runOf([config], resplit(commits, [1000]))),
+        );
+      }),
+    );
+  });
+});
+
+describe('a chain', () => {
+  it('gives what its parts give one after the other', () => {
+    const first: PipelineConfig = {
+      ...base,
+      name: 'first',
+      isLocal: true,
+      convert: { temperature: { scale: 2, offset: 1 } },
+    };
+    const second: PipelineConfig = {
+      ...base,
+      name: 'out',
+      from: 'first',
+      isFromPipeline: true,
+      deadband: { thresholds: { temperature: 1 }, heartbeatMs: 40_000 },
+    };
+    const whole: PipelineConfig = { ...first, ...second, from: 'climate', name: 'out', isLocal: true };
+    fc.assert(
+      fc.property(anyCommits, restarts, (commits, when) => {
+        const { isFromPipeline: _, ...alone } = whole;
+        const plain = (run: StreamRun): unknown[] =>
+          run
+            .end()
+            .filter(({ stream }) => stream === 'out')
+            .map(({ device, metric, time, value, quality }) => [device, metric, time, value, quality]);
+        expect(plain(runOf([second, first], commits, when))).toEqual(plain(runOf([alone], commits)));
+      }),
+    );
+  });
+});
