@@ -44,7 +44,8 @@ export async function run(args: string[]): Promise<void> {
   }
   for (let round = 0; round < values.runs; round++) {
     for (const [name] of chosen) {
-      for (const [figure, unit, sample] of memoryOf(name)) figures.add('per 10,000 series', `${name}: ${figure}`, unit, sample);
+      for (const [figure, unit, sample] of memoryOf(name))
+        figures.add('per 10,000 series', `${name}: ${figure}`, unit, sample);
     }
   }
   const command = ['npm run bench -- pipeline', ...args].join(' ');

@@ -4,7 +4,12 @@ import { metricNames, sourceName } from './workload.ts';
 
 const thresholds = Object.fromEntries(metricNames.map((name) => [name, 0.2]));
 
-const live: PipelineConfig = { name: 'live', from: sourceName, deadband: { thresholds, heartbeatMs: 300_000 }, lane: 2 };
+const live: PipelineConfig = {
+  name: 'live',
+  from: sourceName,
+  deadband: { thresholds, heartbeatMs: 300_000 },
+  lane: 2,
+};
 const stats: PipelineConfig = {
   name: 'stats',
   from: sourceName,

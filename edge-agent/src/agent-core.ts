@@ -26,6 +26,7 @@ import { Merger } from './outbox/merger.ts';
 import { Outbox, type PlannedSeal } from './outbox/outbox.ts';
 import { outputsOf, type PendingOutput } from './outbox/outputs.ts';
 import { Room } from './outbox/room.ts';
+import type { PipelineObserver } from './pipeline/branch.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import type { IngestPort, SourceBatch } from './sources/batch-port.ts';
 import { Uplink } from './uplink/uplink.ts';
@@ -157,6 +158,12 @@ export class AgentCore implements IngestPort {
     return this.#pipeline.dueAt();
   }
 
+  /** Returns what was dropped so far, by `<pipeline>.<step>.<reason>`. */
+  observe(observer: PipelineObserver | undefined): Map<string, number> {
+    this.#pipeline.observer = observer;
+    return this.#pipeline.drops();
+  }
+
   /** Reads the whole queue. */
   status(): CoreStatus {
     return {
@@ -259,7 +266,7 @@ export class AgentCore implements IngestPort {
     const record: CommitRecord = {
       ...draft,
       seals: planned.map(({ seal }) => seal),
-      counted: this.#intake.takeCounted(),
+      counted: [...this.#intake.takeCounted(), ...this.#intake.takeProgress()],
     };
     const body = encodeCommit(record);
     const id = this.#lastCommit + 1;

@@ -12,8 +12,9 @@ import { type Database, lockFolder, openDatabase } from '@fogline/shared/sqlite'
 import { AgentCore } from './agent-core.ts';
 import { type AgentConfig, coreConfigOf } from './config.ts';
 import { agentDatabase } from './journal/schema.ts';
-import { agentMetrics, type OpenListener } from './local/agent-metrics.ts';
-import { openMqttListener } from './sources/mqtt-listen.ts';
+import { agentMetrics } from './local/agent-metrics.ts';
+import { Tap } from './local/tap.ts';
+import { Doors } from './sources/doors.ts';
 import { createMqttWire } from './uplink/mqtt-wire.ts';
 
 export interface AgentPorts {
@@ -26,6 +27,9 @@ export interface AgentPorts {
 export interface Agent {
   /** Of each local MQTT listener, `host:port`. */
   readonly mqttAddresses: readonly string[];
+  /** Of each HTTP listener for sensors. */
+  readonly writeUrls: readonly string[];
+  /** Of the agent's own endpoint. */
   readonly httpUrl: string | undefined;
   /** Rejects when the storage failed: the process must exit and start anew. */
   readonly failed: Promise<never>;
@@ -49,9 +53,10 @@ export async function openAgent(config: AgentConfig, ports: AgentPorts): Promise
     throw error;
   }
   return {
-    mqttAddresses: rooms.listeners.map(({ listener: { address, port } }) =>
+    mqttAddresses: rooms.doors.mqtt.map(({ address, port }) =>
       address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
     ),
+    writeUrls: rooms.doors.http.map(({ url }) => url),
     httpUrl: rooms.http?.url,
     failed,
     close: () => rooms.close(),
@@ -60,7 +65,7 @@ export async function openAgent(config: AgentConfig, ports: AgentPorts): Promise
 
 /** What is open, so that closing works from any point of opening. */
 class Rooms {
-  readonly listeners: OpenListener[] = [];
+  readonly doors = new Doors();
   http: HttpServer | undefined;
   readonly #config: AgentConfig;
   readonly #ports: AgentPorts;
@@ -74,34 +79,30 @@ class Rooms {
   }
 
   async open(onFatal: (error: unknown) => void): Promise<void> {
-    const { buffer, sources, listeners, local } = this.#config;
-    const { clock, log } = this.#ports;
+    const { buffer, local } = this.#config;
+    const { clock, random, log } = this.#ports;
     mkdirSync(buffer.path, { recursive: true });
     this.#lock = lockFolder(buffer.path);
     this.#db = openDatabase(databaseFile(buffer.path), agentDatabase);
     const core = this.#openCore(this.#db, onFatal);
     this.#core = core;
-    for (const listener of listeners) {
-      const own = sources.filter(({ name }) => listener.sources.includes(name));
-      const open = await openMqttListener({
-        listener,
-        sources: own,
-        ingest: core,
-        onRejected: (source, reason, topic, payload) => core.reject(source, reason, topic, payload),
-        clock,
-        log: log.child('mqtt'),
-      });
-      this.listeners.push({ listener: open, sources: listener.sources });
-      // One that opened before may have filled the buffer meanwhile.
-      if (core.isOverloaded) open.pause();
-    }
+    const progress = core.counters();
+    await this.doors.open(this.#config, {
+      ingest: core,
+      onRejected: (source, reason, topic, payload) => core.reject(source, reason, topic, payload),
+      isOverloaded: () => core.isOverloaded,
+      progressOf: (name) => progress[name] ?? 0,
+      clock,
+      random,
+      log,
+    });
     if (local !== undefined) this.http = await this.#openLocal(local, core);
     core.start();
   }
 
   async close(): Promise<void> {
     await this.http?.close();
-    await Promise.all(this.listeners.map(({ listener }) => listener.close()));
+    await this.doors.close();
     this.#core?.stop();
     this.#db?.close();
     this.#lock?.release();
@@ -116,15 +117,8 @@ class Rooms {
       random,
       wire,
       log: log.child('core'),
-      release: (source, tokens) => {
-        for (const { listener } of this.listeners) listener.release(source, tokens);
-      },
-      setOverloaded: (isOverloaded) => {
-        for (const { listener } of this.listeners) {
-          if (isOverloaded) listener.pause();
-          else listener.resume();
-        }
-      },
+      release: (source, tokens) => this.doors.release(source, tokens),
+      setOverloaded: (isOverloaded) => this.doors.setOverloaded(isOverloaded),
       onFatal: (error) => {
         log.error({ error }, 'the storage failed; nothing is acked any more, the next start recovers');
         onFatal(error);
@@ -133,7 +127,8 @@ class Rooms {
   }
 
   #openLocal(local: NonNullable<AgentConfig['local']>, core: AgentCore): Promise<HttpServer> {
-    const metrics = agentMetrics(core, this.listeners);
+    const metrics = agentMetrics(core, this.doors);
+    const tap = new Tap((observer) => core.observe(observer));
     return startHttpServer({
       ...local,
       log: this.#ports.log.child('http'),
@@ -142,6 +137,12 @@ class Rooms {
         '/readyz': () => (core.isOverloaded ? json({ status: 'overloaded' }, 503) : json({ status: 'ready' })),
         '/status': () => json(core.status()),
         '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.expose() }),
+      },
+      streams: {
+        '/tap': (query, write) => {
+          const filter = { pipeline: query.get('pipeline'), device: query.get('device'), metric: query.get('metric') };
+          return tap.watch(filter, write);
+        },
       },
     });
   }

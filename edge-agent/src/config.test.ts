@@ -1,7 +1,7 @@
 import { hasCode } from '@fogline/shared/errors';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { filtersOverlap } from './config/sources.ts';
+import { filtersOverlap } from './config/topics.ts';
 import { agentJsonSchema, loadAgentConfig } from './config.ts';
 
 const fiveLines = `version: 1
@@ -51,7 +51,10 @@ it('five lines are enough to run, on loopback, everything passed on', () => {
       agent: 'cellar-pi',
       site: '',
       listeners: [{ host: '127.0.0.1', port: 1883, users: {}, anonymous: 'loopback', sources: ['climate'] }],
-      sources: [{ name: 'climate', topics: ['sensors/{device}/climate'], metrics: 'auto' }],
+      sources: [{ name: 'climate', topics: ['sensors/{device}/climate'], parse: { format: 'json', metrics: 'auto' } }],
+      httpListeners: [],
+      joins: [],
+      files: [],
       pipelines: [{ name: 'climate', from: 'climate', lane: 2 }],
       computed: {},
       buffer: {
@@ -82,15 +85,21 @@ it('resolves every key to exact numbers and names', () => {
       {
         name: 'climate',
         topics: ['sensors/{device}/climate'],
-        metrics: [
-          { name: 'temperature', field: 'temp', unit: '°C', type: 'number', range: { min: -40, max: 125 } },
-          { name: 'humidity', field: 'hum', unit: '%', type: 'number' },
-          { name: 'door', field: 'door', unit: '', type: 'text' },
-        ],
-        time: { field: 'ts', unit: 'ms', maxSkewMs: 300_000 },
+        parse: {
+          format: 'json',
+          metrics: [
+            { name: 'temperature', field: 'temp', unit: '°C', type: 'number', range: { min: -40, max: 125 } },
+            { name: 'humidity', field: 'hum', unit: '%', type: 'number' },
+            { name: 'door', field: 'door', unit: '', type: 'text' },
+          ],
+          time: { fields: ['ts'], unit: 'ms', maxSkewMs: 300_000 },
+        },
       },
-      { name: 'power', topics: ['meters/{device}'], metrics: 'auto' },
+      { name: 'power', topics: ['meters/{device}'], parse: { format: 'json', metrics: 'auto' } },
     ],
+    httpListeners: [],
+    joins: [],
+    files: [],
     computed: { stats: ['mean', 'p95', 'min', 'max', 'count'] },
     pipelines: [
       {
@@ -147,7 +156,7 @@ describe('a name that leads nowhere, or a value that cannot work, is refused whe
       'a metric',
       'temperature: 0.2',
       'temp: 0.2',
-      'a.yaml:15:45: pipelines.live.deadband.temp: the source "climate" has no such metric (did you mean "temperature"?)',
+      'a.yaml:15:45: pipelines.live.deadband.temp: "climate" has no such metric (did you mean "temperature"?)',
     ],
     [
       'a text metric',
@@ -177,7 +186,7 @@ describe('a name that leads nowhere, or a value that cannot work, is refused whe
       'p0',
       'p95',
       'p0',
-      'a.yaml:16:63: pipelines.stats.window.compute[1]: an aggregate is mean, min, max, count, sum, first, last, or a percentile such as p95 or p99.9',
+      'a.yaml:16:63: pipelines.stats.window.compute[1]: an aggregate is mean, min, max, count, sum, first, last, stddev, or a percentile such as p95 or p99.9',
     ],
     [
       'overlapping topics',

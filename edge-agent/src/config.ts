@@ -8,16 +8,14 @@ import { resolveBuffer } from './config/buffer.ts';
 import { type LocalConfig, resolveLocal } from './config/local.ts';
 import { resolvePipelines } from './config/pipelines.ts';
 import { type AgentDocument, agentSchema } from './config/schema.ts';
-import { type ListenerConfig, resolveSources, type SourceConfig } from './config/sources.ts';
+import { resolveSources, type SourcesConfig } from './config/sources.ts';
 import { type HubAddress, resolveUplink } from './config/uplink.ts';
 import type { BufferConfig, CoreConfig, PipelineConfig, UplinkConfig } from './core-config.ts';
 
-export interface AgentConfig {
+export interface AgentConfig extends SourcesConfig {
   readonly agent: string;
   /** '' when not given. */
   readonly site: string;
-  readonly listeners: readonly ListenerConfig[];
-  readonly sources: readonly SourceConfig[];
   readonly pipelines: readonly PipelineConfig[];
   /** Names of the aggregates that are wanted of windows, by pipeline. */
   readonly computed: Readonly<Record<string, readonly string[]>>;
@@ -49,13 +47,11 @@ export function coreConfigOf({ agent, sources, pipelines, buffer, uplink }: Agen
 }
 
 function resolve(raw: AgentDocument, context: ConfigContext): AgentConfig {
-  const { listeners, sources } = resolveSources(raw, context);
   const local = raw.local === undefined ? undefined : resolveLocal(raw.local, context);
   return {
     agent: raw.agent.id,
     site: raw.agent.site,
-    listeners,
-    sources,
+    ...resolveSources(raw, context),
     pipelines: resolvePipelines(raw, context),
     computed: Object.fromEntries(
       Object.entries(raw.pipelines ?? {}).flatMap(([name, { window }]) =>

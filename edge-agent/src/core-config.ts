@@ -1,60 +1,63 @@
 /** What the core needs to know, resolved: units in names, no optional fields, plain data that can be stored and compared. */
 import type { Lane, LaneName } from '@fogline/shared/protocol/limits';
 
-/** How the values of a metric become those of another: `value · scale + offset`. */
-export interface ConvertConfig {
-  /** New name of the metric. */
-  readonly name?: string;
-  readonly scale: number;
-  readonly offset: number;
-  /** New unit. */
-  readonly unit?: string;
-}
+/** By metric. */
+export type ConvertConfig = Readonly<
+  Record<string, { readonly rename?: string; readonly unit?: string; readonly scale: number; readonly offset: number }>
+>;
 
-/** What makes a reading of a metric doubtful. */
-export interface CheckConfig {
-  /** Values outside are bad. */
-  readonly range?: { readonly min: number; readonly max: number };
-  /** A value that moved faster than `change` per `perMs` is uncertain. */
-  readonly maxRate?: { readonly change: number; readonly perMs: number };
-  /** A value that did not move at all for this long is uncertain. */
-  readonly stuckForMs?: number;
-}
+/** By metric. */
+export type CheckConfig = Readonly<
+  Record<
+    string,
+    {
+      readonly range?: { readonly min: number; readonly max: number };
+      /** Fastest plausible change, in the metric's unit per millisecond. */
+      readonly ratePerMs?: number;
+      /** Longest time for which a value may plausibly stand still. */
+      readonly stuckMs?: number;
+    }
+  >
+>;
 
 export interface ExpressionConfig {
-  readonly expr: string;
-  /** A metric that a message lacks counts with its last value for this long; 0 = not at all. */
+  readonly text: string;
+  /** How old a value may be that stands in for one that the moment lacks; 0 = none may. */
   readonly holdMs: number;
 }
 
-export interface DerivedConfig extends ExpressionConfig {
+export interface DeriveConfig extends ExpressionConfig {
+  readonly metric: string;
   readonly unit: string;
 }
 
 export interface DeadbandConfig {
-  /** Metric → smallest change that is sent, in the metric's unit; of other metrics every change is sent. */
+  /** Metric → smallest change that is sent, in the metric's unit; of metrics that are neither here nor in `shares`, every change is sent. */
   readonly thresholds: Readonly<Record<string, number>>;
-  /** Metric → smallest change that is sent, in parts per million of the last value that was sent. */
-  readonly sharesPpm?: Readonly<Record<string, number>>;
+  /** Metric → smallest change that is sent, as a share of the value sent last. */
+  readonly shares?: Readonly<Record<string, number>>;
   /** A value is sent again after this long even if it did not change. */
   readonly heartbeatMs: number;
 }
 
 export interface SwingingDoorConfig {
-  /** Metric → how far a reading may lie from the line between the readings that are sent, in the metric's unit; others all pass. */
+  /** Metric → how far a reading may lie from the line between those that are sent; of other metrics every reading is sent. */
   readonly bounds: Readonly<Record<string, number>>;
-  /** Longest time without a reading that is sent, while there are readings. */
   readonly maxGapMs: number;
 }
 
 export interface WindowConfig {
-  /** Width of a tumbling window; of hopping ones, from one to the next. */
   readonly everyMs: number;
   readonly latenessMs: number;
   /** Partials carry a quantile sketch. */
   readonly hasSketch: boolean;
-  /** Windows that overlap: `widthMs` is a multiple of `everyMs`, and each aggregate of a window is a reading. */
-  readonly hopping?: { readonly widthMs: number; readonly compute: readonly string[] };
+}
+
+/** Windows that overlap. */
+export interface HoppingConfig extends WindowConfig {
+  readonly widthMs: number;
+  /** Names of aggregates; one series each. */
+  readonly compute: readonly string[];
 }
 
 /** One branch: what comes from a source or another branch goes through the operators in the order of these fields into one stream. */
@@ -64,22 +67,18 @@ export interface PipelineConfig {
   /** A source, or a pipeline. */
   readonly from: string;
   readonly isFromPipeline?: true;
-  /** By metric as it comes in. */
-  readonly convert?: Readonly<Record<string, ConvertConfig>>;
-  /** By metric. */
-  readonly check?: Readonly<Record<string, CheckConfig>>;
-  /** By the metric that is made. */
-  readonly derive?: Readonly<Record<string, DerivedConfig>>;
-  readonly where?: ExpressionConfig;
-  /** Metrics that go on. */
+  /** Metrics that are taken; absent: all. */
   readonly only?: readonly string[];
+  readonly convert?: ConvertConfig;
+  readonly check?: CheckConfig;
+  readonly derive?: readonly DeriveConfig[];
+  readonly where?: ExpressionConfig;
   readonly deadband?: DeadbandConfig;
   readonly swingingDoor?: SwingingDoorConfig;
-  /** The first reading of each period goes on. */
-  readonly throttle?: { readonly everyMs: number };
-  /** The last reading of each period goes on. */
-  readonly sample?: { readonly everyMs: number };
+  readonly throttleMs?: number;
+  readonly sampleMs?: number;
   readonly window?: WindowConfig;
+  readonly hopping?: HoppingConfig;
   readonly lane: Lane;
   /** The stream stays on the agent, for other pipelines and alarms. */
   readonly isLocal?: true;

@@ -24,6 +24,17 @@ const { createServer } = getBuiltinModule('node:http');
 /** Answers a GET of one exact path. */
 export type HttpRoute = () => HttpReply | Promise<HttpReply>;
 
+/** Lines for as long as the client stays. */
+export interface LineStream {
+  /** The client is gone. */
+  stop(): void;
+  /** It has read what was written. */
+  drained(): void;
+}
+
+/** `write` takes a line, or returns false while the client has not read what came before. Undefined: no room for one more. */
+export type HttpStreamRoute = (query: URLSearchParams, write: (line: string) => boolean) => LineStream | undefined;
+
 export interface HttpServerOptions {
   readonly host: string;
   /** 0 = any free port. */
@@ -31,6 +42,7 @@ export interface HttpServerOptions {
   /** Bearer token that every request must carry. */
   readonly token?: string;
   readonly routes: Readonly<Record<string, HttpRoute>>;
+  readonly streams?: Readonly<Record<string, HttpStreamRoute>>;
   readonly log: Logger;
 }
 
@@ -50,7 +62,7 @@ export function json(value: unknown, status = 200): HttpReply {
 }
 
 /** RFC 9457. `title` is the same for every occurrence, `detail` says what happened here and what to do. */
-function problem(status: number, title: string, detail: string): HttpReply {
+export function problem(status: number, title: string, detail: string): HttpReply {
   return {
     status,
     type: 'application/problem+json',
@@ -59,22 +71,45 @@ function problem(status: number, title: string, detail: string): HttpReply {
 }
 
 /** Rejects with `address_in_use` when the port is taken. */
-export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+export function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const limits = { connectionsMax, headersMs: requestTimeoutMs, requestMs: requestTimeoutMs, idleMs: requestTimeoutMs };
+  return openHttpServer(options, limits, (request, response) => void respond(options, request, response));
+}
+
+/** Beyond it, a connection is closed. */
+export interface HttpLimits {
+  readonly connectionsMax: number;
+  /** For the head of a request. */
+  readonly headersMs: number;
+  /** For all of a request. */
+  readonly requestMs: number;
+  /** Between two requests. */
+  readonly idleMs: number;
+}
+
+/** A bounded server for whoever answers requests in a way of their own. Rejects with `address_in_use` when the port is taken. */
+export async function openHttpServer(
+  address: { readonly host: string; readonly port: number },
+  limits: HttpLimits,
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<HttpServer> {
   const server = createServer(
     {
       maxHeaderSize: headerBytesMax,
-      requestTimeout: requestTimeoutMs,
-      headersTimeout: requestTimeoutMs,
-      keepAliveTimeout: requestTimeoutMs,
+      requestTimeout: limits.requestMs,
+      headersTimeout: limits.headersMs,
+      keepAliveTimeout: limits.idleMs,
+      // Node looks for connections that are too slow no more often than this.
+      connectionsCheckingInterval: Math.min(limits.headersMs, limits.requestMs),
     },
-    (request, response) => void respond(options, request, response),
+    handle,
   );
-  server.maxConnections = connectionsMax;
-  await listen(server, options);
+  server.maxConnections = limits.connectionsMax;
+  await listen(server, address);
   const { port } = server.address() as AddressInfo;
   return {
     port,
-    url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    url: `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -83,7 +118,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   };
 }
 
-function listen(server: Server, { host, port }: HttpServerOptions): Promise<void> {
+function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const isTaken = error.code === 'EADDRINUSE';
@@ -99,7 +134,11 @@ function listen(server: Server, { host, port }: HttpServerOptions): Promise<void
 async function respond(options: HttpServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   let reply: HttpReply;
   try {
-    reply = refusal(options, request) ?? (await answer(options.routes, request));
+    const refused = refusal(options, request);
+    const stream = refused === undefined ? streamOf(options, request) : undefined;
+    if (stream !== undefined && streamLines(stream, request, response)) return;
+    const full = stream === undefined ? undefined : problem(503, 'Too many watchers', 'close one of the others');
+    reply = refused ?? full ?? (await answer(options.routes, request));
   } catch (error) {
     options.log.error({ error, url: request.url }, 'a request failed');
     reply = problem(500, 'Internal error', 'the log of this process says more');
@@ -113,6 +152,31 @@ async function respond(options: HttpServerOptions, request: IncomingMessage, res
     ...(reply.status === 405 ? { allow: 'GET, HEAD' } : {}),
   });
   response.end(request.method === 'HEAD' ? undefined : reply.body);
+}
+
+function streamOf({ streams = {} }: HttpServerOptions, request: IncomingMessage): HttpStreamRoute | undefined {
+  const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+  return request.method === 'GET' && Object.hasOwn(streams, path) ? streams[path] : undefined;
+}
+
+/** False when there is no room for one more. */
+function streamLines(route: HttpStreamRoute, request: IncomingMessage, response: ServerResponse): boolean {
+  const query = new URLSearchParams((request.url ?? '').split('?').slice(1).join('?'));
+  const stream = route(query, (line) => {
+    if (response.writableNeedDrain) return false;
+    response.write(`${line}\n`);
+    return true;
+  });
+  if (stream === undefined) return false;
+  response.on('drain', () => stream.drained());
+  response.on('close', () => stream.stop());
+  response.writeHead(200, {
+    'content-type': 'application/x-ndjson',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+  response.flushHeaders();
+  return true;
 }
 
 function refusal(options: HttpServerOptions, request: IncomingMessage): HttpReply | undefined {
@@ -135,12 +199,13 @@ function refusal(options: HttpServerOptions, request: IncomingMessage): HttpRepl
 }
 
 /** In constant time, whatever the lengths. */
-function isEqual(left: string, right: string): boolean {
+export function isEqual(left: string, right: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(left), digest(right));
 }
 
-function namesLoopback(header: string | undefined): boolean {
+/** Whether a Host header names the loopback: a page whose name was rebound to 127.0.0.1 does not. */
+export function namesLoopback(header: string | undefined): boolean {
   const name = (header ?? '').replace(/:\d{1,5}$/, '').replace(/^\[(.*)\]$/, '$1');
   return isLoopback(name.toLowerCase());
 }

@@ -2,9 +2,9 @@
 import type { ConfigContext } from '@fogline/shared/config';
 import { type Lane, lanes } from '@fogline/shared/protocol/limits';
 import { didYouMean } from '@fogline/shared/suggest';
-import type { DeadbandConfig, PipelineConfig, WindowConfig } from '../core-config.ts';
+import type { PipelineConfig } from '../core-config.ts';
 import { isPassThrough } from '../pipeline/pass-through.ts';
-import { percentilePattern } from './pipeline-schema.ts';
+import { isHopping, resolveOperators } from './operators.ts';
 import type { AgentDocument } from './schema.ts';
 
 export function resolvePipelines(raw: AgentDocument, context: ConfigContext): PipelineConfig[] {
@@ -25,19 +25,11 @@ export function resolvePipelines(raw: AgentDocument, context: ConfigContext): Pi
     if (to !== undefined && !isLocal && raw.uplinks[to] === undefined) {
       context.error([...path, 'send', 'to'], `no uplink is called "${to}"${didYouMean(to, Object.keys(raw.uplinks))}`);
     }
-    const deadband = resolveDeadband(raw, name, context);
-    const window = resolveWindow(raw, name, context);
-    if (deadband !== undefined && window !== undefined) {
-      const why =
-        'sees only what the deadband lets through, so its mean and percentiles mislead: give it a pipeline of its own';
-      context.warn([...path, 'window'], why);
-    }
     return {
       name,
       from,
       ...(isFromPipeline ? { isFromPipeline } : {}),
-      ...(deadband === undefined ? {} : { deadband }),
-      ...(window === undefined ? {} : { window }),
+      ...resolveOperators(raw, name, context),
       lane: laneOf(pipeline.send.priority),
       ...(isLocal ? { isLocal } : {}),
     };
@@ -61,7 +53,7 @@ function checkChain(raw: AgentDocument, name: string, context: ConfigContext): v
   for (let at = raw.pipelines?.[name]?.from ?? ''; raw.sources[at] === undefined; ) {
     const upstream = raw.pipelines?.[at];
     if (upstream === undefined) return;
-    if (upstream.window !== undefined)
+    if (upstream.window !== undefined && !isHopping(upstream.window))
       context.error(
         path,
         `the pipeline "${at}" ends in windows, and only readings go on: take from what it takes from`,
@@ -77,61 +69,4 @@ function checkChain(raw: AgentDocument, name: string, context: ConfigContext): v
 
 function laneOf(priority: (typeof lanes)[number]): Lane {
   return lanes.indexOf(priority) as Lane;
-}
-
-/** The declared metrics of what a pipeline takes from, by name; undefined when they are taken as they come. */
-function declaredMetrics(
-  raw: AgentDocument,
-  from: string,
-): Readonly<Record<string, { readonly type: string }>> | undefined {
-  const source = sourceOf(raw, from);
-  if (source === undefined) return undefined;
-  const json = raw.sources[source]?.parse.json;
-  return json === 'auto' ? undefined : json;
-}
-
-/** The source at the beginning of a chain; undefined when there is none. */
-function sourceOf(raw: AgentDocument, from: string): string | undefined {
-  let at = from;
-  for (let steps = Object.keys(raw.pipelines ?? {}).length; steps >= 0; steps--) {
-    if (raw.sources[at] !== undefined) return at;
-    at = raw.pipelines?.[at]?.from ?? '';
-  }
-  return undefined;
-}
-
-function resolveDeadband(raw: AgentDocument, pipeline: string, context: ConfigContext): DeadbandConfig | undefined {
-  const { deadband, from = '' } = raw.pipelines?.[pipeline] ?? {};
-  if (deadband === undefined) return undefined;
-  const { heartbeat, ...thresholds } = deadband;
-  const declared = declaredMetrics(raw, from);
-  for (const metric of Object.keys(thresholds)) {
-    const path = ['pipelines', pipeline, 'deadband', metric];
-    const type = declared?.[metric]?.type;
-    if (declared !== undefined && type === undefined) {
-      context.error(path, `the source "${from}" has no such metric${didYouMean(metric, Object.keys(declared))}`);
-    } else if (type === 'text') {
-      context.error(path, 'text has no smallest change: it is sent whenever it changes');
-    }
-  }
-  return { thresholds, heartbeatMs: heartbeat };
-}
-
-const dayMs = 86_400_000;
-
-function resolveWindow(raw: AgentDocument, pipeline: string, context: ConfigContext): WindowConfig | undefined {
-  const { window, from = '' } = raw.pipelines?.[pipeline] ?? {};
-  if (window === undefined) return undefined;
-  const path = ['pipelines', pipeline, 'window'];
-  if (dayMs % window.every !== 0) {
-    context.warn(
-      [...path, 'every'],
-      'does not divide a day, so the hub cannot roll these windows up: prefer 10s, 1m, 15m …',
-    );
-  }
-  for (const [metric, { type }] of Object.entries(declaredMetrics(raw, from) ?? {})) {
-    if (type === 'text') context.warn(path, `the metric "${metric}" is text and enters no window`);
-  }
-  const hasSketch = window.compute.some((aggregate) => percentilePattern.test(aggregate));
-  return { everyMs: window.every, latenessMs: window.lateness, hasSketch };
 }

@@ -1,187 +1,151 @@
-/** Sources and the MQTT listeners they share: who may publish, on which address, and that no message has two readers. */
+/** Sources and the doors they come through: who may send, on which address, and that no message has two readers. */
 import type { ConfigContext } from '@fogline/shared/config';
-import { messageOf } from '@fogline/shared/errors';
 import { isLoopback } from '@fogline/shared/loopback';
-import type { ValueType } from '@fogline/shared/reading';
-import { compileTopicPattern } from '@fogline/shared/topic-filter';
+import type { ParseConfig } from '../decoders/decoder.ts';
+import { type HttpListenerConfig, type ListenerConfig, resolveListeners } from './listeners.ts';
+import { type MqttAddress, mqttAddress } from './mqtt-address.ts';
+import { resolveParse, type SourceDocument } from './parse.ts';
 import type { AgentDocument } from './schema.ts';
+import { checkPattern, filtersOverlap, pathsOf } from './topics.ts';
 
 export interface SourceConfig {
   readonly name: string;
-  /** Topic filters with `{captures}`, as written. */
+  /** Topic filters with `{captures}`: of MQTT as written, of HTTP paths without the first slash, of a file its name. */
   readonly topics: readonly string[];
-  /** `auto`: every top-level number and boolean of the JSON object becomes a metric of its name. */
-  readonly metrics: 'auto' | readonly MetricConfig[];
-  /** Where the time of a reading is found; absent = time of arrival. */
-  readonly time?: TimeConfig;
+  readonly parse: ParseConfig;
 }
 
-export interface MetricConfig {
-  readonly name: string;
-  readonly field: string;
-  /** '' when unknown. */
-  readonly unit: string;
-  readonly type: ValueType;
-  /** Values outside are kept with quality bad. */
-  readonly range?: { readonly min: number; readonly max: number };
+/** An MQTT broker that one source joins. */
+export interface JoinConfig extends MqttAddress {
+  readonly source: string;
+  readonly clientId: string;
+  readonly username?: string;
+  readonly password?: string;
+  /** PEM texts. */
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
 }
 
-export interface TimeConfig {
-  readonly field: string;
-  readonly unit: 's' | 'ms' | 'us' | 'iso';
-  /** Future only. */
-  readonly maxSkewMs: number;
+export interface FileConfig {
+  readonly source: string;
+  /** Absolute. */
+  readonly path: string;
 }
 
-/** One MQTT broker of this agent; several sources may share it. */
-export interface ListenerConfig {
-  readonly host: string;
-  /** 0 = any free port. */
-  readonly port: number;
-  /** Password by user name. */
-  readonly users: Readonly<Record<string, string>>;
-  /** Who may come without a password: nobody, this machine, or private networks. */
-  readonly anonymous: 'nobody' | 'loopback' | 'lan';
-  readonly sources: readonly string[];
+export interface SourcesConfig {
+  readonly sources: readonly SourceConfig[];
+  readonly listeners: readonly ListenerConfig[];
+  readonly httpListeners: readonly HttpListenerConfig[];
+  readonly joins: readonly JoinConfig[];
+  readonly files: readonly FileConfig[];
 }
 
-export function resolveSources(
-  raw: AgentDocument,
-  context: ConfigContext,
-): { readonly listeners: readonly ListenerConfig[]; readonly sources: readonly SourceConfig[] } {
-  const names = Object.keys(raw.sources);
-  if (names.length === 0) context.error(['sources'], 'at least one source is needed');
-  const sources = Object.entries(raw.sources).map(([name, source]) => resolveSource(name, source, context));
-  const listeners = Map.groupBy(names, (name) => raw.sources[name]?.mqtt.listen.port ?? 0);
-  return { sources, listeners: [...listeners].flatMap(([port, users]) => resolveListeners(port, users, raw, context)) };
-}
+const doors = ['mqtt', 'http', 'file'] as const;
 
-type SourceDocument = AgentDocument['sources'][string];
-
-function resolveSource(name: string, source: SourceDocument, context: ConfigContext): SourceConfig {
-  for (const [index, topic] of source.mqtt.topics.entries()) {
-    const path = ['sources', name, 'mqtt', 'topics', index];
-    const problem = topicProblem(topic);
-    if (problem !== undefined) context.error(path, problem);
-    else if (/[+#{]/.test(topic) && !topic.split('/').includes('{device}')) {
-      context.warn(path, 'has no {device}: all that match are taken for one device');
-    }
-  }
-  const { json, time } = source.parse;
-  return {
+export function resolveSources(raw: AgentDocument, context: ConfigContext): SourcesConfig {
+  const entries = Object.entries(raw.sources);
+  if (entries.length === 0) context.error(['sources'], 'at least one source is needed');
+  for (const [name, source] of entries) checkDoors(name, source, context);
+  const sources = entries.map(([name, source]) => ({
     name,
-    topics: source.mqtt.topics,
-    metrics:
-      json === 'auto' ? json : Object.entries(json).map(([metric, raw]) => resolveMetric(name, metric, raw, context)),
-    ...(time === undefined ? {} : { time: { field: time.field, unit: time.unit, maxSkewMs: time.max_skew } }),
+    topics: resolveTopics(name, source, context),
+    parse: resolveParse(name, source, context),
+  }));
+  const joins = entries.flatMap(([name, source]) => resolveJoin(name, source, raw.agent.id, context));
+  for (const [index, join] of joins.entries()) {
+    const rival = joins.slice(0, index).find(({ host, port, clientId }) => {
+      return host === join.host && port === join.port && clientId === join.clientId;
+    });
+    if (rival === undefined) continue;
+    const why = `is that of source "${rival.source}" at the same broker, which would disconnect one of them`;
+    context.error(['sources', join.source, 'mqtt', 'client_id'], why);
+  }
+  return {
+    sources,
+    ...resolveListeners(raw, context),
+    joins,
+    files: entries.flatMap(([source, { file }]) =>
+      file === undefined ? [] : [{ source, path: context.path(file.path) }],
+    ),
   };
 }
 
-type MetricDocument = Exclude<SourceDocument['parse']['json'], 'auto'>[string];
-
-function resolveMetric(source: string, name: string, raw: MetricDocument, context: ConfigContext): MetricConfig {
-  const { field = name, unit, type, range } = raw;
-  const path = ['sources', source, 'parse', 'json', name];
-  if (name === 'heartbeat')
-    context.error(path, 'is a word of the deadband: give the metric another name and keep the field');
-  if (range === undefined) return { name, field, unit, type };
-  const [min, max] = range;
-  if (min >= max) context.error([...path, 'range'], `[${min}, ${max}] is empty: write [lowest, highest]`);
-  if (type !== 'number') context.error([...path, 'range'], `a ${type} has no range`);
-  return { name, field, unit, type, range: { min, max } };
-}
-
-/** What is wrong with a topic filter, with the fix. */
-function topicProblem(topic: string): string | undefined {
-  if (topic.startsWith('$')) return 'topics that begin with "$" belong to the broker';
-  try {
-    compileTopicPattern(topic);
-    return undefined;
-  } catch (error) {
-    return messageOf(error);
+function checkDoors(name: string, source: SourceDocument, context: ConfigContext): void {
+  const path = ['sources', name];
+  const [door, other] = doors.filter((candidate) => source[candidate] !== undefined);
+  if (door === undefined) context.error(path, 'needs a door: mqtt, http or file');
+  if (door !== undefined && other !== undefined) {
+    context.error([...path, other], `a source has one door, and this one has ${door}: make another source of it`);
+  }
+  if (source.file !== undefined && source.parse.time === undefined && source.parse.line_protocol === undefined) {
+    context.warn([...path, 'file'], 'without parse.time, every reading gets the time at which the file was read');
   }
 }
 
-/** True when one topic can match both filters. */
-export function filtersOverlap(left: string, right: string): boolean {
-  const a = left.split('/');
-  const b = right.split('/');
-  for (let index = 0; ; index++) {
-    const x = a[index];
-    const y = b[index];
-    // "a/#" matches "a" itself, so "#" is looked at before either filter ends.
-    if (x === '#' || y === '#') return true;
-    if (x === undefined || y === undefined) return x === y;
-    if (x !== y && !isWild(x) && !isWild(y)) return false;
-  }
-}
-
-function isWild(level: string): boolean {
-  return level === '+' || level.startsWith('{');
-}
-
-function resolveListeners(
-  port: number,
-  names: readonly string[],
-  raw: AgentDocument,
-  context: ConfigContext,
-): ListenerConfig[] {
-  // Sources on port 0 each get a port of their own; on any other port, sources of one address share a listener.
-  const hostOf = (name: string): string => raw.sources[name]?.mqtt.listen.host ?? '';
-  const shared = port === 0 ? names.map((name) => [name]) : [...Map.groupBy(names, hostOf).values()];
-  const listeners = shared.map((sources) => resolveListener(port, sources, raw, context));
-  const everywhere = listeners.find((listener) => listener.host === '0.0.0.0' || listener.host === '::');
-  const other = listeners.find((listener) => listener !== everywhere);
-  if (port !== 0 && everywhere !== undefined && other !== undefined) {
-    const path = ['sources', other.sources[0] ?? '', 'mqtt', 'listen'];
-    const rival = everywhere.sources[0] ?? '';
-    context.error(path, `port ${port} is taken on every address by source "${rival}": give both the same host`);
-  }
-  return listeners;
-}
-
-function resolveListener(
-  port: number,
-  names: readonly string[],
-  raw: AgentDocument,
-  context: ConfigContext,
-): ListenerConfig {
-  const users = new Map<string, string>();
-  let isLan = false;
-  const taken: { readonly source: string; readonly topic: string }[] = [];
-  for (const name of names) {
-    const mqtt = raw.sources[name]?.mqtt;
-    if (mqtt === undefined) continue;
-    isLan ||= mqtt.anonymous === 'lan';
-    for (const [user, { password }] of Object.entries(mqtt.users ?? {})) {
-      const path = ['sources', name, 'mqtt', 'users', user, 'password'];
-      const text = context.secret(path, password);
-      if ((users.get(user) ?? text) !== text)
-        context.error(path, 'differs from the password of this user in another source');
-      users.set(user, text);
-    }
+function resolveTopics(name: string, source: SourceDocument, context: ConfigContext): readonly string[] {
+  const { mqtt, http } = source;
+  if (mqtt !== undefined) {
     for (const [index, topic] of mqtt.topics.entries()) {
-      const rival = taken.find((other) => filtersOverlap(other.topic, topic));
-      if (rival !== undefined) {
-        const where = rival.source === name ? 'of this source' : `of source "${rival.source}" on the same listener`;
-        context.error(
-          ['sources', name, 'mqtt', 'topics', index],
-          `overlaps with "${rival.topic}" ${where}: a message has one reader`,
-        );
-      }
-      taken.push({ source: name, topic });
+      checkPattern(topic, ['sources', name, 'mqtt', 'topics', index], context);
     }
+    return mqtt.topics;
   }
-  const isOpen = isLan || users.size > 0;
-  // A port alone means loopback until somebody is allowed in; then it means every address.
-  const host = raw.sources[names[0] ?? '']?.mqtt.listen.host ?? (isOpen ? '0.0.0.0' : '127.0.0.1');
-  if (!isLoopback(host) && !isOpen) {
-    const path = ['sources', names[0] ?? '', 'mqtt', 'listen'];
-    context.error(
-      path,
-      `${host} is reachable from other machines: add "users", or "anonymous: lan", or listen on 127.0.0.1`,
-    );
+  if (http === undefined) return ['#'];
+  const topics = pathsOf(name, source);
+  for (const [index, path] of (http.paths ?? []).entries()) {
+    checkPattern(path, ['sources', name, 'http', 'paths', index], context);
   }
-  const anonymous = isLan ? 'lan' : users.size > 0 ? 'nobody' : 'loopback';
-  return { host, port, users: Object.fromEntries(users), anonymous, sources: names };
+  return topics;
+}
+
+const listenerKeys = ['users', 'anonymous'] as const;
+const joinKeys = ['username', 'password', 'client_id', 'tls'] as const;
+
+function resolveJoin(name: string, { mqtt }: SourceDocument, agent: string, context: ConfigContext): JoinConfig[] {
+  const path = ['sources', name, 'mqtt'];
+  if (mqtt === undefined) return [];
+  if (mqtt.url === undefined) {
+    for (const key of joinKeys) {
+      if (mqtt[key] !== undefined) context.error([...path, key], 'goes with url, of a broker that is joined');
+    }
+    return [];
+  }
+  if (mqtt.listen !== undefined) context.error([...path, 'url'], 'joins a broker, and listen is one: keep one of them');
+  for (const key of listenerKeys) {
+    if (mqtt[key] !== undefined)
+      context.error([...path, key], 'goes with listen: a broker that is joined knows its users');
+  }
+  for (const [index, topic] of mqtt.topics.entries()) {
+    const rival = mqtt.topics.slice(0, index).find((other) => filtersOverlap(other, topic));
+    if (rival === undefined) continue;
+    context.error([...path, 'topics', index], `overlaps with "${rival}" of this source: a message has one reader`);
+  }
+  const words = { whose: 'a broker', beside: 'username and password are given beside it' };
+  const address = mqttAddress(mqtt.url, words, (message) => context.error([...path, 'url'], message));
+  if (mqtt.tls !== undefined && !address.isTls) {
+    context.error([...path, 'tls'], 'needs a url that begins with mqtts://');
+  }
+  if (mqtt.password !== undefined && !address.isTls && address.host !== '' && !isLoopback(address.host)) {
+    context.warn([...path, 'url'], 'the password travels in clear text: use mqtts:// beyond a trusted network');
+  }
+  if ((mqtt.tls?.cert === undefined) !== (mqtt.tls?.key === undefined)) {
+    context.error([...path, 'tls'], 'cert and key go together');
+  }
+  const pem = (key: 'ca' | 'cert' | 'key') => {
+    const reference = mqtt.tls?.[key];
+    return reference === undefined ? {} : { [key]: context.text([...path, 'tls', key], reference) };
+  };
+  return [
+    {
+      source: name,
+      ...address,
+      clientId: mqtt.client_id ?? `${agent}-${name}`,
+      ...(mqtt.username === undefined ? {} : { username: mqtt.username }),
+      ...(mqtt.password === undefined ? {} : { password: context.secret([...path, 'password'], mqtt.password) }),
+      ...pem('ca'),
+      ...pem('cert'),
+      ...pem('key'),
+    },
+  ];
 }

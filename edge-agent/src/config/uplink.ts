@@ -2,13 +2,11 @@
 import type { ConfigContext } from '@fogline/shared/config';
 import { isLoopback } from '@fogline/shared/loopback';
 import type { UplinkConfig } from '../core-config.ts';
+import { type MqttAddress, mqttAddress } from './mqtt-address.ts';
 import type { AgentDocument } from './schema.ts';
 
-export interface HubAddress {
+export interface HubAddress extends MqttAddress {
   readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly isTls: boolean;
   /** PEM text of the only authorities to trust; absent = those of the system. */
   readonly ca?: string;
 }
@@ -23,9 +21,10 @@ export function resolveUplink(raw: AgentDocument, context: ConfigContext): Uplin
     return { name: '', host: '', port: 0, isTls: false, token: '', window: 1, lingerMs: 0 };
   }
   const path = ['uplinks', name];
-  const isTls = /^mqtts:/i.test(uplink.mqtt.url);
+  const words = { whose: 'a hub', beside: 'the token is given beside it' };
+  const address = mqttAddress(uplink.mqtt.url, words, (message) => context.error([...path, 'mqtt', 'url'], message));
+  const { isTls } = address;
   if (uplink.tls !== undefined && !isTls) context.error([...path, 'tls'], 'needs a url that begins with mqtts://');
-  const address = hubAddress(uplink.mqtt.url, (message) => context.error([...path, 'mqtt', 'url'], message));
   if (!isTls && address.host !== '' && !isLoopback(address.host)) {
     context.warn([...path, 'mqtt', 'url'], 'the token travels in clear text: use mqtts:// beyond a trusted network');
   }
@@ -33,23 +32,9 @@ export function resolveUplink(raw: AgentDocument, context: ConfigContext): Uplin
   return {
     name,
     ...address,
-    isTls,
     ...(ca === undefined ? {} : { ca: context.text([...path, 'tls', 'ca'], ca) }),
     token: context.secret([...path, 'token'], uplink.token),
     window: uplink.window,
     lingerMs: uplink.linger ?? lingerMs[raw.buffer.commit],
   };
-}
-
-function hubAddress(url: string, fail: (message: string) => void): { host: string; port: number } {
-  const parsed = URL.parse(url);
-  const isMqtt = parsed?.protocol === 'mqtt:' || parsed?.protocol === 'mqtts:';
-  if (parsed === null || !isMqtt || parsed.hostname === '') {
-    fail(`"${url}" is not an address of a hub: write mqtt://host:1883 or mqtts://host:8883`);
-    return { host: '', port: 0 };
-  }
-  if (parsed.username !== '' || parsed.password !== '') fail('holds a credential: the token is given beside it');
-  if (!['', '/'].includes(parsed.pathname) || parsed.search !== '') fail('ends after host and port');
-  const port = parsed.port === '' ? (parsed.protocol === 'mqtts:' ? 8883 : 1883) : Number(parsed.port);
-  return { host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'), port };
 }

@@ -2,55 +2,28 @@ import { hasCode } from '@fogline/shared/errors';
 import { SeededRandom } from '@fogline/shared/random';
 import { flagText, quality } from '@fogline/shared/reading';
 import { describe, expect, it } from 'vitest';
-import { SeriesRegistry } from '../sources/series-registry.ts';
-import { type DeviceBinding, JsonDecoder, type JsonDecoderOptions, type JsonMetric } from './json.ts';
+import type { JsonConfig, Reader } from './decoder.ts';
+import type { MetricConfig } from './metric.ts';
 import { ReadingsBuilder } from './readings-builder.ts';
-import { Rejections } from './rejections.ts';
+import { DecoderKit, arrivalMs as now } from './testing/decoder-kit.ts';
 
-const now = Date.UTC(2026, 0, 1);
+type Options = Omit<JsonConfig, 'format'>;
 
-function metric(name: string, more: Partial<JsonMetric> = {}): JsonMetric {
+function metric(name: string, more: Partial<MetricConfig> = {}): MetricConfig {
   return { name, field: name, unit: '', type: 'number', ...more };
 }
 
-function open(options: JsonDecoderOptions, seriesMax?: number) {
-  const registry = new SeriesRegistry(seriesMax);
-  const rejections = new Rejections();
-  const decoder = new JsonDecoder(options, registry, rejections);
-  const builder = new ReadingsBuilder();
-  const binding = decoder.bind('d1', []) as DeviceBinding;
-  return {
-    registry,
-    rejections,
-    builder,
-    decoder,
-    /** The rows as [series, time, value, flags, hasSourceTime], and what was rejected. */
-    decode(payload: unknown, from: DeviceBinding = binding) {
-      const text = typeof payload === 'string' ? payload : JSON.stringify(payload);
-      const bytes = payload instanceof Uint8Array ? payload : Buffer.from(text);
-      const before = rejections.toObject();
-      const count = decoder.decode(bytes, from, now, builder);
-      const { columns, hasSourceTime } = builder.take();
-      expect(columns.count).toBe(count);
-      const rows = Array.from({ length: count }, (_, row) => [
-        columns.series[row],
-        columns.time[row],
-        (columns.flags[row] as number) & flagText ? columns.strings[columns.value[row] as number] : columns.value[row],
-        columns.flags[row],
-        hasSourceTime[row],
-      ]);
-      const rejected = Object.fromEntries(
-        Object.entries(rejections.toObject())
-          .map(([reason, total]) => [reason, total - (before[reason] ?? 0)] as const)
-          .filter(([, total]) => total > 0),
-      );
-      return { rows, rejected };
-    },
-  };
+function time(field: string, unit: 's' | 'ms', maxSkewMs = 600_000) {
+  return { fields: [field], unit, maxSkewMs };
+}
+
+function open(options: Options, seriesMax?: number) {
+  const kit = new DecoderKit({ format: 'json', ...options }, seriesMax === undefined ? {} : { seriesMax });
+  return { kit, decode: (payload: unknown) => kit.decode(payload) };
 }
 
 describe('configured metrics', () => {
-  const options: JsonDecoderOptions = {
+  const options: Options = {
     metrics: [
       metric('temperature', { field: 'temp', unit: 'Cel', range: { min: -40, max: 85 } }),
       metric('door', { field: 'io.door', type: 'boolean' }),
@@ -60,7 +33,7 @@ describe('configured metrics', () => {
   };
 
   it('takes nested fields, booleans as 0 and 1, texts, and elements of arrays, at the time of arrival', () => {
-    const { decode, registry } = open(options);
+    const { decode, kit } = open(options);
     expect(decode({ temp: 21.5, io: { door: true }, state: 'open', list: [1, 2, 3], other: 9 })).toEqual({
       rows: [
         [0, now, 21.5, 0, 0],
@@ -70,7 +43,7 @@ describe('configured metrics', () => {
       ],
       rejected: {},
     });
-    expect(registry.takeNew()).toEqual([
+    expect(kit.definitions).toEqual([
       { id: 0, device: 'd1', metric: 'temperature', unit: 'Cel', type: 'number', tags: [] },
       { id: 1, device: 'd1', metric: 'door', unit: '', type: 'boolean', tags: [] },
       { id: 2, device: 'd1', metric: 'state', unit: '', type: 'text', tags: [] },
@@ -84,7 +57,7 @@ describe('configured metrics', () => {
     ['NaN', '{"temp":NaN}', { junk_json: 1 }],
     ['half of it', '{"temp":1', { junk_json: 1 }],
     ['bytes that are no UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), { junk_json: 1 }],
-    ['an array', [1], { not_object: 1 }],
+    ['a list of no objects', [1, [], null], { not_object: 3 }],
     ['null', 'null', { not_object: 1 }],
     ['a number', '5', { not_object: 1 }],
     ['other fields only', { humidity: 5 }, { no_known_field: 1 }],
@@ -140,7 +113,7 @@ describe('configured metrics', () => {
     [{ metrics: [metric('')] }, /metric name/],
     [{ metrics: [metric('a', { field: 'a..b' })] }, /no path/],
     [{ metrics: [metric('a', { range: { min: 2, max: 1 } })] }, /empty/],
-    [{ metrics: 'auto', time: { field: '', unit: 'ms' } }, /no path/],
+    [{ metrics: 'auto', time: time('', 'ms') }, /no path/],
   ] as const)('refuses a wrong configuration with the reason: %j', (wrong, reason) => {
     try {
       open(wrong);
@@ -153,9 +126,9 @@ describe('configured metrics', () => {
 });
 
 describe('source time', () => {
-  const options: JsonDecoderOptions = {
+  const options: Options = {
     metrics: [metric('v')],
-    time: { field: 'meta.ts', unit: 's', maxSkewMs: 5_000 },
+    time: time('meta.ts', 's', 5_000),
   };
 
   it('is taken from the payload', () => {
@@ -184,13 +157,13 @@ describe('source time', () => {
 
 describe('auto mode', () => {
   it('takes every top-level number and boolean under its own name, and nothing else', () => {
-    const { decode, registry } = open({ metrics: 'auto', time: { field: 'ts', unit: 'ms' } });
+    const { decode, kit } = open({ metrics: 'auto', time: time('ts', 'ms') });
     const payload = { ts: now - 5, temp: 1.5, on: false, name: 'n', nested: { a: 1 }, list: [1], none: null };
     expect(decode(payload).rows).toEqual([
       [0, now - 5, 1.5, 0, 1],
       [1, now - 5, 0, 0, 1],
     ]);
-    expect(registry.takeNew().map(({ metric: name, type }) => [name, type])).toEqual([
+    expect(kit.definitions.map(({ metric: name, type }) => [name, type])).toEqual([
       ['temp', 'number'],
       ['on', 'boolean'],
     ]);
@@ -210,41 +183,136 @@ describe('auto mode', () => {
   });
 });
 
+describe('lists', () => {
+  const readings: Options = {
+    metrics: [metric('temp'), metric('first', { field: 'raw.0' })],
+    each: 'data.readings',
+    device: 'node',
+    tags: ['meta.site'],
+    time: time('ts', 'ms'),
+  };
+
+  it('a list of objects is as many messages; an empty one is none', () => {
+    const { decode } = open({ metrics: 'auto', time: time('ts', 'ms') });
+    const list = [{ ts: now - 2, t: 1 }, { ts: now - 1, t: 2 }, 5, { ts: now, t: 3 }];
+    expect(decode(list)).toEqual({
+      rows: [
+        [0, now - 2, 1, 0, 1],
+        [0, now - 1, 2, 0, 1],
+        [0, now, 3, 0, 1],
+      ],
+      rejected: { not_object: 1 },
+    });
+    expect(decode([])).toEqual({ rows: [], rejected: {} });
+  });
+
+  it('`each` finds the list; time, device and tags are those of the element, else of the object around it', () => {
+    const { kit } = open(readings);
+    const payload = {
+      ts: now - 9,
+      node: 'all',
+      meta: { site: 'lyon' },
+      data: {
+        readings: [
+          { temp: 1, raw: [7, 8] },
+          { temp: 2, node: 20, ts: now - 8, meta: { site: 'paris' } },
+          { temp: 3, ts: 'soon' },
+          { temp: 4, node: null },
+        ],
+      },
+    };
+    expect(kit.named(payload)).toEqual([
+      ['all', 'temp', 'site=lyon', now - 9, 1],
+      ['all', 'first', 'site=lyon', now - 9, 7],
+      ['20', 'temp', 'site=paris', now - 8, 2],
+      ['all', 'temp', 'site=lyon', now - 9, 4],
+    ]);
+    expect(kit.rejections.toObject()).toEqual({ field_missing: 2, time_invalid: 1 });
+  });
+
+  it.each([
+    ['no list', { data: { readings: { temp: 1 } } }, { not_list: 1 }],
+    ['nothing there', { temp: 1 }, { not_list: 1 }],
+    ['a list where an object is due', [{ temp: 1 }], { not_list: 1 }],
+    ['no object', 5, { not_object: 1 }],
+    ['no device', { ts: now, meta: { site: 'x' }, data: { readings: [{ temp: 1 }] } }, { device_missing: 1 }],
+    ['no tag', { ts: now, node: 'a', data: { readings: [{ temp: 1 }] } }, { device_missing: 1 }],
+    [
+      'a bad name',
+      { ts: now, node: '\n', meta: { site: 'x' }, data: { readings: [{ temp: 1 }] } },
+      { device_name_invalid: 1 },
+    ],
+  ])('counts %s', (_what, payload, rejected) => {
+    expect(open(readings).decode(payload)).toEqual({ rows: [], rejected });
+  });
+});
+
+describe('values that stand for none', () => {
+  it('are counted by themselves, of one metric or of all', () => {
+    const metrics = [metric('a', { missing: ['NA'] }), metric('b', { range: { min: 0, max: 5 } })];
+    const { decode } = open({ metrics, missing: [-200] });
+    expect(decode({ a: -200, b: -200 })).toEqual({ rows: [], rejected: { missing_marker: 2 } });
+    expect(decode({ a: 'NA', b: -200.5 })).toEqual({
+      rows: [[0, now, -200.5, quality.bad, 0]],
+      rejected: { missing_marker: 1 },
+    });
+    const auto = open({ metrics: 'auto', missing: [-200], skip: ['seq'] });
+    expect(auto.decode({ a: -200, b: 1, seq: 7 })).toEqual({
+      rows: [[0, now, 1, 0, 0]],
+      rejected: { missing_marker: 1 },
+    });
+  });
+});
+
 describe('limits', () => {
   it('a million distinct devices stay within seriesMax, each one more counted', () => {
-    const { decoder, registry, rejections, builder } = open({ metrics: [metric('v')] }, 1_000);
+    const { kit } = open({ metrics: [metric('v')] }, 1_000);
     const payload = Buffer.from('{"v":1}');
+    const decode = (device: string): void => {
+      const reader = kit.bind({ device }) as Reader;
+      reader.read({ payload, nowMs: now, position: 0 }, 1);
+    };
     for (let device = 0; device < 1_000_000; device++) {
-      decoder.decode(payload, decoder.bind(`device-${device}`, []) as DeviceBinding, now, builder);
-      if (builder.count > 4_000) builder.take();
+      decode(`device-${device}`);
+      if (kit.builder.count > 4_000) kit.builder.take();
     }
-    expect(registry.size).toBe(1_000);
-    expect(rejections.toObject()).toEqual({ series_limit: 999_000 });
-    expect(decoder.decode(payload, decoder.bind('device-7', []) as DeviceBinding, now, builder)).toBe(1);
+    expect(kit.registry.size).toBe(1_000);
+    expect(kit.rejections.toObject()).toEqual({ series_limit: 999_000 });
+    kit.builder.take();
+    decode('device-7');
+    expect(kit.builder.count).toBe(1);
+  });
+
+  it('a million devices that messages name stay within it as well, and those known go on', () => {
+    const { kit } = open({ metrics: [metric('v')], device: 'id' }, 1_000);
+    const elements = (from: number): unknown => Array.from({ length: 1_000 }, (_, n) => ({ id: from + n, v: 1 }));
+    for (let from = 0; from < 1_000_000; from += 1_000) kit.decode(elements(from));
+    expect(kit.registry.size).toBe(1_000);
+    expect(kit.rejections.toObject()).toEqual({ series_limit: 999_000 });
+    expect(kit.decode(elements(0)).rows.length).toBe(1_000);
   });
 
   it('names of devices and tags are checked', () => {
-    const { decoder } = open({ metrics: 'auto' });
+    const { kit } = open({ metrics: 'auto' });
     for (const name of ['', 'a\u0000b', 'a\nb', 'a\u0085b', 'broken \ufffd', 'ü'.repeat(65)]) {
-      expect(decoder.bind(name, []), JSON.stringify(name)).toBeUndefined();
-      expect(decoder.bind('d', [['site', name]]), JSON.stringify(name)).toBeUndefined();
+      expect(kit.bind({ device: name }), JSON.stringify(name)).toBeUndefined();
+      expect(kit.bind({ captures: [['site', name]] }), JSON.stringify(name)).toBeUndefined();
     }
-    expect(decoder.bind('ü'.repeat(64), [['site', 'Zürich 1/2']])).toBeDefined();
+    expect(kit.bind({ device: 'ü'.repeat(64), captures: [['site', 'Zürich 1/2']] })).toBeDefined();
   });
 
   it('seeded damage to a payload is a row or a counted rejection, never a crash, never a value that is not finite', () => {
     const valid = Buffer.from('{"temp":21.5,"on":true,"meta":{"ts":1767225600.5},"state":"open","list":[1,2,3]}');
-    const options: JsonDecoderOptions = {
+    const options: Options = {
       metrics: [
         metric('temp'),
         metric('on', { type: 'boolean' }),
         metric('state', { type: 'text' }),
         metric('l', { field: 'list.0' }),
       ],
-      time: { field: 'meta.ts', unit: 's' },
+      time: time('meta.ts', 's'),
     };
-    const { decoder, rejections, builder } = open(options);
-    const binding = decoder.bind('d', []) as DeviceBinding;
+    const { kit, decode } = open(options);
     for (let seed = 1; seed <= 5_000; seed++) {
       const random = new SeededRandom(seed);
       let bytes = Buffer.from(valid);
@@ -252,14 +320,12 @@ describe('limits', () => {
         if (random.chance(0.3)) bytes = bytes.subarray(0, random.below(bytes.length + 1));
         else if (bytes.length > 0) bytes[random.below(bytes.length)] = random.below(256);
       }
-      const before = Object.values(rejections.toObject()).reduce((sum, count) => sum + count, 0);
-      const rows = decoder.decode(bytes, binding, now, builder);
-      const after = Object.values(rejections.toObject()).reduce((sum, count) => sum + count, 0);
-      expect(rows > 0 || after > before, `seed ${seed}`).toBe(true);
-      const { columns } = builder.take();
-      expect(columns.value.every(Number.isFinite) && columns.time.every(Number.isSafeInteger), `seed ${seed}`).toBe(
-        true,
-      );
+      const before = kit.rejectedTotal();
+      const { rows } = decode(bytes);
+      expect(rows.length > 0 || kit.rejectedTotal() > before, `seed ${seed}`).toBe(true);
+      for (const [, timeMs, value] of rows) {
+        expect(Number.isSafeInteger(timeMs) && (typeof value === 'string' || Number.isFinite(value))).toBe(true);
+      }
     }
   });
 });

@@ -50,6 +50,8 @@ export class Intake {
   readonly #repeats: RepeatFilter;
   readonly #sources: readonly SourceIntake[];
   readonly #counted = new Map<string, number>();
+  /** Of sources that read something once; durable with the rows, and never without them. */
+  readonly #progress = new Map<string, number>();
   readonly #seriesCountMax: number;
 
   constructor(
@@ -72,7 +74,7 @@ export class Intake {
   }
 
   get hasCounted(): boolean {
-    return this.#counted.size > 0;
+    return this.#counted.size > 0 || this.#progress.size > 0;
   }
 
   get isCommitDue(): boolean {
@@ -95,6 +97,10 @@ export class Intake {
     if (source === undefined) throw new RangeError(`no source is called ${batch.source}`);
     for (const definition of batch.newSeries) source.ids[definition.id] = this.#idOf(source, definition);
     for (const token of batch.tokens) source.tokens.push(token);
+    const { progress } = batch;
+    if (progress !== undefined) {
+      this.#progress.set(progress.name, (this.#progress.get(progress.name) ?? 0) + progress.bytes);
+    }
     const { count, series, time, value, flags, strings } = batch.columns;
     let repeats = 0;
     let refused = 0;
@@ -154,6 +160,13 @@ export class Intake {
     const counted = [...this.#counted];
     this.#counted.clear();
     return counted;
+  }
+
+  /** Together with `take`, for the same commit. */
+  takeProgress(): [string, number][] {
+    const progress = [...this.#progress];
+    this.#progress.clear();
+    return progress;
   }
 
   #idOf(source: SourceIntake, definition: SourceSeriesDefinition): number {

@@ -3,20 +3,23 @@
 import { Metrics } from '@fogline/shared/metrics';
 import { lanes } from '@fogline/shared/protocol/limits';
 import type { AgentCore } from '../agent-core.ts';
-import type { ListenerConfig } from '../config/sources.ts';
-import type { MqttListener, SourceCounters } from '../sources/mqtt-listen.ts';
+import type { OpenDoor } from '../sources/door.ts';
+import type { SourceCounters } from '../sources/source-batcher.ts';
 
-/** An open listener and the names of the sources it serves. */
-export interface OpenListener {
-  readonly listener: MqttListener;
-  readonly sources: ListenerConfig['sources'];
+/** The open doors by their kind. */
+export interface OpenDoors {
+  readonly mqtt: readonly OpenDoor[];
+  readonly http: readonly OpenDoor[];
+  readonly joined: readonly OpenDoor[];
+  readonly file: readonly OpenDoor[];
 }
 
-export function agentMetrics(core: AgentCore, listeners: readonly OpenListener[]): Metrics {
+export function agentMetrics(core: AgentCore, doors: OpenDoors): Metrics {
   const metrics = new Metrics();
+  const all = (): OpenDoor[] => [...doors.mqtt, ...doors.http, ...doors.joined, ...doors.file];
   const bySource = (read: (counters: SourceCounters) => number) => (): Record<string, number> =>
     Object.fromEntries(
-      listeners.flatMap(({ listener, sources }) => sources.map((name) => [name, read(listener.sourceCounters(name))])),
+      all().flatMap((door) => door.sources.map((name) => [name, read(door.sourceCounters(name))] as const)),
     );
   metrics.readCounters(
     'agent_readings_total',
@@ -31,14 +34,18 @@ export function agentMetrics(core: AgentCore, listeners: readonly OpenListener[]
     bySource(({ series }) => series),
   );
   metrics.readCounters('agent_rejected_total', 'What became no reading, by reason.', 'reason', () =>
-    summed(listeners.flatMap(({ listener, sources }) => sources.map((name) => listener.sourceCounters(name).rejected))),
+    summed(all().flatMap((door) => door.sources.map((name) => door.sourceCounters(name).rejected))),
   );
-  metrics.readCounters(
-    'agent_broker_total',
-    'Refusals, drops and pauses of the local broker, by reason.',
-    'reason',
-    () => summed(listeners.map(({ listener }) => listener.counters())),
-  );
+  for (const [kind, name, help] of [
+    ['mqtt', 'agent_broker_total', 'Refusals, drops and pauses of the local broker, by reason.'],
+    ['http', 'agent_http_total', 'Answers of the HTTP door, by status.'],
+    ['joined', 'agent_joined_total', 'Sessions at brokers that the agent joined, by what became of them.'],
+    ['file', 'agent_file_total', 'Bytes that are durable, lines too long, and files done and failed.'],
+  ] as const) {
+    metrics.readCounters(name, help, kind === 'http' ? 'status' : 'reason', () =>
+      summed(doors[kind].map((door) => door.counters())),
+    );
+  }
   metrics.readGauges('agent_queued_items', 'Items whose delivery is not known, by lane.', 'lane', () => {
     const { queuedItems } = core.status();
     return Object.fromEntries(lanes.map((lane, index) => [lane, queuedItems[index] ?? 0]));

@@ -29,7 +29,8 @@ export const runCommand = defineCommand({
         software: `fogline-agent ${version}`,
       });
       const http = agent.httpUrl === undefined ? '' : ` http=${agent.httpUrl}`;
-      io.out(`ready mqtt=${agent.mqttAddresses.join(',')}${http}`);
+      const write = agent.writeUrls.length === 0 ? '' : ` write=${agent.writeUrls.join(',')}`;
+      io.out(`ready mqtt=${agent.mqttAddresses.join(',')}${write}${http}`);
       return {
         failed: agent.failed,
         async stop() {

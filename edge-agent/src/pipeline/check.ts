@@ -1,9 +1,9 @@
 /**
- * Check: doubtful readings are marked, none is dropped. A value outside its range is bad. One that moved faster than `maxRate` since the
- * last believable one is uncertain; as time passes a step becomes believable, so a true step is doubted for a while and a spike alone.
- * One that has not moved at all for `stuckFor` is uncertain until it moves. Quality only gets worse.
+ * Check: doubtful readings are marked, none is dropped. A value outside its range is bad. One that moved faster than its rate since the
+ * last believable one is uncertain: of a spike the spike alone, of a true step as much as the step needs at that rate. One that has
+ * stood still for too long is uncertain until it moves. Quality only gets worse.
  *
- * Late readings (not newer than the last of their series) are checked for range alone and change nothing.
+ * Late readings (not newer than the last of their series) are checked for range alone. They and bad readings change nothing else.
  */
 import {
   flagQualityMask,
@@ -37,11 +37,11 @@ const isChecked = 9;
 const derivedFields = 5;
 
 export class Check extends Immediate implements Operator {
-  readonly #metrics: ReadonlyMap<string, CheckConfig>;
+  readonly #metrics: ReadonlyMap<string, CheckConfig[string]>;
   readonly #view: SeriesView;
   readonly #series = new SeriesTable({ saved: savedFields, derived: derivedFields });
 
-  constructor(config: Readonly<Record<string, CheckConfig>>, view: SeriesView) {
+  constructor(config: CheckConfig, view: SeriesView) {
     super();
     this.#metrics = new Map(Object.entries(config));
     this.#view = view;
@@ -75,7 +75,7 @@ export class Check extends Immediate implements Operator {
     const { values } = this.#series;
     const isOutside = value < (values[at + min] ?? 0) || value > (values[at + max] ?? 0);
     let found: number = isOutside ? quality.bad : before;
-    if (time <= (values[at + lastTime] ?? 0)) return found;
+    if (found === quality.bad || time <= (values[at + lastTime] ?? 0)) return found;
     values[at + lastTime] = time;
     if (value !== values[at + stuckValue] || values[at + stuckTime] === Number.NEGATIVE_INFINITY) {
       values[at + stuckTime] = time;
@@ -83,7 +83,6 @@ export class Check extends Immediate implements Operator {
     } else if (time - (values[at + stuckTime] ?? 0) >= (values[at + stuckMs] ?? 0)) {
       found = Math.max(found, quality.uncertain);
     }
-    if (found === quality.bad) return found;
     const change = Math.abs(value - (values[at + knownValue] ?? 0));
     // Without a believable reading before it, time has passed without end.
     if (change > (values[at + rate] ?? 0) * (time - (values[at + knownTime] ?? 0))) {
@@ -102,12 +101,12 @@ export class Check extends Immediate implements Operator {
     const { metric, type } = this.#view.definitionOf(id);
     const config = this.#metrics.get(metric);
     if (config === undefined || type === 'text') return at;
-    const { range, maxRate, stuckForMs } = config;
+    const { range, ratePerMs: fastest, stuckMs: longest } = config;
     table.values.fill(Number.NEGATIVE_INFINITY, at, at + savedFields);
     table.values[at + min] = range?.min ?? Number.NEGATIVE_INFINITY;
     table.values[at + max] = range?.max ?? Number.POSITIVE_INFINITY;
-    table.values[at + rate] = maxRate === undefined ? Number.POSITIVE_INFINITY : maxRate.change / maxRate.perMs;
-    table.values[at + stuckMs] = stuckForMs ?? Number.POSITIVE_INFINITY;
+    table.values[at + rate] = fastest ?? Number.POSITIVE_INFINITY;
+    table.values[at + stuckMs] = longest ?? Number.POSITIVE_INFINITY;
     table.values[at + isChecked] = 1;
     return at;
   }

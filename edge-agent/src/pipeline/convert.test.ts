@@ -3,20 +3,20 @@ import { expect, it } from 'vitest';
 import type { ConvertConfig, PipelineConfig } from '../core-config.ts';
 import { anyReading, reading, runOf, valuesOf } from './testing/stream-kit.ts';
 
-function converting(convert: Readonly<Record<string, ConvertConfig>>): PipelineConfig {
+function converting(convert: ConvertConfig): PipelineConfig {
   return { name: 'out', from: 'climate', lane: 2, convert };
 }
 
 it('gives a metric another name, unit and scale', () => {
-  const config = converting({ temperature: { name: 'fahrenheit', scale: 1.8, offset: 32, unit: '°F' } });
+  const config = converting({ temperature: { rename: 'fahrenheit', scale: 1.8, offset: 32, unit: '°F' } });
   const [first] = runOf([config], [{ readings: [reading(1, 100)], now: 0 }]).emitted;
   expect(first).toMatchObject({ metric: 'fahrenheit', value: 212, definition: { unit: '°F', sampling: 'all' } });
 });
 
 it('leaves values alone, bit for bit, where there is neither scale nor offset', () => {
   const config = converting({
-    temperature: { name: 't', scale: 1, offset: 0, unit: 'K' },
-    state: { name: 's', scale: 3, offset: 1 },
+    temperature: { rename: 't', scale: 1, offset: 0, unit: 'K' },
+    state: { rename: 's', scale: 3, offset: 1 },
   });
   fc.assert(
     fc.property(fc.array(anyReading, { maxLength: 20 }), (readings) => {

@@ -10,17 +10,19 @@ import { type Items, type Operator, type SeriesView, Stateless } from './operato
 import { RowSelection } from './row-selection.ts';
 import { SeriesTable } from './series-table.ts';
 
+type Change = ConvertConfig[string];
+
 const scale = 0;
 const offset = 1;
 const isScaled = 2;
 
 export class Convert extends Stateless implements Operator {
-  readonly #metrics: ReadonlyMap<string, ConvertConfig>;
+  readonly #metrics: ReadonlyMap<string, Change>;
   readonly #view: SeriesView;
   readonly #series = new SeriesTable({ saved: 0, derived: 3 });
   readonly #finite = new RowSelection();
 
-  constructor(config: Readonly<Record<string, ConvertConfig>>, view: SeriesView) {
+  constructor(config: ConvertConfig, view: SeriesView) {
     super();
     this.#metrics = new Map(Object.entries(config));
     this.#view = view;
@@ -29,9 +31,9 @@ export class Convert extends Stateless implements Operator {
   describe(definition: SeriesDefinition): SeriesDefinition {
     const config = this.#metrics.get(definition.metric);
     if (config === undefined) return definition;
-    const { name = definition.metric, unit = definition.unit } = config;
+    const { rename = definition.metric, unit = definition.unit } = config;
     const type = definition.type === 'boolean' && changesValue(config) ? 'number' : definition.type;
-    return { ...definition, metric: name, unit, type };
+    return { ...definition, metric: rename, unit, type };
   }
 
   process(columns: ReadingColumns): Items {
@@ -80,6 +82,6 @@ export class Convert extends Stateless implements Operator {
   }
 }
 
-function changesValue(config: ConvertConfig): boolean {
-  return config.scale !== 1 || config.offset !== 0;
+function changesValue({ scale: factor, offset: shift }: Change): boolean {
+  return factor !== 1 || shift !== 0;
 }

@@ -41,7 +41,7 @@ describe('deadband', () => {
       [6, 0],
       [7, 1e-300],
     ] as const;
-    const config = calm({ thresholds: {}, sharesPpm: { temperature: 20_000 } });
+    const config = calm({ thresholds: {}, shares: { temperature: 0.02 } });
     expect(
       pass(
         config,
@@ -73,7 +73,7 @@ describe('deadband', () => {
     const readings = [reading(0, 1)];
     const [first] = runOf([calm({})], [{ readings, now: 0 }]).emitted;
     expect(first?.definition).toMatchObject({ stream: 'calm', sampling: 'held', holdMs: 60_000 });
-    const thinned: PipelineConfig = { name: 'few', from: 'climate', lane: 2, throttle: { everyMs: 1000 } };
+    const thinned: PipelineConfig = { name: 'few', from: 'climate', lane: 2, throttleMs: 1000 };
     const chained: PipelineConfig = { ...calm({}), from: 'few', isFromPipeline: true };
     const { emitted } = runOf([thinned, chained], [{ readings, now: 0 }]);
     expect(emitted.find(({ stream }) => stream === 'calm')?.definition.sampling).toBe('subset');

@@ -12,11 +12,11 @@ import { runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
 import { Immediate, type Items, type Operator, type SeriesView } from './operator.ts';
 import { RowSelection } from './row-selection.ts';
+import { lossiest } from './sampling.ts';
 import { type SavedTable, SeriesTable } from './series-table.ts';
 import { packState, unpackState } from './state-bytes.ts';
 
 const stateVersion = 2;
-const ppm = 1_000_000;
 
 /** Of the last reading that passed. */
 const time = 0;
@@ -42,14 +42,12 @@ export class Deadband extends Immediate implements Operator {
     super();
     this.#config = config;
     this.#thresholds = new Map(Object.entries(config.thresholds));
-    this.#shares = new Map(Object.entries(config.sharesPpm ?? {}));
+    this.#shares = new Map(Object.entries(config.shares ?? {}));
     this.#view = view;
   }
 
   describe(definition: SeriesDefinition): SeriesDefinition {
-    // What was left out before cannot be said to stand.
-    if (definition.sampling === 'subset') return definition;
-    return { ...definition, sampling: 'held', holdMs: this.#config.heartbeatMs };
+    return { ...definition, ...lossiest(definition, { sampling: 'held', holdMs: this.#config.heartbeatMs }) };
   }
 
   process(columns: ReadingColumns): Items {
@@ -117,7 +115,7 @@ export class Deadband extends Immediate implements Operator {
     const { metric, type } = this.#view.definitionOf(id);
     table.values[at + time] = Number.NEGATIVE_INFINITY;
     table.values[at + threshold] = this.#thresholds.get(metric) ?? 0;
-    table.values[at + share] = (this.#shares.get(metric) ?? 0) / ppm;
+    table.values[at + share] = this.#shares.get(metric) ?? 0;
     table.values[at + isText] = type === 'text' ? 1 : 0;
     return at;
   }

@@ -1,13 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DerivedConfig, PipelineConfig } from '../core-config.ts';
-import { type Commit, type Reading, reading, runOf, StreamRun, valuesOf } from './testing/stream-kit.ts';
+import type { DeriveConfig, PipelineConfig } from '../core-config.ts';
+import { DurableSeries } from '../journal/series-registry.ts';
+import { type Commit, inputSeries, type Reading, reading, runOf, StreamRun, valuesOf } from './testing/stream-kit.ts';
 
 const base = { name: 'out', from: 'climate', lane: 2 } as const;
 
-function deriving(derive: Readonly<Record<string, Partial<DerivedConfig> & { expr: string }>>): PipelineConfig {
-  const full = Object.entries(derive).map(([name, one]) => [name, { unit: '', holdMs: 0, ...one }] as const);
-  return { ...base, derive: Object.fromEntries(full) };
+function deriving(
+  ...derive: readonly (Pick<DeriveConfig, 'metric' | 'text'> & Partial<DeriveConfig>)[]
+): PipelineConfig {
+  return { ...base, derive: derive.map((one) => ({ unit: '', holdMs: 0, ...one })) };
 }
 
 function message(time: number, values: Readonly<Record<string, Reading['value']>>, quality = 0): Reading[] {
@@ -23,7 +25,7 @@ function run(config: PipelineConfig, ...commits: readonly (readonly Reading[])[]
 
 describe('derive', () => {
   it('makes a metric of a message, of the same device, with its unit', () => {
-    const config = deriving({ dew_point: { expr: 'temperature - (100 - humidity) / 5', unit: '°C' } });
+    const config = deriving({ metric: 'dew_point', text: 'temperature - (100 - humidity) / 5', unit: '°C' });
     const { emitted } = run(config, message(1000, { temperature: 20, humidity: 60 }));
     expect(emitted.map(({ metric, value }) => [metric, value])).toEqual([
       ['temperature', 20],
@@ -40,11 +42,11 @@ describe('derive', () => {
   });
 
   it('makes flags and texts of expressions that give those', () => {
-    const config = deriving({
-      hot: { expr: 'temperature > 30' },
-      word: { expr: 'temperature > 30 ? "hot" : "cold"' },
-      same: { expr: 'state' },
-    });
+    const config = deriving(
+      { metric: 'hot', text: 'temperature > 30' },
+      { metric: 'word', text: 'temperature > 30 ? "hot" : "cold"' },
+      { metric: 'same', text: 'state' },
+    );
     const { emitted } = run(config, message(1, { temperature: 31, state: 'on' }));
     const types = emitted.map(({ metric, value, definition }) => [metric, value, definition.type]);
     expect(types).toContainEqual(['hot', true, 'boolean']);
@@ -53,13 +55,13 @@ describe('derive', () => {
   });
 
   it('takes the place of a metric of its name', () => {
-    const found = run(deriving({ temperature: { expr: 'temperature + 0.5' } }), message(1, { temperature: 20 }));
+    const found = run(deriving({ metric: 'temperature', text: 'temperature + 0.5' }), message(1, { temperature: 20 }));
     expect(valuesOf(found.emitted)).toEqual([[1, 20.5]]);
-    expect(found.drops()).toEqual({ 'out.derive.replaced': 1 });
+    expect(found.drops()).toEqual({ 'out.derive temperature.replaced': 1 });
   });
 
   it('makes nothing of a moment that lacks a metric or has no result, and counts it', () => {
-    const config = deriving({ ratio: { expr: 'temperature / humidity' } });
+    const config = deriving({ metric: 'ratio', text: 'temperature / humidity' });
     const found = run(config, [
       ...message(1, { temperature: 1, humidity: 0 }),
       ...message(2, { temperature: 1 }),
@@ -68,11 +70,11 @@ describe('derive', () => {
       ...message(4, { temperature: 1, humidity: 2 }),
     ]);
     expect(valuesOf(found.emitted, 'ratio')).toEqual([[4, 0.5]]);
-    expect(found.drops()).toEqual({ 'out.derive.missing': 1, 'out.derive.no_result': 1 });
+    expect(found.drops()).toEqual({ 'out.derive ratio.missing': 1, 'out.derive ratio.no_result': 1 });
   });
 
   it('has the worst quality of what it was made of', () => {
-    const config = deriving({ sum: { expr: 'temperature + humidity', holdMs: 1000 } });
+    const config = deriving({ metric: 'sum', text: 'temperature + humidity', holdMs: 1000 });
     const found = run(
       config,
       message(1, { temperature: 1 }, 1),
@@ -83,7 +85,7 @@ describe('derive', () => {
   });
 
   it('with hold, takes the last value that is neither newer nor too old', () => {
-    const config = deriving({ sum: { expr: 'temperature + humidity', holdMs: 5000 } });
+    const config = deriving({ metric: 'sum', text: 'temperature + humidity', holdMs: 5000 });
     const found = run(
       config,
       message(1000, { humidity: 50 }),
@@ -95,11 +97,11 @@ describe('derive', () => {
       [2000, 51],
       [6000, 52],
     ]);
-    expect(found.drops()).toEqual({ 'out.derive.missing': 3 });
+    expect(found.drops()).toEqual({ 'out.derive sum.missing': 3 });
   });
 
   it('keeps messages apart that have one time', () => {
-    const config = deriving({ sum: { expr: 'temperature + humidity' } });
+    const config = deriving({ metric: 'sum', text: 'temperature + humidity' });
     const found = run(config, [
       ...message(1, { temperature: 1, humidity: 10 }),
       ...message(1, { temperature: 2, humidity: 20 }),
@@ -110,6 +112,35 @@ describe('derive', () => {
     ]);
   });
 
+  it('builds on what was derived before it', () => {
+    const config = deriving({ metric: 'sum', text: 'temperature + humidity' }, { metric: 'twice', text: 'sum * 2' });
+    const devices = ['b', 'a'].flatMap((device) =>
+      message(1, { temperature: 1, humidity: 2 }).map((one) => ({ ...one, device })),
+    );
+    const found = run(config, devices);
+    expect(
+      found.emitted.filter(({ metric }) => metric === 'twice').map(({ device, value }) => [device, value]),
+    ).toEqual([
+      ['b', 6],
+      ['a', 6],
+    ]);
+  });
+
+  it('knows the device and its tags by name', () => {
+    const config = deriving({ metric: 'place', text: 'temperature > 0 ? room : device' });
+    const registry = new DurableSeries();
+    const stream = new StreamRun([config], registry);
+    const id = registry.idOf({ ...inputSeries('d', 'temperature', 'number'), tags: [['room', 'kitchen']] });
+    const columns = { count: 2, series: Uint32Array.of(id, id), flags: new Uint8Array(2), strings: [] };
+    const items = stream.pipeline.process(
+      'climate',
+      { ...columns, time: Float64Array.of(1, 2), value: Float64Array.of(1, -1) },
+      0,
+    );
+    const [out] = items.map((item) => item.kind === 'readings' && item.columns);
+    expect(out && out.strings).toEqual(['kitchen', 'd']);
+  });
+
   it('is exact over exact streams alone', () => {
     const local: PipelineConfig = {
       ...base,
@@ -118,7 +149,7 @@ describe('derive', () => {
       deadband: { thresholds: { temperature: 1 }, heartbeatMs: 1000 },
     };
     const chained = {
-      ...deriving({ double: { expr: 'temperature * 2' } }),
+      ...deriving({ metric: 'double', text: 'temperature * 2' }),
       from: 'calm',
       isFromPipeline: true,
     } as const;
@@ -135,7 +166,7 @@ describe('derive', () => {
     });
     // A message of a device and time that was there before would belong to the same moment: at most one of each.
     const messages = fc.uniqueArray(row, { maxLength: 20, selector: ({ device, time }) => `${device}${time}` });
-    const config = deriving({ ratio: { expr: 'temperature / humidity' } });
+    const config = deriving({ metric: 'ratio', text: 'temperature / humidity' });
     fc.assert(
       fc.property(messages, fc.array(fc.boolean()), fc.integer({ min: 1, max: 5 }), (rows, restarts, size) => {
         const asReadings = rows.map(({ device, time, ...values }) =>
@@ -163,7 +194,7 @@ describe('derive', () => {
 });
 
 describe('where', () => {
-  const filtering = (expr: string, holdMs = 0): PipelineConfig => ({ ...base, where: { expr, holdMs } });
+  const filtering = (text: string, holdMs = 0): PipelineConfig => ({ ...base, where: { text, holdMs } });
 
   it('passes messages whole for which it is true, as a subset', () => {
     const found = run(filtering('state == "on"'), [
@@ -173,7 +204,7 @@ describe('where', () => {
     ]);
     expect(found.emitted.map(({ metric, time }) => `${metric}@${time}`).sort()).toEqual(['state@1', 'temperature@1']);
     expect(found.emitted[0]?.definition.sampling).toBe('subset');
-    expect(found.drops()).toEqual({ 'out.where.false': 2, 'out.where.missing': 1 });
+    expect(found.drops()).toEqual({ 'out.where.not_matched': 2, 'out.where.missing': 1 });
   });
 
   it('takes a flag as it is', () => {
@@ -190,6 +221,11 @@ describe('where', () => {
     );
     expect(found.emitted.map(({ metric, time }) => `${metric}@${time}`)).toEqual(['state@1000', 'temperature@2000']);
     expect(found.drops()).toEqual({ 'out.where.missing': 1 });
+  });
+
+  it('passes whole series by the device alone, exact as they came', () => {
+    const found = run(filtering('device == "d"'), message(1, { temperature: 1 }), [{ ...reading(2, 1), device: 'x' }]);
+    expect(found.emitted.map(({ device, definition }) => [device, definition.sampling])).toEqual([['d', 'all']]);
   });
 
   it('counts what has no result', () => {

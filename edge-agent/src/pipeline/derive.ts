@@ -1,7 +1,7 @@
 /**
- * Derive: metrics made of others of the same device, one reading for each moment (moments.ts) that has one of the metrics an expression
- * reads. A derived metric takes the place of one of its name that comes in. Moments without a result make no reading and are counted:
- * `missing` (a metric is not there), or `no_result`. The quality of a derived reading is the worst of what it was made of.
+ * Derive: a metric made of others of the same device, one reading for each moment (moments.ts) that has one of the metrics its expression
+ * reads. It takes the place of a metric of its name that comes in. Moments without a result make no reading and are counted: `missing`
+ * (a metric is not there), or `no_result`. Its quality is the worst of what it was made of.
  *
  * Derived of exact streams is exact (`all`); of others it is a `subset`, for its inputs change between the readings that are there.
  */
@@ -12,7 +12,7 @@ import {
   type SeriesDefinition,
   type ValueType,
 } from '@fogline/shared/reading';
-import type { DerivedConfig } from '../core-config.ts';
+import type { DeriveConfig } from '../core-config.ts';
 import { type CompiledExpression, compileExpression, type ExpressionValue } from '../expressions/expression.ts';
 import { ColumnBuilder, grown, joined, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
@@ -35,42 +35,26 @@ const kinds: readonly (readonly [ValueType, Sampling])[] = [
 ];
 const kindOfType = { number: 0, boolean: 1, text: 2 } as const;
 
-interface Derived {
-  readonly metric: string;
-  readonly unit: string;
-  readonly holdMs: number;
-  readonly expression: CompiledExpression;
-  /** Index among the variables of all. */
-  readonly variables: readonly number[];
-  readonly args: ExpressionValue[];
-}
-
 export class Derive extends Immediate implements Operator {
-  readonly #derived: readonly Derived[];
+  readonly #config: DeriveConfig;
+  readonly #expression: CompiledExpression;
   readonly #view: SeriesView;
   readonly #moments: Moments;
-  /** Virtual series of a group, derived metric and kind, 0 = none; in order of `#placeOf`. */
+  readonly #args: ExpressionValue[] = [];
+  /** Virtual series of a group and kind, 0 = none, at group · kinds + kind. */
   #virtual = new Uint32Array(0);
-  /** One field: 1 = its place is taken by a derived metric. */
+  /** One field: 1 = its place is taken. */
   readonly #series = new SeriesTable({ saved: 0, derived: 1 });
-  readonly #names: ReadonlySet<string>;
   readonly #selection = new RowSelection();
   readonly #out = new ColumnBuilder();
 
-  constructor(config: Readonly<Record<string, DerivedConfig>>, view: SeriesView) {
+  /** Throws `config_invalid`. */
+  constructor(config: DeriveConfig, view: SeriesView) {
     super();
-    const compiled = Object.entries(config).map(([metric, { expr, ...rest }]) => {
-      return { metric, ...rest, expression: compileExpression(expr) };
-    });
-    const all = [...new Set(compiled.flatMap(({ expression }) => expression.variables))].sort();
-    this.#derived = compiled.map((one) => ({
-      ...one,
-      variables: one.expression.variables.map((name) => all.indexOf(name)),
-      args: [],
-    }));
-    this.#names = new Set(Object.keys(config));
+    this.#config = config;
+    this.#expression = compileExpression(config.text);
     this.#view = view;
-    this.#moments = new Moments(all, false, view);
+    this.#moments = new Moments(this.#expression.variables, { holdMs: config.holdMs, hasAllRows: false }, view);
   }
 
   describe(definition: SeriesDefinition): SeriesDefinition {
@@ -80,26 +64,18 @@ export class Derive extends Immediate implements Operator {
   process(columns: ReadingColumns): Items {
     const moments = this.#moments;
     moments.begin(columns);
-    while (moments.next()) for (let index = 0; index < this.#derived.length; index++) this.#evaluate(index);
-    return { kind: 'readings', columns: joined(this.#others(columns), this.#out.take()) };
-  }
-
-  #evaluate(index: number): void {
-    const derived = this.#derived[index];
-    if (derived === undefined) return;
-    const moments = this.#moments;
-    moments.load(derived.variables, derived.holdMs, derived.args);
-    // A message of other metrics alone is not its concern.
-    if (!moments.isTouched) return;
-    const result = derived.expression.evaluate(derived.args);
-    if (result === undefined) {
-      addDrop(this.drops, moments.isMissing ? 'missing' : 'no_result');
-    } else if (typeof result === 'string') {
-      this.#out.pushText(this.#seriesOf(index, 'text'), moments.time, result, flagText | moments.quality);
-    } else {
-      const series = this.#seriesOf(index, typeof result as 'number' | 'boolean');
-      this.#out.push(series, moments.time, Number(result), moments.quality);
+    while (moments.next()) {
+      moments.load(this.#args);
+      const result = this.#expression.evaluate(this.#args);
+      if (result === undefined) addDrop(this.drops, moments.isMissing ? 'missing' : 'no_result');
+      else if (typeof result === 'string')
+        this.#out.pushText(this.#seriesOf('text'), moments.time, result, flagText | moments.quality);
+      else {
+        const type = typeof result === 'number' ? 'number' : 'boolean';
+        this.#out.push(this.#seriesOf(type), moments.time, Number(result), moments.quality);
+      }
     }
+    return { kind: 'readings', columns: joined(this.#others(columns), this.#out.take()) };
   }
 
   /** What came in, without those whose place is taken. */
@@ -120,25 +96,21 @@ export class Derive extends Immediate implements Operator {
     let at = table.find(id);
     if (at < 0) {
       at = table.add(id);
-      table.values[at] = this.#names.has(this.#view.definitionOf(id).metric) ? 1 : 0;
+      table.values[at] = this.#view.definitionOf(id).metric === this.#config.metric ? 1 : 0;
     }
     return table.values[at] === 1;
   }
 
-  /** The series of a derived metric of the moment's device. */
-  #seriesOf(index: number, type: ValueType): number {
+  /** The series of the moment's device. */
+  #seriesOf(type: ValueType): number {
     const { group } = this.#moments;
     const kind = kindOfType[type] + (this.#moments.isExact(group) ? 0 : kinds.length / 2);
-    const place = this.#placeOf(group, index, kind);
+    const place = group * kinds.length + kind;
     const known = this.#virtual[place] ?? 0;
     if (known > 0) return known;
-    const series = this.#view.define(this.#definitionOf(group, index, kind));
+    const series = this.#view.define(this.#definitionOf(group, kind));
     this.#keep(place, series);
     return series;
-  }
-
-  #placeOf(group: number, index: number, kind: number): number {
-    return (group * this.#derived.length + index) * kinds.length + kind;
   }
 
   #keep(place: number, series: number): void {
@@ -147,38 +119,24 @@ export class Derive extends Immediate implements Operator {
     this.#virtual[place] = series;
   }
 
-  #definitionOf(group: number, index: number, kind: number): SeriesDefinition {
-    const { metric = '', unit = '' } = this.#derived[index] ?? {};
+  #definitionOf(group: number, kind: number): SeriesDefinition {
+    const { metric, unit } = this.#config;
     const [type, sampling] = kinds[kind] ?? ['number', 'subset'];
     return { ...this.#moments.sampleOf(group), metric, unit, type, sampling, holdMs: 0 };
   }
 
   save(): Uint8Array {
-    const places: number[] = [];
-    const series: number[] = [];
-    this.#virtual.forEach((id, place) => {
-      if (id === 0) return;
-      places.push(place);
-      series.push(id);
-    });
-    return packState(
-      stateVersion,
-      this.#moments.save(),
-      bytesOf(Uint32Array.from(places)),
-      bytesOf(Uint32Array.from(series)),
-    );
+    const used = this.#virtual.findLastIndex((series) => series > 0) + 1;
+    return packState(stateVersion, this.#moments.save(), bytesOf(this.#virtual.slice(0, used)));
   }
 
   restore(state: Uint8Array): void {
-    const [moments, places, series] = unpackState<[SavedMoments, Uint8Array, Uint8Array]>(state, stateVersion);
+    const [moments, virtual] = unpackState<[SavedMoments, Uint8Array]>(state, stateVersion);
     this.#moments.restore(moments);
-    const ids = idsOf(series);
-    idsOf(places).forEach((place, at) => {
-      const id = ids[at] ?? 0;
-      const [kind, rest] = [place % kinds.length, Math.floor(place / kinds.length)];
-      const [index, group] = [rest % this.#derived.length, Math.floor(rest / this.#derived.length)];
-      this.#view.redefine(id, this.#definitionOf(group, index, kind));
-      this.#keep(place, id);
+    idsOf(virtual).forEach((series, place) => {
+      if (series === 0) return;
+      this.#view.redefine(series, this.#definitionOf(Math.floor(place / kinds.length), place % kinds.length));
+      this.#keep(place, series);
     });
   }
 }

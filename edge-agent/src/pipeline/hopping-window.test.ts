@@ -8,11 +8,12 @@ const config: PipelineConfig = {
   name: 'out',
   from: 'climate',
   lane: 2,
-  window: {
+  hopping: {
     everyMs: 5000,
+    widthMs: 20_000,
     latenessMs: 2000,
     hasSketch: true,
-    hopping: { widthMs: 20_000, compute: ['mean', 'count', 'p90', 'last'] },
+    compute: ['mean', 'count', 'p90', 'last'],
   },
 };
 

@@ -1,15 +1,15 @@
 /**
- * Hopping windows: [start, start + width) for every multiple `start` of `everyMs`, in event time. They overlap, so their partials could not be
+ * Hopping windows: [start, start + width) for every multiple `start` of `everyMs`, in event time; the width is a multiple of it, too. They overlap, so their partials could not be
  * added up: each aggregate of a window is a reading, of a series of its own (`temperature.mean`), at the start of the window, sampling
  * `subset`. A window closes as a tumbling one does (tumbling-window.ts), idle time being its width + lateness.
  *
  * What comes after all windows that hold it closed changes nothing and is counted `late`; what comes after some did is in the others.
  * `bad` readings and text enter no window.
  */
-import { type Aggregate, isAggregate, readAggregate } from '@fogline/shared/aggregate/named';
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
-import type { WindowConfig } from '../core-config.ts';
+import type { HoppingConfig } from '../core-config.ts';
+import { aggregateOf } from './aggregates.ts';
 import { ColumnBuilder, grown, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
 import { EarliestDue } from './earliest-due.ts';
@@ -37,7 +37,7 @@ export class HoppingWindow implements Operator {
   readonly #latenessMs: number;
   readonly #idleMs: number;
   readonly #hasSketch: boolean;
-  readonly #compute: readonly Aggregate[];
+  readonly #compute: readonly string[];
   readonly #view: SeriesView;
   readonly #series = new SeriesTable({ saved: savedFields, derived: derivedFields });
   readonly #panes: OpenWindows;
@@ -48,17 +48,13 @@ export class HoppingWindow implements Operator {
   readonly #out = new ColumnBuilder();
   readonly drops = new Map<string, number>();
 
-  constructor(
-    { everyMs, latenessMs, hasSketch }: WindowConfig,
-    { widthMs, compute }: NonNullable<WindowConfig['hopping']>,
-    view: SeriesView,
-  ) {
+  constructor({ everyMs, widthMs, latenessMs, hasSketch, compute }: HoppingConfig, view: SeriesView) {
     this.#everyMs = everyMs;
     this.#widthMs = widthMs;
     this.#latenessMs = latenessMs;
     this.#idleMs = widthMs + latenessMs;
     this.#hasSketch = hasSketch;
-    this.#compute = compute.filter(isAggregate);
+    this.#compute = compute;
     this.#view = view;
     this.#panes = new OpenWindows(hasSketch);
   }
@@ -159,7 +155,7 @@ export class HoppingWindow implements Operator {
     }
     const row = at / this.#series.width;
     for (let index = 0; index < this.#compute.length; index++) {
-      const value = readAggregate(this.#compute[index] ?? 'count', partial);
+      const value = aggregateOf(this.#compute[index] ?? 'count', partial);
       if (Number.isFinite(value)) this.#out.push(this.#seriesOf(row, id, index), start, value, 0);
       else addDrop(this.drops, 'not_finite');
     }

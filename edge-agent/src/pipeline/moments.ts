@@ -3,7 +3,8 @@
  * one series at one time belong to two moments, in their order. Moments of a device come in order of time.
  *
  * `begin` takes the columns of a commit, then each `next` moves on to a moment, whose variables `load` brings into an expression's
- * arguments. A variable that the moment lacks counts with its last value when that is not newer than the moment and not older than the hold.
+ * arguments. A variable that the moment lacks counts with its last value when that is not newer than the moment and not older than the
+ * hold. The variable `device`, and names of tags, are the device's own texts.
  */
 import { flagQualityMask, flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import type { ExpressionValue } from '../expressions/expression.ts';
@@ -33,6 +34,7 @@ export interface SavedMoments {
 export class Moments {
   readonly #variables: ReadonlyMap<string, number>;
   readonly #view: SeriesView;
+  readonly #holdMs: number;
   /** True: moments hold the rows of every series, not of variables alone. */
   readonly #hasAllRows: boolean;
   readonly #series = new SeriesTable({ saved: 0, derived: 3 });
@@ -40,6 +42,8 @@ export class Moments {
   /** Of each group, the first series that it had. */
   readonly #groupSeries: number[] = [];
   readonly #groupIsLossy: boolean[] = [];
+  /** By variable: its text where it is the device or a tag; undefined for a group without. */
+  readonly #groupTexts: ((string | undefined)[] | undefined)[] = [];
   /** Last value of variable v in group g, at g · variables + v. */
   #lastTime = new Float64Array(0);
   #lastValue = new Float64Array(0);
@@ -67,9 +71,14 @@ export class Moments {
   /** The moment itself has a value of what was loaded last. */
   isTouched = false;
 
-  constructor(variables: readonly string[], hasAllRows: boolean, view: SeriesView) {
+  constructor(
+    variables: readonly string[],
+    { holdMs, hasAllRows }: { readonly holdMs: number; readonly hasAllRows: boolean },
+    view: SeriesView,
+  ) {
     this.#variables = new Map(variables.map((name, index) => [name, index]));
     this.#present = new Int32Array(variables.length);
+    this.#holdMs = holdMs;
     this.#hasAllRows = hasAllRows;
     this.#view = view;
   }
@@ -112,7 +121,7 @@ export class Moments {
       const variable = this.#rowVariable[row] ?? 0;
       if (variable >= 0) {
         this.#present[variable] = row;
-        this.#remember(columns, row, variable);
+        if (this.#holdMs > 0) this.#remember(columns, row, variable);
       }
       this.#to++;
     } while (this.#to < this.#count && this.#isSameMoment(columns.time, first, order[this.#to] ?? 0));
@@ -129,16 +138,16 @@ export class Moments {
     for (let at = this.#from; at < this.#to; at++) marks[this.#order[at] ?? 0] = 1;
   }
 
-  /** Brings the values of variables (by index) into `args`; sets `quality`, `isMissing` and `isTouched`. */
-  load(variables: readonly number[], holdMs: number, args: ExpressionValue[]): void {
+  /** Brings the values of the variables into `args`; sets `quality`, `isMissing` and `isTouched`. */
+  load(args: ExpressionValue[]): void {
+    const texts = this.#groupTexts[this.group];
     this.quality = 0;
     this.isMissing = false;
     this.isTouched = false;
-    for (let at = 0; at < variables.length; at++) {
-      const variable = variables[at] ?? 0;
+    for (let variable = 0; variable < this.#present.length; variable++) {
       const row = this.#present[variable] ?? notPresent;
-      args[at] = row === notPresent ? this.#held(variable, holdMs) : this.#presentValue(row);
-      if (args[at] === undefined) this.isMissing = true;
+      args[variable] = texts?.[variable] ?? (row === notPresent ? this.#held(variable) : this.#presentValue(row));
+      if (args[variable] === undefined) this.isMissing = true;
       if (row !== notPresent) this.isTouched = true;
     }
   }
@@ -149,10 +158,11 @@ export class Moments {
     return this.#valueOf(number, this.#flagsOf(flags?.[row] ?? 0, row), strings?.[number]);
   }
 
-  #held(variable: number, holdMs: number): ExpressionValue {
+  #held(variable: number): ExpressionValue {
+    if (this.#holdMs === 0) return undefined;
     const at = this.group * this.#variables.size + variable;
     const ageMs = this.time - (this.#lastTime[at] ?? 0);
-    if (!(ageMs >= 0 && ageMs <= holdMs)) return undefined;
+    if (!(ageMs >= 0 && ageMs <= this.#holdMs)) return undefined;
     return this.#valueOf(this.#lastValue[at] ?? 0, this.#lastFlags[at] ?? 0, this.#lastText.get(at));
   }
 
@@ -234,10 +244,18 @@ export class Moments {
       this.#groups.set(key, group);
       this.#groupSeries.push(id);
       this.#groupIsLossy.push(false);
+      this.#groupTexts.push(this.#textsOf(device, tags));
       const used = group * this.#variables.size;
-      if (used + this.#variables.size > this.#lastTime.length) this.#growLast(used * 2 + this.#variables.size);
+      if (this.#holdMs > 0 && used + this.#variables.size > this.#lastTime.length)
+        this.#growLast(used * 2 + this.#variables.size);
     }
     return group;
+  }
+
+  #textsOf(device: string, tags: SeriesDefinition['tags']): (string | undefined)[] | undefined {
+    const known = new Map([...tags, ['device', device] as const]);
+    const texts = [...this.#variables.keys()].map((name) => known.get(name));
+    return texts.every((text) => text === undefined) ? undefined : texts;
   }
 
   #growLast(places: number): void {
@@ -259,7 +277,7 @@ export class Moments {
   }
 
   save(): SavedMoments {
-    const used = this.#groups.size * this.#variables.size;
+    const used = this.#holdMs === 0 ? 0 : this.#groups.size * this.#variables.size;
     return {
       series: this.#series.save(),
       lastTime: bytesOf(this.#lastTime.slice(0, used)),

@@ -31,7 +31,7 @@ export class Only extends Stateless implements Operator {
       if (this.#isNamed(series[from] ?? 0)) this.#selection.addRun(from, end);
       from = end;
     }
-    addDrop(this.drops, 'not_named', count - this.#selection.count);
+    addDrop(this.drops, 'other_metric', count - this.#selection.count);
     return { kind: 'readings', columns: this.#selection.take(columns) };
   }
 

@@ -7,49 +7,52 @@ import { anyCommits, partialOf, resplit, runOf, type StreamRun } from './testing
 const base = { name: 'out', from: 'climate', lane: 2 } as const;
 
 const operators: Readonly<Record<string, Omit<PipelineConfig, keyof typeof base>>> = {
+  only: { only: ['temperature', 'state'] },
   convert: {
     convert: {
-      temperature: { name: 't', scale: 1.8, offset: 32, unit: '°F' },
+      temperature: { rename: 't', scale: 1.8, offset: 32, unit: '°F' },
       door: { scale: 10, offset: 0 },
-      state: { name: 'status', scale: 2, offset: 1 },
+      state: { rename: 'status', scale: 2, offset: 1 },
     },
   },
   check: {
     check: {
-      temperature: { range: { min: -3, max: 3 }, maxRate: { change: 1, perMs: 1000 }, stuckForMs: 20_000 },
-      door: { stuckForMs: 30_000 },
+      temperature: { range: { min: -3, max: 3 }, ratePerMs: 0.001, stuckMs: 20_000 },
+      door: { stuckMs: 30_000 },
     },
   },
   derive: {
-    derive: {
-      sum: { expr: 'temperature + humidity', unit: '°C', holdMs: 0 },
-      ratio: { expr: 'temperature / humidity', unit: '', holdMs: 30_000 },
-      humidity: { expr: 'humidity * 2', unit: '%', holdMs: 0 },
-      alarm: { expr: 'temperature > 0 and door', unit: '', holdMs: 15_000 },
-      mode: { expr: 'temperature > 0 ? state : "cold"', unit: '', holdMs: 60_000 },
-    },
+    derive: [
+      { metric: 'sum', text: 'temperature + humidity', unit: '°C', holdMs: 0 },
+      { metric: 'twice', text: 'sum * 2', unit: '°C', holdMs: 0 },
+      { metric: 'ratio', text: 'temperature / humidity', unit: '', holdMs: 30_000 },
+      { metric: 'humidity', text: 'humidity * 2', unit: '%', holdMs: 0 },
+      { metric: 'alarm', text: 'temperature > 0 and door', unit: '', holdMs: 15_000 },
+      { metric: 'mode', text: 'temperature > 0 ? state : device', unit: '', holdMs: 60_000 },
+    ],
   },
-  where: { where: { expr: 'temperature > 0 or state == "on"', holdMs: 10_000 } },
-  only: { only: ['temperature', 'state'] },
-  deadband: { deadband: { thresholds: { temperature: 0.5 }, sharesPpm: { humidity: 100_000 }, heartbeatMs: 40_000 } },
+  where: { where: { text: 'temperature > 0 or state == "on"', holdMs: 0 } },
+  'where with hold': { where: { text: 'temperature > 0 or state == "on" or device == "b"', holdMs: 10_000 } },
+  deadband: { deadband: { thresholds: { temperature: 0.5 }, shares: { humidity: 0.1 }, heartbeatMs: 40_000 } },
   'swinging door': { swingingDoor: { bounds: { temperature: 1, humidity: 0.3 }, maxGapMs: 50_000 } },
-  throttle: { throttle: { everyMs: 10_000 } },
-  sample: { sample: { everyMs: 10_000 } },
+  throttle: { throttleMs: 10_000 },
+  sample: { sampleMs: 10_000 },
   window: { window: { everyMs: 10_000, latenessMs: 2000, hasSketch: true } },
   'hopping window': {
-    window: {
+    hopping: {
       everyMs: 5000,
+      widthMs: 20_000,
       latenessMs: 2000,
       hasSketch: true,
-      hopping: { widthMs: 20_000, compute: ['mean', 'p90', 'count', 'max'] },
+      compute: ['mean', 'p90', 'count', 'max'],
     },
   },
   'all that go together': {
+    only: ['temperature', 'humidity', 'state'],
     convert: { temperature: { scale: 2, offset: 1 } },
     check: { temperature: { range: { min: -5, max: 5 } } },
-    derive: { diff: { expr: 'temperature - humidity', unit: '', holdMs: 5000 } },
-    where: { expr: 'has(temperature) or has(state)', holdMs: 0 },
-    only: ['temperature', 'diff', 'state'],
+    derive: [{ metric: 'diff', text: 'temperature - humidity', unit: '', holdMs: 5000 }],
+    where: { text: 'has(temperature) or has(state)', holdMs: 0 },
     deadband: { thresholds: { temperature: 0.5 }, heartbeatMs: 40_000 },
     window: { everyMs: 10_000, latenessMs: 2000, hasSketch: false },
   },
@@ -73,7 +76,7 @@ describe.each(byName)('$name', ({ config }) => {
 
 describe('what is dropped is counted', () => {
   const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
-  const selecting = ['convert', 'check', 'where', 'only', 'deadband', 'swinging door', 'throttle', 'sample'];
+  const selecting = 'only,convert,check,where,where with hold,deadband,swinging door,throttle,sample'.split(',');
 
   it.each(byName.filter(({ name }) => selecting.includes(name)))('$name: came in = went on + dropped', ({ config }) => {
     fc.assert(

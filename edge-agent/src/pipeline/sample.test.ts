@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { PipelineConfig } from '../core-config.ts';
 import { reading, runOf, StreamRun, valuesOf } from './testing/stream-kit.ts';
 
-const config: PipelineConfig = { name: 'out', from: 'climate', lane: 2, sample: { everyMs: 10_000 } };
+const config: PipelineConfig = { name: 'out', from: 'climate', lane: 2, sampleMs: 10_000 };
 
 function times(run: StreamRun): number[] {
   return valuesOf(run.emitted).map(([time]) => time);
@@ -17,7 +17,7 @@ describe('sample', () => {
     expect(run.emitted[0]?.definition).toMatchObject({ sampling: 'subset', holdMs: 0 });
     run.end();
     expect(times(run)).toEqual([9999, 12_000, 35_000]);
-    expect(run.drops()).toEqual({ 'out.sample.not_last': 3 });
+    expect(run.drops()).toEqual({ 'out.sample.within_period': 3 });
   });
 
   it('does not wait longer than a period of processing time', () => {

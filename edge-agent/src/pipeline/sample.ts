@@ -1,7 +1,8 @@
 /**
  * Sample: of every series the last reading of each period of event time goes on; periods are aligned to the epoch. It goes on when a
  * reading of a later period comes, or when the series has been idle for a period of processing time. Of late readings, whose period
- * has gone on, the last of each period in one commit goes on: so a backlog is thinned as it would have been.
+ * is over, the last of each period in one commit goes on, but for the period that was told last: so a backlog that comes after newer
+ * readings is thinned as it would have been.
  */
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import { ColumnBuilder, runEnd } from './columns.ts';
@@ -18,10 +19,12 @@ const heldTime = 0;
 const heldValue = 1;
 const heldFlags = 2;
 const isHeld = 3;
-/** Periods up to this one have gone on. */
+/** Periods up to this one are over. */
 const closedPeriod = 4;
-const seenAt = 5;
-const savedFields = 6;
+/** That of the last reading that went on in order. */
+const toldPeriod = 5;
+const seenAt = 6;
+const savedFields = 7;
 
 export class Sample implements Operator {
   readonly #everyMs: number;
@@ -33,7 +36,7 @@ export class Sample implements Operator {
   #dropped = 0;
   readonly drops = new Map<string, number>();
 
-  constructor({ everyMs }: { readonly everyMs: number }) {
+  constructor(everyMs: number) {
     this.#everyMs = everyMs;
   }
 
@@ -49,7 +52,7 @@ export class Sample implements Operator {
       this.#processRun(columns, from, end, now);
       from = end;
     }
-    addDrop(this.drops, 'not_last', this.#dropped);
+    addDrop(this.drops, 'within_period', this.#dropped);
     if (count > 0) this.#idle.note(now + this.#everyMs);
     return { kind: 'readings', columns: this.#out.take() };
   }
@@ -89,8 +92,8 @@ export class Sample implements Operator {
       const rowTime = time[row] ?? 0;
       const period = Math.floor(rowTime / this.#everyMs);
       if (period <= (state[at + closedPeriod] ?? 0)) {
-        late ??= new Map();
-        this.#keepLater(late, period, row, time);
+        if (period === state[at + toldPeriod]) this.#dropped++;
+        else this.#keepLater((late ??= new Map()), period, row, time);
         continue;
       }
       if (state[at + isHeld] === 1) {
@@ -123,6 +126,7 @@ export class Sample implements Operator {
     else this.#out.pushText(id, time, this.#heldText.get(id) ?? '', flags);
     state[at + isHeld] = 0;
     state[at + closedPeriod] = Math.floor(time / this.#everyMs);
+    state[at + toldPeriod] = Math.floor(time / this.#everyMs);
   }
 
   #rowOf(id: number): number {
@@ -130,6 +134,7 @@ export class Sample implements Operator {
     if (found >= 0) return found;
     const at = this.#series.add(id);
     this.#series.values[at + closedPeriod] = Number.NEGATIVE_INFINITY;
+    this.#series.values[at + toldPeriod] = Number.NEGATIVE_INFINITY;
     return at;
   }
 

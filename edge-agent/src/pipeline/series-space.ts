@@ -19,6 +19,8 @@ export class SeriesSpace {
   readonly #operators: Operator[] = [];
   readonly #virtual = new Map<number, Virtual>();
   readonly #outputs = new Map<number, number>();
+  /** By operator, as the series come to it; operators ask per series and commit. */
+  readonly #described: Map<number, SeriesDefinition>[] = [new Map()];
   #nextVirtual = virtualIdMin;
 
   constructor(stream: string, registry: SeriesRegistry) {
@@ -37,11 +39,13 @@ export class SeriesSpace {
         return id;
       },
       redefine: (id, definition) => {
+        for (const known of this.#described) known.delete(id);
         this.#virtual.set(id, { definition, madeBy: index });
         this.#nextVirtual = Math.max(this.#nextVirtual, id + 1);
       },
     });
     this.#operators.push(operator);
+    this.#described.push(new Map());
     return operator;
   }
 
@@ -79,6 +83,16 @@ export class SeriesSpace {
   }
 
   #describedBefore(id: number, index: number): SeriesDefinition {
+    const described = this.#described[index];
+    let definition = described?.get(id);
+    if (definition === undefined) {
+      definition = this.#describe(id, index);
+      described?.set(id, definition);
+    }
+    return definition;
+  }
+
+  #describe(id: number, index: number): SeriesDefinition {
     const virtual = this.#virtual.get(id);
     invariant(virtual !== undefined || id < virtualIdMin, 'a virtual series that was defined');
     let definition = virtual?.definition ?? this.#registry.definitionOf(id);

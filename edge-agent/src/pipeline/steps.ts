@@ -20,22 +20,28 @@ export interface StepDefinition {
   create(view: SeriesView): Operator;
 }
 
-export function stepsOf(config: PipelineConfig): StepDefinition[] {
-  const steps: StepDefinition[] = [];
-  const add = <T>(name: string, part: T | undefined, create: (part: T, view: SeriesView) => Operator): void => {
-    if (part !== undefined) steps.push({ name, config: part, create: (view) => create(part, view) });
-  };
-  add('convert', config.convert, (part, view) => new Convert(part, view));
-  add('check', config.check, (part, view) => new Check(part, view));
-  add('derive', config.derive, (part, view) => new Derive(part, view));
-  add('where', config.where, (part, view) => new Where(part, view));
-  add('only', config.only, (part, view) => new Only(part, view));
-  add('deadband', config.deadband, (part, view) => new Deadband(part, view));
-  add('swinging_door', config.swingingDoor, (part, view) => new SwingingDoor(part, view));
-  add('throttle', config.throttle, (part) => new Throttle(part));
-  add('sample', config.sample, (part) => new Sample(part));
-  add('window', config.window, (part, view) =>
-    part.hopping === undefined ? new TumblingWindow(part) : new HoppingWindow(part, part.hopping, view),
-  );
-  return steps;
+export function stepsOf(pipeline: PipelineConfig): StepDefinition[] {
+  const { only, convert, check, derive = [], where, deadband, swingingDoor, throttleMs, sampleMs } = pipeline;
+  const { window, hopping } = pipeline;
+  return [
+    ...step('only', only, (config, view) => new Only(config, view)),
+    ...step('convert', convert, (config, view) => new Convert(config, view)),
+    ...step('check', check, (config, view) => new Check(config, view)),
+    ...derive.flatMap((one) => step(`derive ${one.metric}`, one, (config, view) => new Derive(config, view))),
+    ...step('where', where, (config, view) => new Where(config, view)),
+    ...step('deadband', deadband, (config, view) => new Deadband(config, view)),
+    ...step('swinging_door', swingingDoor, (config, view) => new SwingingDoor(config, view)),
+    ...step('throttle', throttleMs, (config) => new Throttle(config)),
+    ...step('sample', sampleMs, (config) => new Sample(config)),
+    ...step('window', window, (config) => new TumblingWindow(config)),
+    ...step('window', hopping, (config, view) => new HoppingWindow(config, view)),
+  ];
+}
+
+function step<Config>(
+  name: string,
+  config: Config | undefined,
+  create: (config: Config, view: SeriesView) => Operator,
+): StepDefinition[] {
+  return config === undefined ? [] : [{ name, config, create: (view) => create(config, view) }];
 }

@@ -165,7 +165,7 @@ describe('swinging door', () => {
       [4000, 40],
       [7000, 10],
     ]);
-    expect(run.drops()).toEqual({ 'out.swinging_door.within_bound': 5 });
+    expect(run.drops()).toEqual({ 'out.swinging_door.on_the_line': 5 });
     expect(run.emitted[0]?.definition).toMatchObject({ sampling: 'subset', holdMs: 0 });
   });
 

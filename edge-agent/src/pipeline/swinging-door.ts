@@ -82,7 +82,7 @@ export class SwingingDoor implements Operator {
       }
       from = end;
     }
-    addDrop(this.drops, 'within_bound', this.#dropped);
+    addDrop(this.drops, 'on_the_line', this.#dropped);
     if (count > 0) this.#idle.note(now + this.#maxGapMs);
     return { kind: 'readings', columns: this.#out.take() };
   }

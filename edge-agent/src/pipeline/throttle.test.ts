@@ -3,14 +3,14 @@ import { expect, it } from 'vitest';
 import type { PipelineConfig } from '../core-config.ts';
 import { reading, runOf, valuesOf } from './testing/stream-kit.ts';
 
-const config: PipelineConfig = { name: 'out', from: 'climate', lane: 2, throttle: { everyMs: 10_000 } };
+const config: PipelineConfig = { name: 'out', from: 'climate', lane: 2, throttleMs: 10_000 };
 
 it('passes the first reading of each period, as a subset', () => {
   const readings = [3000, 4000, 9999, 10_000, 12_000, 35_000].map((time) => reading(time, time));
   const run = runOf([config], [{ readings, now: 0 }]);
   expect(valuesOf(run.emitted).map(([time]) => time)).toEqual([3000, 10_000, 35_000]);
   expect(run.emitted[0]?.definition).toMatchObject({ sampling: 'subset', holdMs: 0 });
-  expect(run.drops()).toEqual({ 'out.throttle.not_first': 3 });
+  expect(run.drops()).toEqual({ 'out.throttle.within_period': 3 });
 });
 
 it('thins a backlog that comes after newer readings in the same way', () => {

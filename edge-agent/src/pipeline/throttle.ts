@@ -1,6 +1,7 @@
 /**
  * Throttle: of every series the first reading to come of each period of event time goes on; periods are aligned to the epoch. Of late
- * readings, whose period is over, the first of each run of one period goes on: so a backlog is thinned as it would have been.
+ * readings, of periods before the last two that had their own, the first of each run of one period goes on: so a backlog that comes after
+ * newer readings is thinned as it would have been.
  */
 import type { ReadingColumns, SeriesDefinition } from '@fogline/shared/reading';
 import { runEnd } from './columns.ts';
@@ -13,15 +14,17 @@ import { packState, unpackState } from './state-bytes.ts';
 const stateVersion = 1;
 
 const newestPeriod = 0;
+/** The one that was newest before. */
+const previousPeriod = 1;
 /** That of the last late reading. */
-const latePeriod = 1;
+const latePeriod = 2;
 
 export class Throttle extends Immediate implements Operator {
   readonly #everyMs: number;
-  readonly #series = new SeriesTable({ saved: 2 });
+  readonly #series = new SeriesTable({ saved: 3 });
   readonly #selection = new RowSelection();
 
-  constructor({ everyMs }: { readonly everyMs: number }) {
+  constructor(everyMs: number) {
     super();
     this.#everyMs = everyMs;
   }
@@ -40,13 +43,19 @@ export class Throttle extends Immediate implements Operator {
       for (let row = from; row < end; row++) {
         const period = Math.floor((time[row] ?? 0) / this.#everyMs);
         const newest = values[at + newestPeriod] ?? 0;
-        if (period === newest || (period < newest && period === values[at + latePeriod])) continue;
-        values[at + (period > newest ? newestPeriod : latePeriod)] = period;
+        if (period > newest) {
+          values[at + previousPeriod] = newest;
+          values[at + newestPeriod] = period;
+        } else {
+          const isKnown = period === newest || period === values[at + previousPeriod];
+          if (isKnown || period === values[at + latePeriod]) continue;
+          values[at + latePeriod] = period;
+        }
         this.#selection.add(row);
       }
       from = end;
     }
-    addDrop(this.drops, 'not_first', count - this.#selection.count);
+    addDrop(this.drops, 'within_period', count - this.#selection.count);
     return { kind: 'readings', columns: this.#selection.take(columns) };
   }
 

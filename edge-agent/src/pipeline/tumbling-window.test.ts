@@ -148,7 +148,7 @@ describe('tumbling windows', () => {
 
 describe('windows in a chain', () => {
   it('equal the naive aggregate over what the branch before them lets through', () => {
-    const throttled: PipelineConfig = { ...base, name: 'first', throttle: { everyMs: 3000 } };
+    const throttled: PipelineConfig = { ...base, name: 'first', throttleMs: 3000 };
     const chained: PipelineConfig = { ...windowed(), from: 'first', isFromPipeline: true };
     fc.assert(
       fc.property(anyCommits, restarts, (commits, when) => {
@@ -189,7 +189,7 @@ describe('a change of configuration in mid-stream', () => {
 
   it('leaves alone what did not change and nothing before it', () => {
     const other: PipelineConfig = { ...windowed({ everyMs: 7000 }), name: 'other' };
-    const steady: PipelineConfig = { ...base, name: 'steady', sample: { everyMs: 9000 } };
+    const steady: PipelineConfig = { ...base, name: 'steady', sampleMs: 9000 };
     fc.assert(
       fc.property(anyCommits, cutAt, (commits, cut) => {
         const run = runOf([windowed(), other, steady], commits.slice(0, cut));

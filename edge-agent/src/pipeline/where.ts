@@ -1,6 +1,6 @@
 /**
  * Where: moments (a device's readings of one time, moments.ts) for which the expression is true go on whole, the others are dropped whole and
- * counted: `false`, `missing` (a metric that the expression reads is not there), or `no_result`.
+ * counted: `not_matched`, `missing` (a metric that the expression reads is not there), or `no_result`.
  */
 import type { ReadingColumns, SeriesDefinition } from '@fogline/shared/reading';
 import type { ExpressionConfig } from '../core-config.ts';
@@ -15,22 +15,22 @@ const stateVersion = 1;
 
 export class Where extends Immediate implements Operator {
   readonly #expression: CompiledExpression;
-  readonly #holdMs: number;
+  /** It looks at the device alone, so a series passes whole or not at all. */
+  readonly #isWhole: boolean;
   readonly #moments: Moments;
-  readonly #variables: readonly number[];
   readonly #args: ExpressionValue[] = [];
   readonly #selection = new RowSelection();
 
-  constructor({ expr, holdMs }: ExpressionConfig, view: SeriesView) {
+  /** Throws `config_invalid`. */
+  constructor({ text, holdMs }: ExpressionConfig, view: SeriesView) {
     super();
-    this.#expression = compileExpression(expr);
-    this.#holdMs = holdMs;
-    this.#moments = new Moments(this.#expression.variables, true, view);
-    this.#variables = this.#expression.variables.map((_, index) => index);
+    this.#expression = compileExpression(text);
+    this.#isWhole = this.#expression.variables.every((name) => name === 'device');
+    this.#moments = new Moments(this.#expression.variables, { holdMs, hasAllRows: true }, view);
   }
 
   describe(definition: SeriesDefinition): SeriesDefinition {
-    return { ...definition, sampling: 'subset', holdMs: 0 };
+    return this.#isWhole ? definition : { ...definition, sampling: 'subset', holdMs: 0 };
   }
 
   process(columns: ReadingColumns): Items {
@@ -38,7 +38,7 @@ export class Where extends Immediate implements Operator {
     const passed = new Uint8Array(columns.count);
     moments.begin(columns);
     while (moments.next()) {
-      moments.load(this.#variables, this.#holdMs, this.#args);
+      moments.load(this.#args);
       const result = this.#expression.evaluate(this.#args);
       if (result === true || result === 1) moments.markRows(passed);
       else addDrop(this.drops, this.#reasonOf(result), moments.rowCount);
@@ -49,7 +49,7 @@ export class Where extends Immediate implements Operator {
   }
 
   #reasonOf(result: ExpressionValue): string {
-    if (result === false || result === 0) return 'false';
+    if (result === false || result === 0) return 'not_matched';
     return this.#moments.isMissing ? 'missing' : 'no_result';
   }
 

@@ -39,6 +39,14 @@ export interface SourceColumns {
   readonly strings: readonly string[];
 }
 
+/** How far a source has come in what it reads once, such as a file. Durable with the readings it stands for, or not at all. */
+export interface Progress {
+  /** Of the counter that adds it up; unique within the agent. */
+  readonly name: string;
+  /** Read since the previous batch. */
+  readonly bytes: number;
+}
+
 export interface SourceBatch {
   readonly source: string;
   /** Definitions first used by this batch, ascending and contiguous ids, going on from the previous batch of the source. */
@@ -48,6 +56,7 @@ export interface SourceBatch {
   readonly hasSourceTime: Uint8Array;
   /** Who waits for this batch, in arrival order. A batch may hold tokens and no rows. */
   readonly tokens: readonly Token[];
+  readonly progress?: Progress;
 }
 
 export interface IngestPort {

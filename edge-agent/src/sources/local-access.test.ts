@@ -9,20 +9,20 @@ describe('checkAccess', () => {
     'lets %s listen only when somebody must log in',
     (host) => {
       try {
-        checkAccess({ ...base, host });
+        checkAccess('MQTT', { ...base, host });
         expect.unreachable();
       } catch (error) {
         expect(hasCode(error, 'config_invalid')).toBe(true);
         expect(String(error)).toMatch(/add "users", or "anonymous: lan", or listen on 127\.0\.0\.1/);
       }
-      checkAccess({ ...base, host, users: { a: 'secret' }, anonymous: 'nobody' });
-      checkAccess({ ...base, host, anonymous: 'lan' });
+      checkAccess('MQTT', { ...base, host, users: { a: 'secret' }, anonymous: 'nobody' });
+      checkAccess('MQTT', { ...base, host, anonymous: 'lan' });
     },
   );
 
   it('takes loopback as it is, and no empty password', () => {
-    for (const host of ['127.0.0.1', '::1', 'localhost']) checkAccess({ ...base, host });
-    expect(() => checkAccess({ ...base, users: { a: '' } })).toThrow(/empty/);
+    for (const host of ['127.0.0.1', '::1', 'localhost']) checkAccess('MQTT', { ...base, host });
+    expect(() => checkAccess('MQTT', { ...base, users: { a: '' } })).toThrow(/empty/);
   });
 });
 

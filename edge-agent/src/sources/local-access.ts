@@ -1,4 +1,4 @@
-/** Who may use a local MQTT listener: users with a password, or nobody known from this machine or from private networks. */
+/** Who may use a local listener: users with a password, or nobody known from this machine or from private networks. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { BlockList, isIPv6 } from 'node:net';
 import { FoglineError } from '@fogline/shared/errors';
@@ -18,18 +18,22 @@ export interface LocalIdentity {
 }
 
 /** @throws FoglineError config_invalid when a listener that others can reach would let everybody in. */
-export function checkAccess({ host, users, anonymous }: LocalAccess): void {
-  const isOpen = Object.keys(users).length > 0 || anonymous === 'lan';
+export function checkAccess(
+  what: string,
+  { host, users, anonymous }: LocalAccess,
+  tokens: readonly string[] = [],
+): void {
+  const isOpen = Object.keys(users).length > 0 || tokens.length > 0 || anonymous === 'lan';
   if (!isLoopback(host) && !isOpen) {
     throw new FoglineError(
       'config_invalid',
-      `MQTT on ${host} is reachable from other machines: add "users", or "anonymous: lan", or listen on 127.0.0.1`,
+      `${what} on ${host} is reachable from other machines: add "users", or "anonymous: lan", or listen on 127.0.0.1`,
       { details: { host } },
     );
   }
   for (const [user, password] of Object.entries(users)) {
     if (password !== '') continue;
-    throw new FoglineError('config_invalid', `the password of MQTT user "${user}" is empty: set one`, {
+    throw new FoglineError('config_invalid', `the password of ${what} user "${user}" is empty: set one`, {
       details: { user },
     });
   }

@@ -3,10 +3,13 @@ import { hasCode } from '@fogline/shared/errors';
 import { silentLogger } from '@fogline/shared/log';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { ParseConfig } from '../decoders/decoder.ts';
 import type { SourceBatch } from './batch-port.ts';
-import { batchWaitMsMax, type MqttListener, type MqttListenOptions, openMqttListener } from './mqtt-listen.ts';
+import { batchWaitMsMax } from './door.ts';
+import { type MqttListener, type MqttListenOptions, openMqttListener } from './mqtt-listen.ts';
 import { batchBytesMax, batchRowsMax } from './source-batcher.ts';
 
+const auto: ParseConfig = { format: 'json', metrics: 'auto' };
 const clock = new ManualClock();
 const batches: SourceBatch[] = [];
 const clients: WireClient[] = [];
@@ -16,7 +19,7 @@ let waiting: { condition: () => boolean; resolve: () => void }[] = [];
 async function open(options: Partial<MqttListenOptions> = {}): Promise<void> {
   listener = await openMqttListener({
     listener: { host: '127.0.0.1', port: 0, users: {}, anonymous: 'loopback' },
-    sources: [{ name: 'climate', topics: ['sensors/{device}/climate'], metrics: 'auto' }],
+    sources: [{ name: 'climate', topics: ['sensors/{device}/climate'], parse: auto }],
     ingest: {
       submit(batch) {
         // A batch crosses to a worker: it must survive that as it is.
@@ -110,8 +113,8 @@ describe('a batch', () => {
   it('carries captures other than the device as tags, sorted; without {device} the source is the device', async () => {
     await open({
       sources: [
-        { name: 'a', topics: ['{site}/{floor}/{device}'], metrics: 'auto' },
-        { name: 'b', topics: ['weather'], metrics: 'auto' },
+        { name: 'a', topics: ['{site}/{floor}/{device}'], parse: auto },
+        { name: 'b', topics: ['weather'], parse: auto },
       ],
     });
     const client = await connect();
@@ -236,7 +239,7 @@ describe('overload', () => {
 
   it('stops again when the core pauses while it takes what waited', async () => {
     const submitted: SourceBatch[] = [];
-    const sources = [{ name: 'climate', topics: ['sensors/{device}/climate'], metrics: 'auto' as const }];
+    const sources = [{ name: 'climate', topics: ['sensors/{device}/climate'], parse: auto }];
     await open({
       sources,
       ingest: {
@@ -263,7 +266,7 @@ describe('what became no reading', () => {
     const reported: (readonly [string, string, string, string | undefined])[] = [];
     const metrics = ['t', 'u'].map((name) => ({ name, field: name, unit: '', type: 'number' as const }));
     await open({
-      sources: [{ name: 'climate', topics: ['sensors/{device}/climate'], metrics }],
+      sources: [{ name: 'climate', topics: ['sensors/{device}/climate'], parse: { format: 'json', metrics } }],
       onRejected: (source, reason, topic, payload) =>
         reported.push([source, reason, topic, payload === undefined ? undefined : Buffer.from(payload).toString()]),
     });

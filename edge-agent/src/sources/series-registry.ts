@@ -13,6 +13,7 @@ export type Tags = readonly (readonly [key: string, value: string])[];
 export class SeriesRegistry {
   readonly seriesMax: number;
   readonly #ids = new Map<string, number>();
+  readonly #types: ValueType[] = [];
   #untaken: SourceSeriesDefinition[] = [];
 
   constructor(seriesMax = seriesMaxDefault) {
@@ -31,8 +32,16 @@ export class SeriesRegistry {
     if (this.#ids.size >= this.seriesMax) return -1;
     const id = this.#ids.size;
     this.#ids.set(key, id);
+    this.#types.push(type);
     this.#untaken.push({ id, device, metric, unit, type, tags });
     return id;
+  }
+
+  /** Of the first reading: a series keeps its type. */
+  typeOf(id: number): ValueType {
+    const type = this.#types[id];
+    if (type === undefined) throw new RangeError(`no series has the id ${id}`);
+    return type;
   }
 
   /** The definitions that no batch carried yet, ascending. */

@@ -3,37 +3,50 @@
  * sender waits leaves a token in the batch, rows or not, so that senders are answered in the order in which they came.
  */
 import { compileTopicPattern, type TopicPattern } from '@fogline/shared/topic-filter';
-import { type DeviceBinding, JsonDecoder, type JsonDecoderOptions } from '../decoders/json.ts';
+import { createDecoder } from '../decoders/create-decoder.ts';
+import type { Decoder, Message, ParseConfig, Precision, Reader } from '../decoders/decoder.ts';
 import { ReadingsBuilder } from '../decoders/readings-builder.ts';
 import { type RejectionReason, Rejections } from '../decoders/rejections.ts';
-import type { IngestPort, RejectionListener, Token } from './batch-port.ts';
+import type { IngestPort, Progress, RejectionListener, Token } from './batch-port.ts';
 import { SeriesRegistry, type Tags } from './series-registry.ts';
 
 export const batchRowsMax = 4_096;
 const batchTokensMax = 4_096;
 /** Of payloads decoded into one batch. */
 export const batchBytesMax = 256 * 1_024;
-/** Bindings kept by topic; beyond it all are derived anew, which costs time and loses nothing. */
-const bindingsMax = 20_000;
+const payloadBytesMaxDefault = 64 * 1_024;
+/** Readers kept by topic; beyond it all are made anew, which costs time and loses nothing. */
+const readersMax = 20_000;
 
-export interface SourceOptions extends JsonDecoderOptions {
+export interface SourceOptions {
   readonly name: string;
   /** Topic patterns. The capture {device} names the device; without it the source is one device of its own name. */
   readonly topics: readonly string[];
+  readonly parse: ParseConfig;
   readonly seriesMax?: number;
+  readonly payloadBytesMax?: number;
+}
+
+export interface SourceCounters {
+  /** Since the start. */
+  readonly readings: number;
+  readonly series: number;
+  /** By reason; see decoders/rejections.ts. */
+  readonly rejected: Readonly<Record<string, number>>;
 }
 
 export class SourceBatcher {
   readonly name: string;
   readonly patterns: readonly TopicPattern[];
   readonly rejections: Rejections;
-  readonly #decoder: JsonDecoder;
+  readonly #decoder: Decoder;
   readonly #registry: SeriesRegistry;
   readonly #ingest: IngestPort;
   readonly #builder = new ReadingsBuilder();
   /** `undefined`: the topic is ours, but names no valid device. */
-  readonly #bindings = new Map<string, DeviceBinding | undefined>();
+  readonly #readers = new Map<string, Reader | undefined>();
   #tokens: Token[] = [];
+  #progress: Progress | undefined;
   #bytes = 0;
   #readings = 0;
 
@@ -43,7 +56,12 @@ export class SourceBatcher {
     this.rejections = new Rejections((reason, topic, payload) => onRejected?.(this.name, reason, topic, payload));
     this.patterns = options.topics.map(compileTopicPattern);
     this.#registry = new SeriesRegistry(options.seriesMax);
-    this.#decoder = new JsonDecoder(options, this.#registry, this.rejections);
+    this.#decoder = createDecoder(options.parse, {
+      registry: this.#registry,
+      rejections: this.rejections,
+      out: this.#builder,
+      payloadBytesMax: options.payloadBytesMax ?? payloadBytesMaxDefault,
+    });
     this.#ingest = ingest;
   }
 
@@ -56,25 +74,49 @@ export class SourceBatcher {
     return this.#readings;
   }
 
-  get seriesCount(): number {
-    return this.#registry.size;
+  counters(): SourceCounters {
+    return { readings: this.#readings, series: this.#registry.size, rejected: this.rejections.toObject() };
   }
 
   matches(topic: string): boolean {
-    return this.#bindings.has(topic) || this.patterns.some((pattern) => pattern.match(topic) !== undefined);
+    return this.#readers.has(topic) || this.patterns.some((pattern) => pattern.match(topic) !== undefined);
   }
 
   /** Decodes a message on a topic that matches. `token` is undefined when nobody waits. */
   take(topic: string, payload: Uint8Array, nowMs: number, token: Token | undefined): void {
-    this.rejections.about(topic, payload);
-    const binding = this.#bind(topic);
-    if (binding === undefined) this.rejections.add('device_name_invalid');
-    else this.#readings += this.#decoder.decode(payload, binding, nowMs, this.#builder);
-    if (token !== undefined) this.#tokens.push(token);
-    this.#bytes += payload.length;
-    if (this.#builder.count >= batchRowsMax || this.#tokens.length >= batchTokensMax || this.#bytes >= batchBytesMax) {
-      this.submit();
+    const message = messageOf(payload, nowMs);
+    while (!this.takePart(topic, message));
+    this.finish(token);
+  }
+
+  /**
+   * Decodes payloads that must not be parted: all their rows and the progress they stand for are in one batch, so that a commit has
+   * either all or nothing of them.
+   */
+  takeWhole(topic: string, payloads: readonly Uint8Array[], nowMs: number, token: Token, progress: Progress): void {
+    for (const payload of payloads) {
+      this.#read(topic, messageOf(payload, nowMs), Number.POSITIVE_INFINITY);
+      this.#bytes += payload.length;
     }
+    this.#progress = { ...progress, bytes: progress.bytes + (this.#progress?.bytes ?? 0) };
+    this.finish(token);
+  }
+
+  /** Decodes as much of a message as one batch holds; true when that was all of it. The sender's token comes with `finish`. */
+  takePart(topic: string, message: Message): boolean {
+    const from = message.position;
+    this.#read(topic, message, batchRowsMax);
+    this.#bytes += message.position - from;
+    if (message.position >= message.payload.length) return true;
+    this.submit();
+    return false;
+  }
+
+  /** All of a message was taken. `token` is undefined when nobody waits. */
+  finish(token: Token | undefined): void {
+    if (token !== undefined) this.#tokens.push(token);
+    const rows = this.#builder.count;
+    if (rows >= batchRowsMax || this.#tokens.length >= batchTokensMax || this.#bytes >= batchBytesMax) this.submit();
   }
 
   /** Counts a message that is not even looked at. */
@@ -87,30 +129,52 @@ export class SourceBatcher {
   submit(): void {
     if (!this.hasWork) return;
     const tokens = this.#tokens;
+    const progress = this.#progress;
     this.#tokens = [];
+    this.#progress = undefined;
     this.#bytes = 0;
     const { columns, hasSourceTime } = this.#builder.take();
     const newSeries = this.#registry.takeNew();
-    this.#ingest.submit({ source: this.name, newSeries, columns, hasSourceTime, tokens });
+    const batch = { source: this.name, newSeries, columns, hasSourceTime, tokens };
+    this.#ingest.submit(progress === undefined ? batch : { ...batch, progress });
   }
 
-  #bind(topic: string): DeviceBinding | undefined {
-    if (this.#bindings.has(topic)) return this.#bindings.get(topic);
-    if (this.#bindings.size >= bindingsMax) this.#bindings.clear();
-    const binding = this.#newBinding(topic);
-    this.#bindings.set(topic, binding);
-    return binding;
+  #read(topic: string, message: Message, rowsMax: number): void {
+    this.rejections.about(topic, message.payload);
+    const reader = this.#reader(topic);
+    if (reader === undefined) {
+      message.position = message.payload.length;
+      this.rejections.add('device_name_invalid');
+      return;
+    }
+    const before = this.#builder.count;
+    reader.read(message, rowsMax);
+    this.#readings += this.#builder.count - before;
   }
 
-  #newBinding(topic: string): DeviceBinding | undefined {
+  #reader(topic: string): Reader | undefined {
+    if (this.#readers.has(topic)) return this.#readers.get(topic);
+    if (this.#readers.size >= readersMax) this.#readers.clear();
+    const reader = this.#newReader(topic);
+    this.#readers.set(topic, reader);
+    return reader;
+  }
+
+  #newReader(topic: string): Reader | undefined {
     for (const pattern of this.patterns) {
       const captured = pattern.match(topic);
       if (captured === undefined) continue;
-      const tags: Tags = Object.entries(captured)
+      const captures: Tags = Object.entries(captured)
         .filter(([name]) => name !== 'device')
         .sort(([a], [b]) => (a < b ? -1 : 1));
-      return this.#decoder.bind(captured.device ?? this.name, tags);
+      return this.#decoder.bind({ source: this.name, device: captured['device'], captures });
     }
     return undefined;
   }
+}
+
+/** A view: nothing is copied. */
+export function messageOf(payload: Uint8Array, nowMs: number, precision?: Precision): Message {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  return { payload: bytes, nowMs, position: 0, precision };
 }

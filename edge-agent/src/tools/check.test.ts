@@ -27,6 +27,7 @@ pipelines:
   live: { from: climate }
   calm: { from: climate, deadband: { temperature: 0.2 }, send: { priority: low } }
   stats: { from: climate, window: { every: 10s, compute: [mean, p95] }, send: { to: hub, priority: high } }
+  rare: { from: calm, deadband: { humidity: 5, heartbeat: 1h }, send: { to: local } }
 uplinks: { hub: { mqtt: { url: "mqtts://hub.example.org" }, token: { file: /nowhere/token } } }
 `;
 
@@ -34,10 +35,11 @@ it('says what a configuration does, in sentences', async () => {
   const { code, out, err } = await fogline('check', file(good), '--skip-files');
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(out.replace(folder, '.')).toBe(`Agent "cellar-pi" at site "lyon".
-Source "climate" listens on 127.0.0.1:1883 (this machine only) for sensors/{device}/climate, reads temperature in °C and humidity in % from JSON, with the time in "ts" (ms).
+Source "climate" listens for MQTT on 127.0.0.1:1883 (this machine only) to sensors/{device}/climate, and reads temperature in °C and humidity in % from JSON, with the time in "ts" (ms).
 Pipeline "live" takes "climate", passes it on unchanged, and sends it to "hub" with priority normal.
 Pipeline "calm" takes "climate", passes a value when it changes (temperature by 0.2; others at all) or after 5m, and sends it to "hub" with priority low.
 Pipeline "stats" takes "climate", aggregates windows of 10s, 2s late at most, with percentiles, and sends it to "hub" with priority high.
+Pipeline "rare" takes "calm", passes a value when it changes (humidity by 5; others at all) or after 1h, and keeps it on the agent.
 Uplink "hub" is the hub at mqtts://hub.example.org:8883.
 What is not sent yet is kept in ./data, up to 512MiB and 7d.`);
 });
@@ -48,9 +50,9 @@ it('reports every problem with its place, and exits with 78', async () => {
   expect({ code, out }).toEqual({ code: 78, out: '' });
   expect(err.split('\n')).toEqual([
     'fogline-agent:',
-    `${path}:12:17: pipelines.live.from: no source is called "climat" (did you mean "climate"?)`,
-    `${path}:13:62: pipelines.calm.deadband.temp: the source "climate" has no such metric (did you mean "temperature"?)`,
-    expect.stringContaining(`${path}:15:76: uplinks.hub.token.file: cannot be read: `),
+    `${path}:12:17: pipelines.live.from: no source or pipeline is called "climat" (did you mean "climate"?)`,
+    `${path}:13:62: pipelines.calm.deadband.temp: "climate" has no such metric (did you mean "temperature"?)`,
+    expect.stringContaining(`${path}:16:76: uplinks.hub.token.file: cannot be read: `),
   ]);
 });
 

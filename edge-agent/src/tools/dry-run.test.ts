@@ -64,7 +64,8 @@ describe('the command', () => {
   it.each([
     ['', [], 'the recording is empty'],
     ['power/m1 {"watts": 1}', [], 'line 1: neither the line nor its payload tells when it came: give --every 1s'],
-    ['', ['--csv', 'x.csv'], '--csv and --topic go together'],
+    ['', ['--csv', 'x.csv'], 'no source of the configuration reads a file x.csv: say --topic TOPIC'],
+    ['', ['--topic', 'a'], '--topic needs --csv'],
     ['', ['--csv', '/nowhere.csv', '--topic', 'a'], '/nowhere.csv cannot be read: ENOENT'],
     ['', ['--csv', '/', '--topic', 'a'], '/ cannot be read: EISDIR'],
     ['', ['--start', 'now', '--every', '1s'], '--start: "now" is no time: write 2026-01-01T00:00:00Z'],

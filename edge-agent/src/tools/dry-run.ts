@@ -9,6 +9,7 @@ import { SeededRandom } from '@fogline/shared/random';
 import { type Database, openDatabase } from '@fogline/shared/sqlite';
 import { AgentCore } from '../agent-core.ts';
 import { type AgentConfig, coreConfigOf } from '../config.ts';
+import type { ParseConfig } from '../decoders/decoder.ts';
 import { AgentStore } from '../journal/agent-store.ts';
 import { agentDatabase } from '../journal/schema.ts';
 import { DurableSeries } from '../journal/series-registry.ts';
@@ -86,9 +87,10 @@ export class DryRun {
 
   /** Lets the time go on until the windows that are open have closed, and prints what came of it all. */
   finish(): void {
-    const open = this.#config.pipelines.map(({ window }) =>
-      window === undefined ? 0 : window.everyMs + window.latenessMs,
-    );
+    const open = this.#config.pipelines.flatMap(({ window, hopping }) => [
+      (window?.everyMs ?? 0) + (window?.latenessMs ?? 0),
+      (hopping?.widthMs ?? 0) + (hopping?.latenessMs ?? 0),
+    ]);
     this.#runUntil(this.#clock.now() + Math.max(tickMs, ...open) + tickMs);
     this.#commit();
     this.#core.checkpoint();
@@ -155,13 +157,21 @@ function byName(counts: Readonly<Record<string, number>>): Record<string, number
   );
 }
 
-/** Asks the agent's own decoders what time a payload tells. */
-export class TimePeek {
+/** Asks the agent's own sources what they would make of a message. */
+export class Peek {
+  readonly #config: AgentConfig;
   readonly #sources: readonly SourceBatcher[];
   #latestMs: number | undefined;
 
   constructor(config: AgentConfig) {
+    this.#config = config;
     this.#sources = sourcesOf(config, { submit: (batch) => this.#look(batch) }, () => undefined);
+  }
+
+  /** How the payloads of a topic are read; undefined when it belongs to no source. */
+  parseOf(topic: string): ParseConfig | undefined {
+    const name = sourceOf(this.#sources, topic)?.name;
+    return this.#config.sources.find((source) => source.name === name)?.parse;
   }
 
   /** The latest time of its readings; undefined when it has none, or none of its own. */

@@ -1,5 +1,4 @@
 /** What a commit put out, as objects to print: one a reading or window, with stable keys. What is as usual is left out. */
-import { isAggregate, readAggregate } from '@fogline/shared/aggregate/named';
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings } from '@fogline/shared/codec/readings';
@@ -13,6 +12,7 @@ import {
 } from '@fogline/shared/reading';
 import { formatDuration } from '@fogline/shared/units';
 import { blockOf, type CommitRecord } from '../journal/commit-record.ts';
+import { aggregateOf } from '../pipeline/aggregates.ts';
 
 export type OutputLine = Readonly<Record<string, unknown>> & { readonly kind: string };
 
@@ -70,9 +70,7 @@ function* windowLines(
       start: isoOf(start[row] ?? 0),
       width: formatDuration(widthMs),
       ...identityOf(definition),
-      ...Object.fromEntries(
-        computedOf(stream).map((name) => [name, isAggregate(name) ? readAggregate(name, whole) : null]),
-      ),
+      ...Object.fromEntries(computedOf(stream).map((name) => [name, aggregateOf(name, whole)])),
       ...(unit === '' ? {} : { unit }),
       // Late readings, to be merged with the window that was put out before.
       ...(delta[row] === 1 ? { delta: true } : {}),

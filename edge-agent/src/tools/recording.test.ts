@@ -49,10 +49,12 @@ describe('recorded lines', () => {
   });
 });
 
+const asJson = (topic: string) => ({ topic, csvFormOf: () => undefined });
+
 describe('rows of CSV', () => {
   it('are objects named by the header; the topic takes cells', async () => {
-    const text = '\uFEFFmote,temp,"is ""on""",note\nm1,21.5,true,fine\n\nm2,-0.5e3,,"a, b"\nm3,007,false,1.\r';
-    expect(await all(readCsv(lines(text), 'motes/{mote}/climate'))).toEqual([
+    const text = '\uFEFFmote,temp,"is ""on""",note\nm1,21.5,true,fine\n\nm2,-0.5e3,,"a, b"\nm3,007,false,1.';
+    expect(await all(readCsv(lines(text), asJson('motes/{mote}/climate')))).toEqual([
       [2, undefined, 'motes/m1/climate', '{"mote":"m1","temp":21.5,"is \\"on\\"":true,"note":"fine"}'],
       [4, undefined, 'motes/m2/climate', '{"mote":"m2","temp":-0.5e3,"note":"a, b"}'],
       // What JSON would not take for a number stays a text.
@@ -61,21 +63,33 @@ describe('rows of CSV', () => {
   });
 
   it('with semicolons have decimal commas', async () => {
-    expect(await all(readCsv(lines('t;x\n2,5;a,b'), 'a'))).toEqual([[2, undefined, 'a', '{"t":2.5,"x":"a,b"}']]);
+    expect(await all(readCsv(lines('t;x\n2,5;a,b'), asJson('a')))).toEqual([
+      [2, undefined, 'a', '{"t":2.5,"x":"a,b"}'],
+    ]);
   });
 
   it('with tabs, and columns without a name', async () => {
-    expect(await all(readCsv(lines('\tx\n2004-02-12\t1'), 'a'))).toEqual([
+    expect(await all(readCsv(lines('\tx\n2004-02-12\t1'), asJson('a')))).toEqual([
       [2, undefined, 'a', '{"column_1":"2004-02-12","x":1}'],
+    ]);
+  });
+
+  it('go to a source that reads CSV as they are, with the header if it wants one', async () => {
+    const read = (hasHeader: boolean) =>
+      all(readCsv(lines('t;x\n2,5;a\n'), { topic: 'a', csvFormOf: () => ({ hasHeader }) }));
+    expect(await read(true)).toEqual([[2, undefined, 'a', 't;x\n2,5;a']]);
+    expect(await read(false)).toEqual([
+      [1, undefined, 'a', 't;x'],
+      [2, undefined, 'a', '2,5;a'],
     ]);
   });
 
   it.each([
     ['a,b\n1,2,3', 'line 2: has 3 cells, the header names 2'],
-    ['a,b\n"1,2', 'line 2: a quote does not end'],
-    ['a,b\n"1"x,2', 'line 2: something follows a quoted cell'],
+    ['a,b\n"1,2', 'line 2: is no row of CSV: a quote does not end'],
+    ['a,b\n"1"x,2', 'line 2: is no row of CSV'],
     ['a,c\n1,2', '--topic: the CSV file has no column "b"'],
   ])('%j: %s', async (text, problem) => {
-    await expect(all(readCsv(lines(text), 'x/{b}'))).rejects.toThrow(problem);
+    await expect(all(readCsv(lines(text), asJson('x/{b}')))).rejects.toThrow(problem);
   });
 });

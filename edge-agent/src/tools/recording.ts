@@ -4,7 +4,8 @@
  */
 import { FoglineError } from '@fogline/shared/errors';
 import { didYouMean } from '@fogline/shared/suggest';
-import { parseSourceTime } from '../decoders/source-time.ts';
+import { CsvRow } from '../decoders/csv-row.ts';
+import { compileTime, type ReadTime } from '../decoders/source-time.ts';
 
 export interface RecordedMessage {
   /** In the recording, from 1. */
@@ -38,35 +39,81 @@ export async function* readLines(lines: AsyncIterable<string>): AsyncGenerator<R
   }
 }
 
-/** The rows of a CSV text with a header; `{column}` in the topic is replaced by that cell. */
-export async function* readCsv(lines: AsyncIterable<string>, topicPattern: string): AsyncGenerator<RecordedMessage> {
+export interface CsvRecording {
+  /** `{column}` is replaced by that cell. */
+  readonly topic: string;
+  /** How the source of a topic reads CSV; undefined when it reads something else, and gets JSON. */
+  csvFormOf(topic: string): { readonly hasHeader: boolean } | undefined;
+}
+
+/** The rows of a CSV text, as its source reads CSV; for all other sources as JSON objects named by the header. */
+export async function* readCsv(
+  lines: AsyncIterable<string>,
+  { topic: pattern, csvFormOf }: CsvRecording,
+): AsyncGenerator<RecordedMessage> {
   let line = 0;
-  let header: readonly string[] | undefined;
-  let separator = ',';
-  for await (const text of lines) {
+  let table: CsvTable | undefined;
+  const isHeaderless = csvFormOf(pattern)?.hasHeader === false;
+  for await (const raw of lines) {
     line++;
+    const text = line === 1 ? raw.replace(/^\uFEFF/, '') : raw;
     if (text.trim() === '') continue;
-    if (header === undefined) {
-      separator = separatorOf(text);
-      header = namesOf(cellsOf(text.replace(/^\uFEFF/, ''), separator, line));
-      checkTopic(topicPattern, header);
-      continue;
+    if (isHeaderless) {
+      yield { line, arrivalMs: undefined, topic: pattern, payload: Buffer.from(text) };
+    } else if (table === undefined) {
+      table = new CsvTable(text);
+      checkTopic(pattern, table.header);
+    } else {
+      const row = table.rowOf(text, line);
+      const topic = pattern.replaceAll(/\{([^{}]*)\}/g, (_whole, name: string) => row.get(name) ?? '');
+      const form = csvFormOf(topic);
+      const withHeader = form?.hasHeader === true ? `${table.headerText}\n${text}` : text;
+      const payload = form === undefined ? objectOf(row, table.hasDecimalComma) : withHeader;
+      yield { line, arrivalMs: undefined, topic, payload: Buffer.from(payload) };
     }
-    const cells = cellsOf(text, separator, line);
+  }
+}
+
+class CsvTable {
+  readonly headerText: string;
+  readonly header: readonly string[];
+  readonly #row: CsvRow;
+  /** As is the custom where semicolons part the cells. */
+  readonly hasDecimalComma: boolean;
+
+  constructor(headerText: string) {
+    this.headerText = headerText;
+    const separator = separatorOf(headerText);
+    this.hasDecimalComma = separator === ';';
+    this.#row = new CsvRow(separator);
+    // Columns without a name get one by their place.
+    this.header = this.#cells(headerText, 1).map((name, index) => (name === '' ? `column_${index + 1}` : name));
+  }
+
+  rowOf(text: string, line: number): Map<string, string> {
+    const cells = this.#cells(text, line);
+    const { header } = this;
     if (cells.length > header.length) {
       throw broken(line, `has ${cells.length} cells, the header names ${header.length}`);
     }
-    const row = new Map(header.map((name, index) => [name, cells[index] ?? '']));
-    const topic = topicPattern.replaceAll(/\{([^{}]*)\}/g, (_whole, name: string) => row.get(name) ?? '');
-    yield { line, arrivalMs: undefined, topic, payload: Buffer.from(objectOf(row, separator === ';')) };
+    return new Map(header.map((name, index) => [name, cells[index] ?? '']));
+  }
+
+  #cells(text: string, line: number): string[] {
+    const bytes = Buffer.from(text);
+    if (!this.#row.split(bytes, 0, bytes.length)) throw broken(line, 'is no row of CSV: a quote does not end');
+    return Array.from({ length: this.#row.cells }, (_, cell) => this.#row.text(bytes, cell));
   }
 }
 
 /** Unix seconds, with a fraction or not, milliseconds, or ISO 8601 with a zone. */
 export function arrivalOf(text: string): number | undefined {
-  if (/^\d{9,10}(\.\d{1,9})?$/.test(text)) return parseSourceTime(Number(text), 's');
-  return /^\d{12,13}$/.test(text) ? Number(text) : parseSourceTime(text, 'iso');
+  const seconds = /^(\d{9,10})(?:\.(\d{1,9}))?$/.exec(text);
+  if (seconds !== null) return Number(seconds[1]) * 1_000 + Number((seconds[2] ?? '').padEnd(3, '0').slice(0, 3));
+  return /^\d{12,13}$/.test(text) ? Number(text) : isoTime(text);
 }
+
+const isoTime = compileTime({ unit: 'iso' }) as ReadTime;
 
 function cutAtSpace(text: string): [first: string, rest: string] {
   const at = text.indexOf(' ');
@@ -84,36 +131,6 @@ function checkTopic(pattern: string, header: readonly string[]): void {
 function separatorOf(header: string): string {
   const count = (separator: string) => header.split(separator).length;
   return [',', ';', '\t'].toSorted((a, b) => count(b) - count(a))[0] as string;
-}
-
-/** Columns without a name get one by their place. */
-function namesOf(cells: readonly string[]): string[] {
-  return cells.map((name, index) => (name === '' ? `column_${index + 1}` : name));
-}
-
-/** RFC 4180, without newlines in cells. */
-function cellsOf(text: string, separator: string, line: number): string[] {
-  const cells: string[] = [];
-  for (let at = 0; at <= text.length; ) {
-    let cell: string;
-    let end: number;
-    if (text[at] === '"') {
-      const quoted = /"((?:[^"]|"")*)"/y;
-      quoted.lastIndex = at;
-      const match = quoted.exec(text);
-      if (match === null) throw broken(line, 'a quote does not end');
-      cell = (match[1] ?? '').replaceAll('""', '"');
-      end = quoted.lastIndex;
-      if (end < text.length && text[end] !== separator) throw broken(line, 'something follows a quoted cell');
-    } else {
-      const next = text.indexOf(separator, at);
-      end = next < 0 ? text.length : next;
-      cell = text.slice(at, end).trim();
-    }
-    cells.push(cell);
-    at = end + 1;
-  }
-  return cells;
 }
 
 /** Numbers and booleans as such, everything else as text; an empty cell is absent. */

@@ -1,12 +1,13 @@
 /** `fogline-agent test FILE`: what a configuration makes of recorded messages. */
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type CliIo, defineCommand } from '@fogline/shared/cli';
 import { FoglineError, messageOf } from '@fogline/shared/errors';
-import { loadAgentConfig } from '../config.ts';
-import { DryRun, TimePeek } from './dry-run.ts';
-import { arrivalOf, lineFormat, type RecordedMessage, readCsv, readLines } from './recording.ts';
+import { type AgentConfig, loadAgentConfig } from '../config.ts';
+import { DryRun, Peek } from './dry-run.ts';
+import { arrivalOf, type CsvRecording, lineFormat, type RecordedMessage, readCsv, readLines } from './recording.ts';
 
 const startDefault = '2026-01-01T00:00:00Z';
 
@@ -24,9 +25,13 @@ export const testCommand = defineCommand({
     csv: {
       type: 'text',
       placeholder: 'FILE',
-      help: 'read this CSV file with a header instead: each row is a JSON object',
+      help: 'read the rows of this file instead; those whose source reads no CSV become JSON objects, named by the header',
     },
-    topic: { type: 'text', placeholder: 'TOPIC', help: 'with --csv: where rows are published; {column} is replaced' },
+    topic: {
+      type: 'text',
+      placeholder: 'TOPIC',
+      help: 'of the rows of --csv; {column} is replaced; not needed for a file that is a source of the configuration',
+    },
     every: { type: 'duration', help: 'a message comes every so often, whatever times payloads tell' },
     start: { type: 'text', placeholder: 'TIME', help: `with --every: when the first comes [default: ${startDefault}]` },
   },
@@ -34,23 +39,44 @@ export const testCommand = defineCommand({
     const { value: config, warnings } = loadAgentConfig({ file }, io.env, 'skip');
     for (const warning of warnings) io.err(`warning: ${warning}`);
     const { csv, topic, every, start } = options;
-    if ((csv === undefined) !== (topic === undefined)) throw new FoglineError('usage', '--csv and --topic go together');
     if (start !== undefined && every === undefined) throw new FoglineError('usage', '--start needs --every');
     const startMs = arrivalOf(start ?? startDefault);
     if (startMs === undefined) throw new FoglineError('usage', `--start: "${start}" is no time: write ${startDefault}`);
-    const messages = topic === undefined ? readLines(inputLines(csv)) : readCsv(inputLines(csv), topic);
-    await testOn(messages, { config, everyMs: every, startMs }, io);
+    if (csv === undefined && topic !== undefined) throw new FoglineError('usage', '--topic needs --csv');
+    const peek = new Peek(config);
+    const messages =
+      csv === undefined ? readLines(inputLines()) : readCsv(inputLines(csv), csvRecording(config, peek, csv, topic));
+    await testOn(messages, { config, peek, everyMs: every, startMs }, io);
   },
 });
 
+function csvRecording(config: AgentConfig, peek: Peek, file: string, topic: string | undefined): CsvRecording {
+  const name = basename(file);
+  const isSource = config.files.some(({ path }) => basename(path) === name);
+  if (topic === undefined && !isSource) {
+    throw new FoglineError('usage', `no source of the configuration reads a file ${name}: say --topic TOPIC`);
+  }
+  return {
+    topic: topic ?? name,
+    csvFormOf(of) {
+      const parse = peek.parseOf(of);
+      return parse?.format === 'csv' ? parse : undefined;
+    },
+  };
+}
+
 interface TestRun {
-  readonly config: ReturnType<typeof loadAgentConfig>['value'];
+  readonly config: AgentConfig;
+  readonly peek: Peek;
   readonly everyMs: number | undefined;
   readonly startMs: number;
 }
 
-async function testOn(messages: AsyncIterable<RecordedMessage>, { config, everyMs, startMs }: TestRun, io: CliIo) {
-  const peek = new TimePeek(config);
+async function testOn(
+  messages: AsyncIterable<RecordedMessage>,
+  { config, peek, everyMs, startMs }: TestRun,
+  io: CliIo,
+) {
   let run: DryRun | undefined;
   let index = 0;
   let nowMs = 0;
@@ -75,7 +101,7 @@ async function testOn(messages: AsyncIterable<RecordedMessage>, { config, everyM
 }
 
 /** Of standard input, or of a file. */
-async function* inputLines(file: string | undefined): AsyncGenerator<string> {
+async function* inputLines(file?: string): AsyncGenerator<string> {
   if (file === undefined) {
     yield* createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY });
     return;

@@ -6,6 +6,7 @@ import {
   formatSize,
   type Parsed,
   parseDurationMs,
+  parseSharePpm,
   parseSizeBytes,
   quantityPattern,
   sizeUnits,
@@ -32,6 +33,48 @@ export function size(description: string, bounds: Bounds = {}) {
     pattern: quantityPattern(sizeUnits),
     examples: ['512MiB', '1GB'],
   });
+}
+
+/** `2%` → 0.02. */
+export function share(description: string) {
+  return quantity(
+    (text) => parsedShare(text),
+    (value) => `${value * 100}%`,
+    {},
+  ).meta({
+    type: 'string',
+    title: 'share',
+    description,
+    pattern: quantityPattern(['%']),
+    examples: ['2%'],
+  });
+}
+
+function parsedShare(text: string): Parsed {
+  const parsed = parseSharePpm(text);
+  return 'problem' in parsed ? parsed : { value: parsed.value / 1_000_000 };
+}
+
+/** `2/s`, `10/5m` → per millisecond. */
+export function rate(description: string) {
+  return quantity(parseRate, (value) => `${value * 1_000}/s`, {}).meta({
+    type: 'string',
+    title: 'rate',
+    description,
+    pattern: `^\\s*\\d+(\\.\\d+)?\\s*/\\s*(\\d+\\s*)?(${durationUnits.join('|')})\\s*$`,
+    examples: ['2/s', '10/5m'],
+  });
+}
+
+function parseRate(text: string): Parsed {
+  const match = /^\s*(\d{1,16}(?:\.\d{1,9})?)\s*\/\s*(.+)$/.exec(text);
+  if (match === null)
+    return { problem: `"${text.slice(0, 40)}" is no rate: write a change per time, such as 2/s or 10/5m` };
+  const [, amount = '', per = ''] = match;
+  const length = parseDurationMs(/^\d/.test(per) ? per : `1${per}`);
+  if ('problem' in length) return length;
+  if (length.value === 0) return { problem: `"${text.slice(0, 40)}" is no rate: nothing changes in no time` };
+  return { value: Number(amount) / length.value };
 }
 
 /** For editors, which complain as one types, and for the reference page. */

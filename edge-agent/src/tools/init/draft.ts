@@ -1,5 +1,6 @@
 /** From what was seen on a broker to a commented configuration that the agent accepts as it stands. */
 import { formatDuration } from '@fogline/shared/units';
+import { isValidName } from '../../sources/series-registry.ts';
 import { type DeadbandHint, deadbandOf, type FieldStats, isCounter, kindOf, timeKindOf } from './field-stats.ts';
 import type { Observations } from './observations.ts';
 import { groupTopics, type TopicGroup } from './topic-groups.ts';
@@ -26,23 +27,29 @@ interface MetricDraft {
 
 const namesMax = 64;
 
-export function draftConfig(seen: Observations, broker: BrokerAddress, watchedMs: number): string {
-  const { groups, leftOut } = groupTopics(seen.topics());
+/** Undefined when nothing was seen that a source could be made of. */
+export function draftConfig(seen: Observations, broker: BrokerAddress, watchedMs: number): string | undefined {
+  const topics = seen.topics();
+  const { groups, leftOut } = groupTopics(topics);
   const used = new Set<string>();
   const sources = groups
     .map((group) => sourceOf(group, used))
     .filter(({ metrics, group }) => metrics.length > 0 || hasMetricLevel(group));
-  const topics = seen.topics().length;
+  if (sources.length === 0) return undefined;
+  const url = printable(broker.url);
   return [
-    `# What fogline-agent init saw at ${printable(broker.url)} in ${formatDuration(watchedMs)}: ${seen.messages} messages on ${topics} topics.`,
-    '# A guess to begin with: name units, remove what you do not need, then',
+    `# What fogline-agent init saw at ${url} in ${formatDuration(watchedMs)}: ${seen.messages} messages on ${topics.length} topics.`,
+    ...(seen.unremembered === 0 ? [] : [`# ${seen.unremembered} messages on further topics were not looked at.`]),
+    '# A guess to begin with: name units, remove what you do not need, then check it, and try it on what is published:',
     '#   fogline-agent check FILE',
-    '#   mosquitto_sub -v -t "#" | fogline-agent test FILE',
+    `#   mosquitto_sub -L ${url}/# -F "%U %t %p" | fogline-agent test FILE`,
     'version: 1',
     'agent: { id: my-agent } # the name of this gateway at the hub',
     'sources:',
     ...sources.flatMap((source) => sourceLines(source, broker, watchedMs)),
     ...leftOutLines(leftOut),
+    '# "changes" pass a value when it moved by more than its noise (of metrics not named every change), and again after 5m;',
+    '# "minutes" are exact aggregates of all readings.',
     'pipelines:',
     ...sources.flatMap((source) => pipelineLines(source, used)),
     'uplinks:',
@@ -50,13 +57,6 @@ export function draftConfig(seen: Observations, broker: BrokerAddress, watchedMs
     '  hub: { mqtt: { url: "mqtt://127.0.0.1:1884" }, token: "${FOGLINE_TOKEN:-put-the-token-here}" }',
     '',
   ].join('\n');
-}
-
-/** Whether anything was seen that a source could be made of. */
-export function canDraft(seen: Observations): boolean {
-  return groupTopics(seen.topics()).groups.some(
-    (group) => metricsOf(group, timeFieldOf(group)).length > 0 || hasMetricLevel(group),
-  );
 }
 
 function hasMetricLevel({ pattern }: TopicGroup): boolean {
@@ -81,13 +81,14 @@ function timeFieldOf({ kind, fields }: TopicGroup): string | undefined {
 }
 
 function metricsOf({ kind, fields, pattern, topics }: TopicGroup, timeField: string | undefined): MetricDraft[] {
-  const used = new Set(['heartbeat']);
+  // Words of the deadband and of the file format.
+  const used = new Set(['heartbeat', '__proto__']);
   if (kind === 'value') {
     const stats = fields.get('');
     if (stats === undefined || hasMetricLevel({ kind, fields, pattern, topics }) || kindOf(stats) === 'mixed')
       return [];
     const last = pattern.split('/').findLast((level) => !/[{+]/.test(level)) ?? 'value';
-    const name = last === '' ? 'value' : unique(last, used);
+    const name = unique(isPrintable(last) && isValidName(last) ? last : 'value', used);
     return [{ name, field: name, stats, deadband: deadbandOf(stats) }];
   }
   return [...fields]
@@ -113,7 +114,7 @@ function sourceLines({ name, group, metrics, timeField }: Source, broker: Broker
       : [];
   return [
     `  # ${topics.length} ${topics.length === 1 ? 'topic' : 'topics'}, ${rate < 10 ? rate.toPrecision(2) : rate.toFixed(0)} messages/s, as ${printable(example?.topic ?? '')} ${printable(example?.sample ?? '')}`,
-    `  ${name}:`,
+    `  ${scalar(name)}:`,
     '    mqtt:',
     `      url: ${scalar(broker.url)}`,
     ...(broker.username === undefined
@@ -167,7 +168,7 @@ function leftOutLines(leftOut: readonly (readonly [string, string])[]): string[]
   return leftOut.length > leftOutShown ? [...shown, `  # and ${leftOut.length - leftOutShown} more topics`] : shown;
 }
 
-function pipelineLines({ name, metrics }: Source, used: Set<string>): string[] {
+function pipelineLines({ name, metrics, group }: Source, used: Set<string>): string[] {
   const withHint = metrics.filter((metric) => metric.deadband !== undefined);
   const changes = unique(`${name}_changes`, used);
   const minutes = unique(`${name}_minutes`, used);
@@ -175,13 +176,16 @@ function pipelineLines({ name, metrics }: Source, used: Set<string>): string[] {
     const { threshold, share } = metric.deadband as DeadbandHint;
     return `      ${scalar(metric.name)}: ${threshold} # larger than ${Math.round(share * 100)}% of the steps seen`;
   });
+  const hasNumbers = hasMetricLevel(group) || metrics.some(({ stats }) => kindOf(stats) !== 'text');
   return [
-    '  # What changed by more than its noise; of metrics not named here every change.',
     `  ${changes}:`,
-    `    from: ${name}`,
+    `    from: ${scalar(name)}`,
     ...(hints.length === 0 ? ['    deadband: {}'] : ['    deadband:', ...hints]),
-    '  # Exact minutes, from all readings.',
-    `  ${minutes}: { from: ${name}, window: { every: 1m, compute: [mean, min, max, count] }, send: { priority: high } }`,
+    ...(hasNumbers
+      ? [
+          `  ${minutes}: { from: ${scalar(name)}, window: { every: 1m, compute: [mean, min, max, count] }, send: { priority: high } }`,
+        ]
+      : []),
   ];
 }
 

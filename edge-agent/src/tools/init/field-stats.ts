@@ -1,6 +1,8 @@
 /** What was seen of one field of one topic, or of several together: its type, range, steps, and whether it tells the time. */
 
 const changesMax = 256;
+/** With fewer, nothing is said of how a field moves. */
+const changesMin = 8;
 const textsMax = 16;
 const dayMs = 86_400_000;
 
@@ -22,9 +24,13 @@ export class FieldStats {
   readonly texts = new Set<string>();
   /** Values that read as a time near their arrival, by how they would be written, with the largest distance. */
   readonly times = new Map<TimeKind, { count: number; offsetMs: number }>();
+  /** Values that came when they were published, and can so be compared with their arrival. */
+  fresh = 0;
   #last: number | undefined;
 
-  add(value: unknown, atMs: number): void {
+  /** `atMs` is undefined when the broker had kept the message. */
+  add(value: unknown, atMs: number | undefined): void {
+    if (atMs !== undefined) this.fresh++;
     if (typeof value === 'number') this.#addNumber(value, atMs);
     else if (typeof value === 'boolean') this.counts.boolean++;
     else if (typeof value === 'string') this.#addText(value, atMs);
@@ -43,6 +49,7 @@ export class FieldStats {
     this.max = Math.max(this.max, other.max);
     this.decimals = Math.max(this.decimals, other.decimals);
     this.falls += other.falls;
+    this.fresh += other.fresh;
     this.changes.push(...other.changes.slice(0, changesMax));
     for (const text of other.texts) if (this.texts.size < textsMax) this.texts.add(text);
     for (const [kind, { count, offsetMs }] of other.times) {
@@ -51,7 +58,7 @@ export class FieldStats {
     }
   }
 
-  #addNumber(value: number, atMs: number): void {
+  #addNumber(value: number, atMs: number | undefined): void {
     this.counts.number++;
     this.min = Math.min(this.min, value);
     this.max = Math.max(this.max, value);
@@ -60,11 +67,11 @@ export class FieldStats {
       if (this.changes.length < changesMax) this.changes.push(Math.abs(value - this.#last));
       if (value < this.#last) this.falls++;
     }
-    this.#last = value;
+    this.#last = atMs === undefined ? undefined : value;
     for (const unit of epochUnits) this.#noteTime(unit, value / unitsPerMs[unit], atMs);
   }
 
-  #addText(value: string, atMs: number): void {
+  #addText(value: string, atMs: number | undefined): void {
     this.counts.text++;
     if (this.texts.size < textsMax) this.texts.add(value);
     const match = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?$/i.exec(value);
@@ -73,7 +80,8 @@ export class FieldStats {
     this.#noteTime(isLocal ? 'iso_local' : 'iso', Date.parse(`${value.replace(',', '.')}${isLocal ? 'Z' : ''}`), atMs);
   }
 
-  #noteTime(kind: TimeKind, timeMs: number, atMs: number): void {
+  #noteTime(kind: TimeKind, timeMs: number, atMs: number | undefined): void {
+    if (atMs === undefined) return;
     const offsetMs = Math.abs(timeMs - atMs);
     if (!(offsetMs <= dayMs)) return;
     const seen = this.times.get(kind) ?? { count: 0, offsetMs: 0 };
@@ -88,18 +96,17 @@ export function kindOf({ counts, total }: FieldStats): FieldKind {
   return (['number', 'boolean', 'text'] as const).find((kind) => counts[kind] === total) ?? 'mixed';
 }
 
-/** How the field tells the time of its message, when every value of it did. */
-export function timeKindOf(stats: FieldStats): TimeKind | undefined {
-  const [found] = [...stats.times].filter(([, { count }]) => count === stats.total);
+/** How the field tells the time of its message, when every fresh value of it did. */
+export function timeKindOf({ times, fresh }: FieldStats): TimeKind | undefined {
+  const [found] = [...times].filter(([, { count }]) => count === fresh);
   return found?.[0];
 }
 
 /** It grew all the time: a counter, which no deadband suits. */
 export function isCounter({ changes, falls }: FieldStats): boolean {
-  return changes.length >= 5 && falls === 0 && changes.every((change) => change > 0);
+  return changes.length >= changesMin && falls === 0 && changes.every((change) => change > 0);
 }
 
-const changesMin = 8;
 const noiseShare = 0.75;
 
 export interface DeadbandHint {

@@ -33,9 +33,11 @@ export class Observations {
   /** Messages on topics beyond those that are remembered. */
   unremembered = 0;
 
-  take(topic: string, payload: Uint8Array, atMs: number): void {
+  /** `isRetained`: the broker had kept it, perhaps for long. */
+  take(topic: string, payload: Uint8Array, nowMs: number, isRetained = false): void {
     if (topic.startsWith('$')) return;
     this.messages++;
+    const atMs = isRetained ? undefined : nowMs;
     let entry = this.#topics.get(topic);
     const value = valueOf(payload);
     const kind = kindOf(value);
@@ -80,7 +82,13 @@ function kindOf(value: unknown): PayloadKind {
   return isObject(value) ? 'object' : 'other';
 }
 
-function walk(fields: Map<string, FieldStats>, prefix: string, value: object, depth: number, atMs: number): void {
+function walk(
+  fields: Map<string, FieldStats>,
+  prefix: string,
+  value: object,
+  depth: number,
+  atMs: number | undefined,
+): void {
   for (const [key, inner] of Object.entries(value)) {
     // A path is written with dots, so a name that holds one cannot be written.
     if (key === '' || key.includes('.') || inner === null) continue;
@@ -91,7 +99,7 @@ function walk(fields: Map<string, FieldStats>, prefix: string, value: object, de
   }
 }
 
-function addTo(fields: Map<string, FieldStats>, path: string, value: unknown, atMs: number): void {
+function addTo(fields: Map<string, FieldStats>, path: string, value: unknown, atMs: number | undefined): void {
   let stats = fields.get(path);
   if (stats === undefined) {
     if (fields.size >= fieldsMax) return;

@@ -3,7 +3,7 @@
  * pattern never takes a topic that was seen and read otherwise.
  */
 import { compileTopicPattern } from '@fogline/shared/topic-filter';
-import { filtersOverlap } from '../../config/sources.ts';
+import { filtersOverlap } from '../../config/topics.ts';
 import { FieldStats } from './field-stats.ts';
 import type { PayloadKind, TopicSeen } from './observations.ts';
 
@@ -37,7 +37,7 @@ export function groupTopics(seen: readonly TopicSeen[]): Grouped {
   });
   const groups = [...buckets.values()].flatMap(alikes).map(groupOf);
   for (let pair = overlapping(groups); pair !== undefined; pair = overlapping(groups)) {
-    const [larger, smaller] = pair.sort((a, b) => b.topics.length - a.topics.length) as [TopicGroup, TopicGroup];
+    const [larger, smaller] = pair.sort((a, b) => b.topics.length - a.topics.length);
     groups.splice(groups.indexOf(smaller), 1);
     if (larger.kind === smaller.kind) {
       groups[groups.indexOf(larger)] = groupOf([...larger.topics, ...smaller.topics]);
@@ -74,7 +74,7 @@ function alikes(topics: readonly TopicSeen[]): TopicSeen[][] {
 }
 
 function likeness(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
-  const both = a.intersection(b).size;
+  const both = [...a].filter((name) => b.has(name)).length;
   return a.size + b.size === 0 ? 1 : both / (a.size + b.size - both);
 }
 

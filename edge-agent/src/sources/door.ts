@@ -1,0 +1,116 @@
+/**
+ * What the doors of the agent share: the sources behind one door, who waits for which batch, and when a batch goes on. Whoever waits
+ * hears of it once its batch is durable (P1), in the order in which they came.
+ */
+import type { Clock, Timer } from '@fogline/shared/clock';
+import { FoglineError } from '@fogline/shared/errors';
+import type { IngestPort, RejectionListener, SourceControl, Token } from './batch-port.ts';
+import { SourceBatcher, type SourceCounters, type SourceOptions } from './source-batcher.ts';
+
+/** A batch waits at most so long for more. */
+export const batchWaitMsMax = 10;
+/** Topics remembered with their source; beyond it all are looked up anew. */
+const routesMax = 20_000;
+
+export interface DoorPorts {
+  readonly ingest: IngestPort;
+  readonly onRejected?: RejectionListener;
+  readonly clock: Clock;
+}
+
+/** A door as the agent sees it, whatever comes through it. */
+export interface OpenDoor extends SourceControl {
+  /** Names of the sources behind it. */
+  readonly sources: readonly string[];
+  sourceCounters(source: string): SourceCounters;
+  /** What happened at the door itself, by reason. */
+  counters(): Readonly<Record<string, number>>;
+  /** Submits what was decoded and lets go of everybody; what was not acked then will be sent again. */
+  close(): Promise<void>;
+}
+
+export class Door {
+  readonly names: readonly string[];
+  readonly #sources: readonly SourceBatcher[];
+  readonly #clock: Clock;
+  readonly #routes = new Map<string, SourceBatcher | undefined>();
+  /** Who waits, by token, per source. Bounded by what each door lets in. */
+  readonly #waiting = new Map<string, Map<Token, () => void>>();
+  #nextToken: Token = 1;
+  #isClosed = false;
+  #timer: Timer | undefined;
+
+  /** @throws FoglineError config_invalid. */
+  constructor(sources: readonly SourceOptions[], { ingest, onRejected, clock }: DoorPorts) {
+    this.#clock = clock;
+    this.#sources = sources.map((source) => new SourceBatcher(source, ingest, onRejected));
+    this.names = this.#sources.map(({ name }) => name);
+    for (const name of this.names) {
+      if (this.#waiting.has(name)) {
+        throw new FoglineError('config_invalid', `two sources are named "${name}"`, { details: { name } });
+      }
+      this.#waiting.set(name, new Map());
+    }
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The source of a topic: the first whose pattern matches. */
+  route(topic: string): SourceBatcher | undefined {
+    const known = this.#routes.get(topic);
+    if (known !== undefined || this.#routes.has(topic)) return known;
+    const source = this.#sources.find((candidate) => candidate.matches(topic));
+    if (this.#routes.size >= routesMax) this.#routes.clear();
+    this.#routes.set(topic, source);
+    return source;
+  }
+
+  source(name: string): SourceBatcher {
+    const source = this.#sources.find((candidate) => candidate.name === name);
+    if (source === undefined) throw new FoglineError('not_found', `no source is named "${name}"`);
+    return source;
+  }
+
+  /** Decodes a message; `done` is called once it is durable, rows or not. */
+  take(source: SourceBatcher, topic: string, payload: Uint8Array, done: (() => void) | undefined): void {
+    if (this.#isClosed) return;
+    source.take(topic, payload, this.#clock.now(), done === undefined ? undefined : this.await(source, done));
+    this.gather(source);
+  }
+
+  /** A token for somebody who waits for the batch that will carry it. */
+  await(source: SourceBatcher, done: () => void): Token {
+    const token = this.#nextToken++;
+    this.#waiting.get(source.name)?.set(token, done);
+    return token;
+  }
+
+  /** Makes sure that what the source gathered goes on before long. */
+  gather(source: SourceBatcher): void {
+    if (source.hasWork) this.#timer ??= this.#clock.after('source batch', batchWaitMsMax, () => this.submitAll());
+  }
+
+  submitAll(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    for (const source of this.#sources) source.submit();
+  }
+
+  release(source: string, tokens: readonly Token[]): void {
+    const waiting = this.#waiting.get(source);
+    if (waiting === undefined) return;
+    for (const token of tokens) {
+      const done = waiting.get(token);
+      waiting.delete(token);
+      done?.();
+    }
+  }
+
+  close(): void {
+    this.submitAll();
+    this.#isClosed = true;
+    this.#timer?.cancel();
+  }
+}
