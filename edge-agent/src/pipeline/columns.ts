@@ -1,6 +1,5 @@
 /** Building and reordering columns without an object per reading. */
 import { flagText, type ReadingColumns } from '@fogline/shared/reading';
-import type { Reading } from './pending-reading.ts';
 
 /** Rows beyond this many would make a sort key inexact; commits are cut far below. */
 const rowsPerSortMax = 1 << 20;
@@ -54,18 +53,18 @@ export class ColumnBuilder {
     this.push(series, time, id, flags | flagText);
   }
 
-  pushRow({ series, time, value, flags, strings }: ReadingColumns, row: number): void {
-    const rowFlags = flags[row] ?? 0;
-    if ((rowFlags & flagText) === 0) this.push(series[row] ?? 0, time[row] ?? 0, value[row] ?? 0, rowFlags);
-    else this.pushText(series[row] ?? 0, time[row] ?? 0, strings[value[row] ?? 0] ?? '', rowFlags);
-  }
-
-  pushReading(series: number, { time, value, text, flags }: Reading): void {
-    if ((flags & flagText) === 0) this.push(series, time, value, flags);
-    else this.pushText(series, time, text, flags);
+  /** Rows [from, to) of other columns. */
+  pushRows({ series, time, value, flags, strings }: ReadingColumns, from: number, to: number): void {
+    for (let row = from; row < to; row++) {
+      const rowFlags = flags[row] ?? 0;
+      const rowValue = value[row] ?? 0;
+      if ((rowFlags & flagText) === 0) this.push(series[row] ?? 0, time[row] ?? 0, rowValue, rowFlags);
+      else this.pushText(series[row] ?? 0, time[row] ?? 0, strings[rowValue] ?? '', rowFlags);
+    }
   }
 
   take(): ReadingColumns {
+    if (this.#count === 0) return noReadings;
     const columns = canonical({
       count: this.#count,
       series: this.#series.subarray(0, this.#count),
@@ -135,28 +134,31 @@ export function canonical(columns: ReadingColumns): ReadingColumns {
   return out;
 }
 
-/** Both, where every series of the second comes after those of the first. */
-export function joined(a: ReadingColumns, b: ReadingColumns): ReadingColumns {
-  if (b.count === 0) return a;
-  if (a.strings.length > 0 || b.strings.length > 0) {
-    const out = new ColumnBuilder();
-    for (const columns of [a, b]) for (let row = 0; row < columns.count; row++) out.pushRow(columns, row);
-    return out.take();
+/** Rows of `first`, then those of `second`, whose series are all above. */
+export function joined(first: ReadingColumns, second: ReadingColumns): ReadingColumns {
+  if (second.count === 0) return first;
+  if (first.count === 0) return second;
+  const count = first.count + second.count;
+  const value = new Float64Array(count);
+  value.set(first.value.subarray(0, first.count));
+  for (let row = 0; row < second.count; row++) {
+    const shift = ((second.flags[row] ?? 0) & flagText) === 0 ? 0 : first.strings.length;
+    value[first.count + row] = (second.value[row] ?? 0) + shift;
   }
-  const count = a.count + b.count;
-  const out = {
+  return {
     count,
-    series: new Uint32Array(count),
-    time: new Float64Array(count),
-    value: new Float64Array(count),
-    flags: new Uint8Array(count),
-    strings: a.strings,
+    series: appended(first.series, second.series, first.count, new Uint32Array(count)),
+    time: appended(first.time, second.time, first.count, new Float64Array(count)),
+    value,
+    flags: appended(first.flags, second.flags, first.count, new Uint8Array(count)),
+    strings: second.strings.length === 0 ? first.strings : [...first.strings, ...second.strings],
   };
-  for (const column of ['series', 'time', 'value', 'flags'] as const) {
-    out[column].set(a[column].subarray(0, a.count));
-    out[column].set(b[column].subarray(0, b.count), a.count);
-  }
-  return out;
+}
+
+function appended<T extends Uint32Array | Float64Array | Uint8Array>(first: T, second: T, count: number, to: T): T {
+  to.set(first.subarray(0, count));
+  to.set(second.subarray(0, to.length - count), count);
+  return to;
 }
 
 /** Index of the first row after `from` that belongs to another series. */

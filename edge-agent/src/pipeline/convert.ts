@@ -1,69 +1,87 @@
 /**
- * `convert`: a metric gets another name, unit and scale: value · scale + offset. Without scale and offset values stay bit for bit; a result
- * that is not finite is dropped and counted. Texts have no scale and pass.
+ * Convert: metrics get another name or unit, and values become `value · scale + offset`. Values of a metric without scale and offset
+ * stay as they are, bit for bit; results that are not finite are dropped and counted. Text has no scale.
  */
-import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
+import type { ReadingColumns, SeriesDefinition } from '@fogline/shared/reading';
 import type { ConvertConfig } from '../core-config.ts';
 import { runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
-import type { Items, SeriesView } from './operator.ts';
+import { type Items, type Operator, type SeriesView, Stateless } from './operator.ts';
 import { RowSelection } from './row-selection.ts';
-import { StatelessOperator } from './stateless.ts';
+import { SeriesTable } from './series-table.ts';
 
-export class Convert extends StatelessOperator {
-  readonly #metrics: ConvertConfig;
+type Change = ConvertConfig[string];
+
+const scale = 0;
+const offset = 1;
+const isScaled = 2;
+
+export class Convert extends Stateless implements Operator {
+  readonly #metrics: ReadonlyMap<string, Change>;
   readonly #view: SeriesView;
-  readonly #rows = new RowSelection();
+  readonly #series = new SeriesTable({ saved: 0, derived: 3 });
+  readonly #finite = new RowSelection();
 
-  constructor(metrics: ConvertConfig, view: SeriesView) {
+  constructor(config: ConvertConfig, view: SeriesView) {
     super();
-    this.#metrics = metrics;
+    this.#metrics = new Map(Object.entries(config));
     this.#view = view;
   }
 
   describe(definition: SeriesDefinition): SeriesDefinition {
-    const change = this.#changeOf(definition);
-    if (change === undefined) return definition;
-    const { rename, unit, scale, offset } = change;
-    const isScaled = scale !== 1 || offset !== 0;
-    return {
-      ...definition,
-      metric: rename ?? definition.metric,
-      unit: unit ?? definition.unit,
-      type: isScaled && definition.type === 'boolean' ? 'number' : definition.type,
-    };
+    const config = this.#metrics.get(definition.metric);
+    if (config === undefined) return definition;
+    const { rename = definition.metric, unit = definition.unit } = config;
+    const type = definition.type === 'boolean' && changesValue(config) ? 'number' : definition.type;
+    return { ...definition, metric: rename, unit, type };
   }
 
   process(columns: ReadingColumns): Items {
-    const { series, flags, count } = columns;
+    const { series, count } = columns;
+    const table = this.#series;
     let value: Float64Array | undefined;
     let isFinite = true;
     for (let from = 0; from < count; ) {
       const end = runEnd(series, from, count);
-      const change = this.#changeOf(this.#view.definitionOf(series[from] ?? 0));
-      if (change !== undefined && (change.scale !== 1 || change.offset !== 0)) {
+      const at = this.#rowOf(series[from] ?? 0);
+      if (table.values[at + isScaled] === 1) {
         value ??= columns.value.slice(0, count);
+        const [factor, shift] = [table.values[at + scale] ?? 1, table.values[at + offset] ?? 0];
         for (let row = from; row < end; row++) {
-          if (((flags[row] ?? 0) & flagText) !== 0) continue;
-          const scaled = (value[row] ?? 0) * change.scale + change.offset;
-          value[row] = scaled;
-          isFinite &&= Number.isFinite(scaled);
+          const result = (value[row] ?? 0) * factor + shift;
+          value[row] = result;
+          if (result - result !== 0) isFinite = false;
         }
       }
       from = end;
     }
-    const converted = value === undefined ? columns : { ...columns, value };
-    return { kind: 'readings', columns: isFinite ? converted : this.#finite(converted) };
+    if (value === undefined) return { kind: 'readings', columns };
+    const converted = { ...columns, value };
+    return { kind: 'readings', columns: isFinite ? converted : this.#finiteOf(converted) };
   }
 
-  #finite(columns: ReadingColumns): ReadingColumns {
-    this.#rows.begin(columns.count);
-    for (let row = 0; row < columns.count; row++) if (Number.isFinite(columns.value[row])) this.#rows.add(row);
-    addDrop(this.drops, 'not_finite', columns.count - this.#rows.count);
-    return this.#rows.take(columns);
+  #finiteOf(columns: ReadingColumns): ReadingColumns {
+    this.#finite.begin(columns.count);
+    for (let row = 0; row < columns.count; row++) if (Number.isFinite(columns.value[row])) this.#finite.add(row);
+    addDrop(this.drops, 'not_finite', columns.count - this.#finite.count);
+    return this.#finite.take(columns);
   }
 
-  #changeOf({ metric }: SeriesDefinition): ConvertConfig[string] | undefined {
-    return Object.hasOwn(this.#metrics, metric) ? this.#metrics[metric] : undefined;
+  #rowOf(id: number): number {
+    const table = this.#series;
+    const found = table.find(id);
+    if (found >= 0) return found;
+    const at = table.add(id);
+    const { metric, type } = this.#view.definitionOf(id);
+    const config = this.#metrics.get(metric);
+    if (config === undefined || type === 'text' || !changesValue(config)) return at;
+    table.values[at + scale] = config.scale;
+    table.values[at + offset] = config.offset;
+    table.values[at + isScaled] = 1;
+    return at;
   }
+}
+
+function changesValue({ scale: factor, offset: shift }: Change): boolean {
+  return factor !== 1 || shift !== 0;
 }

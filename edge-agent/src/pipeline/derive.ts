@@ -1,37 +1,60 @@
 /**
- * `derive`: a new metric per device, computed of others of the same moment; what came in goes on unchanged. A moment that lacks one of them,
- * and a result that is none (a division by zero), give no reading and are counted. Its quality is the worst of what it was made of, its
- * sampling the lossiest.
+ * Derive: a metric made of others of the same device, one reading for each moment (moments.ts) that has one of the metrics its expression
+ * reads. It takes the place of a metric of its name that comes in. Moments without a result make no reading and are counted: `missing`
+ * (a metric is not there), or `no_result`. Its quality is the worst of what it was made of.
+ *
+ * Derived of exact streams is exact (`all`); of others it is a `subset`, for its inputs change between the readings that are there.
  */
-import type { ReadingColumns, SeriesDefinition } from '@fogline/shared/reading';
+import {
+  flagText,
+  type ReadingColumns,
+  type Sampling,
+  type SeriesDefinition,
+  type ValueType,
+} from '@fogline/shared/reading';
 import type { DeriveConfig } from '../core-config.ts';
-import { compileExpression } from '../expressions/expression.ts';
-import { ColumnBuilder, joined } from './columns.ts';
+import { type CompiledExpression, compileExpression, type ExpressionValue } from '../expressions/expression.ts';
+import { ColumnBuilder, grown, joined, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
-import { type Device, type HeldRow, Moments } from './moments.ts';
-import type { Items, Operator, SeriesView } from './operator.ts';
-import { lossiest } from './sampling.ts';
-import { packState, unpackState } from './state-bytes.ts';
+import { Moments, type SavedMoments } from './moments.ts';
+import { Immediate, type Items, type Operator, type SeriesView } from './operator.ts';
+import { RowSelection } from './row-selection.ts';
+import { SeriesTable } from './series-table.ts';
+import { bytesOf, idsOf, packState, unpackState } from './state-bytes.ts';
 
 const stateVersion = 1;
 
-export class Derive implements Operator {
+/** What may come of one expression for one device: a series for each type, exact or not. */
+const kinds: readonly (readonly [ValueType, Sampling])[] = [
+  ['number', 'all'],
+  ['boolean', 'all'],
+  ['text', 'all'],
+  ['number', 'subset'],
+  ['boolean', 'subset'],
+  ['text', 'subset'],
+];
+const kindOfType = { number: 0, boolean: 1, text: 2 } as const;
+
+export class Derive extends Immediate implements Operator {
   readonly #config: DeriveConfig;
-  readonly #moments: Moments;
-  readonly #isHeld: boolean;
+  readonly #expression: CompiledExpression;
   readonly #view: SeriesView;
-  readonly #outputs = new Map<Device, number>();
-  readonly #made = new Map<number, SeriesDefinition>();
-  readonly #restored = new Map<string, number>();
+  readonly #moments: Moments;
+  readonly #args: ExpressionValue[] = [];
+  /** Virtual series of a group and kind, 0 = none, at group · kinds + kind. */
+  #virtual = new Uint32Array(0);
+  /** One field: 1 = its place is taken. */
+  readonly #series = new SeriesTable({ saved: 0, derived: 1 });
+  readonly #selection = new RowSelection();
   readonly #out = new ColumnBuilder();
-  readonly drops = new Map<string, number>();
 
   /** Throws `config_invalid`. */
   constructor(config: DeriveConfig, view: SeriesView) {
+    super();
     this.#config = config;
-    this.#moments = new Moments(compileExpression(config.text), config.holdMs, view);
-    this.#isHeld = config.holdMs > 0;
+    this.#expression = compileExpression(config.text);
     this.#view = view;
+    this.#moments = new Moments(this.#expression.variables, { holdMs: config.holdMs, hasAllRows: false }, view);
   }
 
   describe(definition: SeriesDefinition): SeriesDefinition {
@@ -39,83 +62,81 @@ export class Derive implements Operator {
   }
 
   process(columns: ReadingColumns): Items {
-    for (const device of this.#moments.group(columns)) {
-      for (const time of this.#times(device, columns)) {
-        const result = this.#moments.evaluate(device, time);
-        const { quality, isComplete } = this.#moments;
-        if (result === undefined) addDrop(this.drops, isComplete ? 'no_result' : 'missing');
-        else if (typeof result === 'string')
-          this.#out.pushText(this.#outputOf(device, columns, 'text'), time, result, quality);
-        else {
-          const type = typeof result === 'boolean' ? 'boolean' : 'number';
-          this.#out.push(this.#outputOf(device, columns, type), time, Number(result), quality);
-        }
+    const moments = this.#moments;
+    moments.begin(columns);
+    while (moments.next()) {
+      moments.load(this.#args);
+      const result = this.#expression.evaluate(this.#args);
+      if (result === undefined) addDrop(this.drops, moments.isMissing ? 'missing' : 'no_result');
+      else if (typeof result === 'string')
+        this.#out.pushText(this.#seriesOf('text'), moments.time, result, flagText | moments.quality);
+      else {
+        const type = typeof result === 'number' ? 'number' : 'boolean';
+        this.#out.push(this.#seriesOf(type), moments.time, Number(result), moments.quality);
       }
-      this.#moments.remember(device);
     }
-    return { kind: 'readings', columns: joined(columns, this.#out.take()) };
+    return { kind: 'readings', columns: joined(this.#others(columns), this.#out.take()) };
   }
 
-  tick(): undefined {}
-
-  dueAt(): undefined {}
-
-  drain(): undefined {}
-
-  /** Of the moments in which a variable has a reading; without a hold those of the first that has any are all that can be complete. */
-  #times({ runs }: Device, { time }: ReadingColumns): number[] {
-    const times = new Set<number>();
-    for (const run of runs) {
-      if (run === undefined) continue;
-      for (let row = run.from; row < run.to; row++) times.add(time[row] ?? 0);
-      if (!this.#isHeld) break;
+  /** What came in, without those whose place is taken. */
+  #others(columns: ReadingColumns): ReadingColumns {
+    const { series, count } = columns;
+    this.#selection.begin(count);
+    for (let from = 0; from < count; ) {
+      const end = runEnd(series, from, count);
+      if (!this.#isReplaced(series[from] ?? 0)) this.#selection.addRun(from, end);
+      from = end;
     }
-    return [...times].sort((a, b) => a - b);
+    addDrop(this.drops, 'replaced', count - this.#selection.count);
+    return this.#selection.take(columns);
   }
 
-  #outputOf(device: Device, { series }: ReadingColumns, type: SeriesDefinition['type']): number {
-    const known = this.#outputs.get(device);
-    if (known !== undefined) return known;
-    const made = this.#restored.get(keyOf(device));
-    const id = made ?? this.#define(device, series, type);
-    this.#outputs.set(device, id);
-    return id;
+  #isReplaced(id: number): boolean {
+    const table = this.#series;
+    let at = table.find(id);
+    if (at < 0) {
+      at = table.add(id);
+      table.values[at] = this.#view.definitionOf(id).metric === this.#config.metric ? 1 : 0;
+    }
+    return table.values[at] === 1;
   }
 
-  #define({ device, tags, runs }: Device, series: Uint32Array, type: SeriesDefinition['type']): number {
-    const inputs = runs.flatMap((run) => (run === undefined ? [] : [this.#view.definitionOf(series[run.from] ?? 0)]));
-    const all = { sampling: 'all', holdMs: 0 } as const;
-    const definition: SeriesDefinition = {
-      stream: '',
-      device,
-      metric: this.#config.metric,
-      unit: this.#config.unit,
-      kind: 'reading',
-      type,
-      tags,
-      widthMs: 0,
-      ...inputs.reduce<Pick<SeriesDefinition, 'sampling' | 'holdMs'>>(lossiest, all),
-    };
-    const id = this.#view.define(definition);
-    this.#made.set(id, definition);
-    return id;
+  /** The series of the moment's device. */
+  #seriesOf(type: ValueType): number {
+    const { group } = this.#moments;
+    const kind = kindOfType[type] + (this.#moments.isExact(group) ? 0 : kinds.length / 2);
+    const place = group * kinds.length + kind;
+    const known = this.#virtual[place] ?? 0;
+    if (known > 0) return known;
+    const series = this.#view.define(this.#definitionOf(group, kind));
+    this.#keep(place, series);
+    return series;
+  }
+
+  #keep(place: number, series: number): void {
+    if (place >= this.#virtual.length)
+      this.#virtual = grown(this.#virtual, new Uint32Array(Math.max(place + 1, this.#virtual.length * 2)));
+    this.#virtual[place] = series;
+  }
+
+  #definitionOf(group: number, kind: number): SeriesDefinition {
+    const { metric, unit } = this.#config;
+    const [type, sampling] = kinds[kind] ?? ['number', 'subset'];
+    return { ...this.#moments.sampleOf(group), metric, unit, type, sampling, holdMs: 0 };
   }
 
   save(): Uint8Array {
-    return packState(stateVersion, [...this.#made], this.#moments.save());
+    const used = this.#virtual.findLastIndex((series) => series > 0) + 1;
+    return packState(stateVersion, this.#moments.save(), bytesOf(this.#virtual.slice(0, used)));
   }
 
-  restore(saved: Uint8Array): void {
-    const [made, held] = unpackState(saved, stateVersion) as [[number, SeriesDefinition][], HeldRow[]];
-    for (const [id, definition] of made) {
-      this.#view.redefine(id, definition);
-      this.#made.set(id, definition);
-      this.#restored.set(keyOf(definition), id);
-    }
-    this.#moments.restore(held);
+  restore(state: Uint8Array): void {
+    const [moments, virtual] = unpackState<[SavedMoments, Uint8Array]>(state, stateVersion);
+    this.#moments.restore(moments);
+    idsOf(virtual).forEach((series, place) => {
+      if (series === 0) return;
+      this.#view.redefine(series, this.#definitionOf(Math.floor(place / kinds.length), place % kinds.length));
+      this.#keep(place, series);
+    });
   }
-}
-
-function keyOf({ device, tags }: Pick<SeriesDefinition, 'device' | 'tags'>): string {
-  return JSON.stringify([device, tags]);
 }

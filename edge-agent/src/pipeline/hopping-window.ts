@@ -1,182 +1,251 @@
 /**
- * Hopping windows in event time: of width `widthMs`, one begins every `everyMs`, so they overlap. Each closes as a tumbling window does and then
- * gives one reading per aggregate, at its start; values that overlap are never rolled up. A reading that comes after its windows
- * closed changes nothing and is counted. `bad` readings and text enter no window.
+ * Hopping windows: [start, start + width) for every multiple `start` of `everyMs`, in event time; the width is a multiple of it, too. They overlap, so their partials could not be
+ * added up: each aggregate of a window is a reading, of a series of its own (`temperature.mean`), at the start of the window, sampling
+ * `subset`. A window closes as a tumbling one does (tumbling-window.ts), idle time being its width + lateness.
+ *
+ * What comes after all windows that hold it closed changes nothing and is counted `late`; what comes after some did is in the others.
+ * `bad` readings and text enter no window.
  */
 import { Partial } from '@fogline/shared/aggregate/partial';
-import {
-  flagQualityMask,
-  flagText,
-  quality,
-  type ReadingColumns,
-  type SeriesDefinition,
-} from '@fogline/shared/reading';
+import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import type { HoppingConfig } from '../core-config.ts';
 import { aggregateOf } from './aggregates.ts';
-import { ColumnBuilder, runEnd } from './columns.ts';
+import { ColumnBuilder, grown, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
+import { EarliestDue } from './earliest-due.ts';
+import { noWindow, OpenWindows } from './open-windows.ts';
 import type { Items, Operator, SeriesView } from './operator.ts';
-import { packState, unpackState } from './state-bytes.ts';
+import { type SavedTable, SeriesTable } from './series-table.ts';
+import { bytesOf, idsOf, packState, unpackState } from './state-bytes.ts';
+import { WindowRows } from './window-rows.ts';
 
 const stateVersion = 1;
 
-interface State {
-  /** Virtual ids, one per aggregate. */
-  readonly outputs: readonly number[];
-  maxTime: number;
-  /** Windows that begin before it are closed. */
-  closedBefore: number;
-  seenAt: number;
-  readonly open: Map<number, Partial>;
-}
+/** Largest event time seen. */
+const maxTime = 0;
+/** Windows ending at or before this are closed. */
+const closedUntil = 1;
+const seenAt = 2;
+const savedFields = 3;
+/** Place of the newest pane: the readings of one `everyMs`, from which windows are put together. */
+const newest = 3;
+const derivedFields = 1;
 
 export class HoppingWindow implements Operator {
-  readonly #config: HoppingConfig;
+  readonly #everyMs: number;
+  readonly #widthMs: number;
+  readonly #latenessMs: number;
+  readonly #idleMs: number;
+  readonly #hasSketch: boolean;
+  readonly #compute: readonly string[];
   readonly #view: SeriesView;
-  readonly #states = new Map<number, State>();
-  readonly #active = new Set<State>();
+  readonly #series = new SeriesTable({ saved: savedFields, derived: derivedFields });
+  readonly #panes: OpenWindows;
+  /** Virtual series by row and aggregate, 0 = none yet. */
+  #virtual = new Uint32Array(0);
+  readonly #idle = new EarliestDue();
+  readonly #rows = new WindowRows();
   readonly #out = new ColumnBuilder();
   readonly drops = new Map<string, number>();
 
-  constructor(config: HoppingConfig, view: SeriesView) {
-    this.#config = config;
+  constructor({ everyMs, widthMs, latenessMs, hasSketch, compute }: HoppingConfig, view: SeriesView) {
+    this.#everyMs = everyMs;
+    this.#widthMs = widthMs;
+    this.#latenessMs = latenessMs;
+    this.#idleMs = widthMs + latenessMs;
+    this.#hasSketch = hasSketch;
+    this.#compute = compute;
     this.#view = view;
+    this.#panes = new OpenWindows(hasSketch);
   }
 
-  /** Nothing that came in goes on; what comes out is defined by `define`. */
   describe(definition: SeriesDefinition): SeriesDefinition {
     return definition;
   }
 
   process(columns: ReadingColumns, now: number): Items {
-    const { series, time, value, flags, count } = columns;
+    const { series, flags, count } = columns;
     for (let from = 0; from < count; ) {
       const end = runEnd(series, from, count);
-      if (((flags[from] ?? 0) & flagText) !== 0) addDrop(this.drops, 'text', end - from);
-      else {
-        const state = this.#stateOf(series[from] ?? 0);
-        for (let row = from; row < end; row++) {
-          if (((flags[row] ?? 0) & flagQualityMask) === quality.bad) addDrop(this.drops, 'bad');
-          else this.#take(state, time[row] ?? 0, value[row] ?? 0);
-        }
-        state.seenAt = now;
-        this.#close(state, state.maxTime - this.#config.latenessMs);
-        if (state.open.size > 0) this.#active.add(state);
-      }
+      if (((flags[from] ?? 0) & flagText) === 0) this.#processRun(columns, from, end, now);
+      else addDrop(this.drops, 'text', end - from);
       from = end;
     }
+    if (count > 0) this.#idle.note(now + this.#idleMs);
     return { kind: 'readings', columns: this.#out.take() };
   }
 
   tick(now: number): Items | undefined {
-    for (const state of this.#active)
-      if (now - state.seenAt >= this.#idleMs) this.#close(state, Number.POSITIVE_INFINITY);
+    if (!this.#idle.isReached(now)) return undefined;
+    this.#idle.reset();
+    const table = this.#series;
+    for (let row = 0; row < table.count; row++) {
+      const at = row * table.width;
+      if (table.values[at + newest] === noWindow) continue;
+      const dueAt = (table.values[at + seenAt] ?? 0) + this.#idleMs;
+      if (dueAt <= now) this.#close(at, table.idAt(row), Number.POSITIVE_INFINITY);
+      else this.#idle.note(dueAt);
+    }
     return this.#out.count === 0 ? undefined : { kind: 'readings', columns: this.#out.take() };
   }
 
   dueAt(): number | undefined {
-    let due: number | undefined;
-    for (const { seenAt } of this.#active) due = Math.min(due ?? Number.POSITIVE_INFINITY, seenAt + this.#idleMs);
-    return due;
+    return this.#idle.at;
   }
 
+  /** Windows that are open come out as they stand. */
   drain(): Items | undefined {
+    this.#idle.note(Number.NEGATIVE_INFINITY);
     return this.tick(Number.POSITIVE_INFINITY);
   }
 
-  get #idleMs(): number {
-    return this.#config.widthMs + this.#config.latenessMs;
+  /** The readings of one series in one commit. */
+  #processRun(columns: ReadingColumns, first: number, end: number, now: number): void {
+    const id = columns.series[first] ?? 0;
+    const at = this.#rowOf(id);
+    const rows = this.#rows;
+    rows.take(columns, first, end);
+    const { time, value, to } = rows;
+    addDrop(this.drops, 'bad', end - first - (to - rows.from));
+    const { values } = this.#series;
+    values[at + seenAt] = now;
+    if (to > rows.from) values[at + maxTime] = Math.max(values[at + maxTime] ?? 0, time[to - 1] ?? 0);
+    for (let from = rows.from; from < to; ) {
+      const start = Math.floor((time[from] ?? 0) / this.#everyMs) * this.#everyMs;
+      let next = from + 1;
+      while (next < to && (time[next] ?? 0) < start + this.#everyMs) next++;
+      if (start + this.#widthMs <= (values[at + closedUntil] ?? 0)) addDrop(this.drops, 'late', next - from);
+      else values[at + newest] = this.#panes.add(values[at + newest] ?? noWindow, start, time, value, from, next);
+      from = next;
+    }
+    this.#close(at, id, (values[at + maxTime] ?? 0) - this.#latenessMs);
   }
 
-  #take(state: State, time: number, value: number): void {
-    const { everyMs, widthMs, hasSketch } = this.#config;
-    state.maxTime = Math.max(state.maxTime, time);
-    const newest = Math.floor(time / everyMs) * everyMs;
-    if (newest < state.closedBefore) {
-      addDrop(this.drops, 'late');
-      return;
+  /** Closes every window that ends at or before the watermark and is not closed, oldest first. */
+  #close(at: number, id: number, watermark: number): void {
+    const { values } = this.#series;
+    const passed = Math.floor(watermark / this.#everyMs) * this.#everyMs;
+    let end = values[at + closedUntil] ?? 0;
+    for (;;) {
+      const oldest = this.#oldestPane(at);
+      if (oldest === noWindow) break;
+      const next = Math.max(end, this.#panes.startOf(oldest)) + this.#everyMs;
+      if (next > watermark) break;
+      end = next;
+      this.#emit(at, id, end - this.#widthMs, end);
+      // No later window holds them.
+      this.#dropPanes(at, end - this.#widthMs + this.#everyMs);
     }
-    for (let start = newest; start > time - widthMs && start >= state.closedBefore; start -= everyMs) {
-      let partial = state.open.get(start);
-      if (partial === undefined) {
-        partial = Partial.empty({ sketch: hasSketch });
-        state.open.set(start, partial);
-      }
-      partial.add(time, value);
+    values[at + closedUntil] = Math.max(end, Number.isFinite(passed) ? passed : end);
+  }
+
+  #oldestPane(at: number): number {
+    let pane = this.#series.values[at + newest] ?? noWindow;
+    for (let older = pane; older !== noWindow; older = this.#panes.olderThan(older)) pane = older;
+    return pane;
+  }
+
+  /** Emits the aggregates of window [start, end). */
+  #emit(at: number, id: number, start: number, end: number): void {
+    const partial = Partial.empty({ sketch: this.#hasSketch });
+    let pane = this.#series.values[at + newest] ?? noWindow;
+    for (; pane !== noWindow; pane = this.#panes.olderThan(pane)) {
+      const paneStart = this.#panes.startOf(pane);
+      if (paneStart >= start && paneStart < end) partial.merge(this.#panes.partialOf(pane));
+    }
+    const row = at / this.#series.width;
+    for (let index = 0; index < this.#compute.length; index++) {
+      const value = aggregateOf(this.#compute[index] ?? 'count', partial);
+      if (Number.isFinite(value)) this.#out.push(this.#seriesOf(row, id, index), start, value, 0);
+      else addDrop(this.drops, 'not_finite');
     }
   }
 
-  /** Closes every window that ends at or before the watermark, oldest first. */
-  #close(state: State, watermark: number): void {
-    const { everyMs, widthMs, compute } = this.#config;
-    for (const [start, partial] of [...state.open].sort((a, b) => a[0] - b[0])) {
-      if (start + widthMs > watermark) break;
-      state.open.delete(start);
-      state.closedBefore = start + everyMs;
-      compute.forEach((name, index) => {
-        const value = aggregateOf(name, partial);
-        if (Number.isFinite(value)) this.#out.push(state.outputs[index] ?? 0, start, value, quality.good);
-        else addDrop(this.drops, 'not_finite');
-      });
+  /** Drops the panes that begin before `start`. */
+  #dropPanes(at: number, start: number): void {
+    const { values } = this.#series;
+    let kept = noWindow;
+    let pane = values[at + newest] ?? noWindow;
+    while (pane !== noWindow && this.#panes.startOf(pane) >= start) {
+      kept = pane;
+      pane = this.#panes.olderThan(pane);
     }
-    if (Number.isFinite(watermark)) {
-      const firstOpen = Math.floor((watermark - widthMs) / everyMs) * everyMs + everyMs;
-      state.closedBefore = Math.max(state.closedBefore, firstOpen);
+    if (kept === noWindow) values[at + newest] = noWindow;
+    else this.#panes.cutAfter(kept);
+    while (pane !== noWindow) {
+      const older = this.#panes.olderThan(pane);
+      this.#panes.free(pane);
+      pane = older;
     }
-    if (state.open.size === 0) this.#active.delete(state);
   }
 
-  #stateOf(id: number): State {
-    let state = this.#states.get(id);
-    if (state === undefined) {
-      state = this.#newState(this.#config.compute.map((name) => this.#view.define(this.#outputOf(id, name))));
-      this.#states.set(id, state);
-    }
-    return state;
+  #seriesOf(row: number, id: number, index: number): number {
+    const place = row * this.#compute.length + index;
+    const known = this.#virtual[place] ?? 0;
+    if (known > 0) return known;
+    const series = this.#view.define(this.#definitionOf(id, index));
+    this.#keep(place, series);
+    return series;
   }
 
-  #newState(outputs: readonly number[]): State {
-    const never = Number.NEGATIVE_INFINITY;
-    return { outputs, maxTime: never, closedBefore: never, seenAt: 0, open: new Map() };
+  #keep(place: number, series: number): void {
+    if (place >= this.#virtual.length)
+      this.#virtual = grown(this.#virtual, new Uint32Array(Math.max(place + 1, this.#virtual.length * 2)));
+    this.#virtual[place] = series;
   }
 
-  #outputOf(id: number, aggregate: string): SeriesDefinition {
-    const source = this.#view.definitionOf(id);
-    const unit = aggregate === 'count' ? '' : source.unit;
-    return { ...source, metric: `${source.metric}.${aggregate}`, unit, type: 'number', sampling: 'subset', holdMs: 0 };
+  #definitionOf(id: number, index: number): SeriesDefinition {
+    const aggregate = this.#compute[index] ?? 'count';
+    const definition = this.#view.definitionOf(id);
+    return {
+      ...definition,
+      metric: `${definition.metric}.${aggregate}`,
+      unit: aggregate === 'count' ? '' : definition.unit,
+      type: 'number',
+      sampling: 'subset',
+      holdMs: 0,
+    };
+  }
+
+  #rowOf(id: number): number {
+    const table = this.#series;
+    const found = table.find(id);
+    if (found >= 0) return found;
+    const at = table.add(id);
+    table.values[at + maxTime] = Number.NEGATIVE_INFINITY;
+    table.values[at + closedUntil] = Number.NEGATIVE_INFINITY;
+    table.values[at + newest] = noWindow;
+    return at;
   }
 
   save(): Uint8Array {
-    const rows = [...this.#states].map(([id, { outputs, maxTime, closedBefore, seenAt, open }]) => {
-      return [
-        id,
-        outputs,
-        maxTime,
-        closedBefore,
-        seenAt,
-        [...open].map(([start, partial]) => [start, partial.encode()]),
-      ];
-    });
-    return packState(stateVersion, rows);
+    const table = this.#series;
+    const panes: [row: number, start: number, partial: Uint8Array][] = [];
+    for (let row = 0; row < table.count; row++) {
+      let pane = table.values[row * table.width + newest] ?? noWindow;
+      for (; pane !== noWindow; pane = this.#panes.olderThan(pane))
+        panes.push([row, this.#panes.startOf(pane), this.#panes.partialOf(pane).encode()]);
+    }
+    const virtual = this.#virtual.slice(0, table.count * this.#compute.length);
+    return packState(stateVersion, table.save(), panes.reverse(), bytesOf(virtual));
   }
 
   restore(saved: Uint8Array): void {
-    type Row = [
-      id: number,
-      outputs: number[],
-      maxTime: number,
-      closedBefore: number,
-      seenAt: number,
-      open: [number, Uint8Array][],
-    ];
-    for (const [id, outputs, maxTime, closedBefore, seenAt, open] of (unpackState(saved, stateVersion) as [Row[]])[0]) {
-      this.#config.compute.forEach((name, index) => {
-        this.#view.redefine(outputs[index] ?? 0, this.#outputOf(id, name));
-      });
-      const state = Object.assign(this.#newState(outputs), { maxTime, closedBefore, seenAt });
-      for (const [start, bytes] of open) state.open.set(start, Partial.decode(bytes));
-      this.#states.set(id, state);
-      if (state.open.size > 0) this.#active.add(state);
+    type Saved = [SavedTable, [number, number, Uint8Array][], Uint8Array];
+    const [series, panes, virtual] = unpackState<Saved>(saved, stateVersion);
+    const table = this.#series;
+    table.restore(series, (id) => this.#rowOf(id));
+    for (const [row, start, bytes] of panes) {
+      const at = row * table.width;
+      const { values } = table;
+      values[at + newest] = this.#panes.restore(values[at + newest] ?? noWindow, start, Partial.decode(bytes));
+      this.#idle.note((values[at + seenAt] ?? 0) + this.#idleMs);
     }
+    idsOf(virtual).forEach((id, place) => {
+      if (id === 0) return;
+      const row = Math.floor(place / this.#compute.length);
+      this.#view.redefine(id, this.#definitionOf(table.idAt(row), place % this.#compute.length));
+      this.#keep(place, id);
+    });
   }
 }

@@ -75,8 +75,13 @@ export class OpenWindows {
     } else {
       partial.addColumns(this.#time, this.#value, from, to);
       closed.add(series, start, partial);
-      this.#partials[window] = undefined;
     }
+    this.free(window);
+  }
+
+  /** Gives the place of a window that its series no longer has to another. */
+  free(window: number): void {
+    this.#partials[window] = undefined;
     this.#older[window] = this.#free;
     this.#free = window;
   }

@@ -47,3 +47,23 @@ export interface Operator {
   restore(state: Uint8Array): void;
   readonly drops: Drops;
 }
+
+/** An operator that hands on at once what it makes of its input. */
+export abstract class Immediate {
+  readonly drops = new Map<string, number>();
+
+  tick(): undefined {}
+
+  dueAt(): undefined {}
+
+  drain(): undefined {}
+}
+
+/** One that remembers nothing that a restart must bring back. */
+export abstract class Stateless extends Immediate {
+  save(): Uint8Array {
+    return new Uint8Array(0);
+  }
+
+  restore(): void {}
+}

@@ -1,31 +1,39 @@
 /**
- * `sample`: the last reading of each period, per series; periods are aligned to the epoch. It goes on when a reading of a later period comes, or
- * when the series has been idle for a period. What comes after its period was told goes no further and is counted.
+ * Sample: of every series the last reading of each period of event time goes on; periods are aligned to the epoch. It goes on when a
+ * reading of a later period comes, or when the series has been idle for a period of processing time. Of late readings, whose period
+ * is over, the last of each period in one commit goes on, but for the period that was told last: so a backlog that comes after newer
+ * readings is thinned as it would have been.
  */
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import { ColumnBuilder, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
+import { EarliestDue } from './earliest-due.ts';
 import type { Items, Operator } from './operator.ts';
-import { type PackedReading, packReading, type Reading, unpackReading } from './pending-reading.ts';
-import { lossiest } from './sampling.ts';
+import { type SavedTable, SeriesTable } from './series-table.ts';
 import { packState, unpackState } from './state-bytes.ts';
 
 const stateVersion = 1;
 
-interface State {
-  /** Number of the last period that was told. */
-  told: number;
-  /** The latest reading of the current period. */
-  pending: Reading | undefined;
-  /** `now` of the commit that brought it. */
-  seenAt: number;
-}
+/** The last reading so far of the period that is open. */
+const heldTime = 0;
+const heldValue = 1;
+const heldFlags = 2;
+const isHeld = 3;
+/** Periods up to this one are over. */
+const closedPeriod = 4;
+/** That of the last reading that went on in order. */
+const toldPeriod = 5;
+const seenAt = 6;
+const savedFields = 7;
 
 export class Sample implements Operator {
   readonly #everyMs: number;
-  readonly #states = new Map<number, State>();
-  readonly #pending = new Set<number>();
+  readonly #series = new SeriesTable({ saved: savedFields });
+  /** Text of the reading that is held, by series. */
+  readonly #heldText = new Map<number, string>();
+  readonly #idle = new EarliestDue();
   readonly #out = new ColumnBuilder();
+  #dropped = 0;
   readonly drops = new Map<string, number>();
 
   constructor(everyMs: number) {
@@ -33,89 +41,113 @@ export class Sample implements Operator {
   }
 
   describe(definition: SeriesDefinition): SeriesDefinition {
-    return { ...definition, ...lossiest(definition, { sampling: 'subset', holdMs: 0 }) };
+    return { ...definition, sampling: 'subset', holdMs: 0 };
   }
 
   process(columns: ReadingColumns, now: number): Items {
-    const { series, time, value, flags, strings, count } = columns;
-    let passedOver = 0;
+    const { series, count } = columns;
+    this.#dropped = 0;
     for (let from = 0; from < count; ) {
       const end = runEnd(series, from, count);
-      const id = series[from] ?? 0;
-      const state = this.#stateOf(id);
-      for (let row = from; row < end; row++) {
-        const at = time[row] ?? 0;
-        const period = Math.floor(at / this.#everyMs);
-        const pendingAt = state.pending?.time ?? Number.NEGATIVE_INFINITY;
-        if (period <= state.told || at < pendingAt) {
-          passedOver++;
-          continue;
-        }
-        if (state.pending !== undefined) {
-          if (period > Math.floor(pendingAt / this.#everyMs)) this.#tell(id, state);
-          else passedOver++;
-        }
-        const isText = ((flags[row] ?? 0) & flagText) !== 0;
-        const text = isText ? (strings[value[row] ?? 0] ?? '') : '';
-        state.pending = { time: at, value: isText ? 0 : (value[row] ?? 0), text, flags: flags[row] ?? 0 };
-      }
-      if (state.pending !== undefined) this.#pending.add(id);
-      state.seenAt = now;
+      this.#processRun(columns, from, end, now);
       from = end;
     }
-    addDrop(this.drops, 'within_period', passedOver);
+    addDrop(this.drops, 'within_period', this.#dropped);
+    if (count > 0) this.#idle.note(now + this.#everyMs);
     return { kind: 'readings', columns: this.#out.take() };
   }
 
   tick(now: number): Items | undefined {
-    for (const id of this.#pending) {
-      const state = this.#stateOf(id);
-      if (now - state.seenAt >= this.#everyMs) this.#tell(id, state);
+    if (!this.#idle.isReached(now)) return undefined;
+    this.#idle.reset();
+    const table = this.#series;
+    for (let row = 0; row < table.count; row++) {
+      const at = row * table.width;
+      if (table.values[at + isHeld] !== 1) continue;
+      const dueAt = (table.values[at + seenAt] ?? 0) + this.#everyMs;
+      if (dueAt <= now) this.#passHeld(at, table.idAt(row));
+      else this.#idle.note(dueAt);
     }
     return this.#out.count === 0 ? undefined : { kind: 'readings', columns: this.#out.take() };
   }
 
   dueAt(): number | undefined {
-    let due: number | undefined;
-    for (const id of this.#pending)
-      due = Math.min(due ?? Number.POSITIVE_INFINITY, this.#stateOf(id).seenAt + this.#everyMs);
-    return due;
+    return this.#idle.at;
   }
 
   drain(): Items | undefined {
+    this.#idle.note(Number.NEGATIVE_INFINITY);
     return this.tick(Number.POSITIVE_INFINITY);
   }
 
-  #tell(id: number, state: State): void {
-    const { pending } = state;
-    if (pending === undefined) return;
-    this.#out.pushReading(id, pending);
-    state.told = Math.floor(pending.time / this.#everyMs);
-    state.pending = undefined;
-    this.#pending.delete(id);
+  /** The readings of one series in one commit. */
+  #processRun(columns: ReadingColumns, from: number, end: number, now: number): void {
+    const { series, time, value, flags, strings } = columns;
+    const id = series[from] ?? 0;
+    const at = this.#rowOf(id);
+    const state = this.#series.values;
+    const isText = ((flags[from] ?? 0) & flagText) !== 0;
+    let late: Map<number, number> | undefined;
+    for (let row = from; row < end; row++) {
+      const rowTime = time[row] ?? 0;
+      const period = Math.floor(rowTime / this.#everyMs);
+      if (period <= (state[at + closedPeriod] ?? 0)) {
+        if (period === state[at + toldPeriod]) this.#dropped++;
+        else this.#keepLater((late ??= new Map()), period, row, time);
+        continue;
+      }
+      if (state[at + isHeld] === 1) {
+        if (period === Math.floor((state[at + heldTime] ?? 0) / this.#everyMs)) {
+          this.#dropped++;
+          if (rowTime < (state[at + heldTime] ?? 0)) continue;
+        } else this.#passHeld(at, id);
+      }
+      state[at + closedPeriod] = period - 1;
+      state[at + heldTime] = rowTime;
+      state[at + heldValue] = value[row] ?? 0;
+      state[at + heldFlags] = flags[row] ?? 0;
+      state[at + isHeld] = 1;
+      if (isText) this.#heldText.set(id, strings[value[row] ?? 0] ?? '');
+    }
+    state[at + seenAt] = now;
+    if (late !== undefined) for (const row of late.values()) this.#out.pushRows(columns, row, row + 1);
   }
 
-  #stateOf(id: number): State {
-    let state = this.#states.get(id);
-    if (state === undefined) {
-      state = { told: Number.NEGATIVE_INFINITY, pending: undefined, seenAt: 0 };
-      this.#states.set(id, state);
-    }
-    return state;
+  #keepLater(late: Map<number, number>, period: number, row: number, time: Float64Array): void {
+    const known = late.get(period);
+    if (known !== undefined) this.#dropped++;
+    if (known === undefined || (time[row] ?? 0) >= (time[known] ?? 0)) late.set(period, row);
+  }
+
+  #passHeld(at: number, id: number): void {
+    const state = this.#series.values;
+    const [time, flags] = [state[at + heldTime] ?? 0, state[at + heldFlags] ?? 0];
+    if ((flags & flagText) === 0) this.#out.push(id, time, state[at + heldValue] ?? 0, flags);
+    else this.#out.pushText(id, time, this.#heldText.get(id) ?? '', flags);
+    state[at + isHeld] = 0;
+    state[at + closedPeriod] = Math.floor(time / this.#everyMs);
+    state[at + toldPeriod] = Math.floor(time / this.#everyMs);
+  }
+
+  #rowOf(id: number): number {
+    const found = this.#series.find(id);
+    if (found >= 0) return found;
+    const at = this.#series.add(id);
+    this.#series.values[at + closedPeriod] = Number.NEGATIVE_INFINITY;
+    this.#series.values[at + toldPeriod] = Number.NEGATIVE_INFINITY;
+    return at;
   }
 
   save(): Uint8Array {
-    const rows = [...this.#states].map(([id, { told, pending, seenAt }]) => {
-      return [id, told, pending === undefined ? null : packReading(pending), seenAt];
-    });
-    return packState(stateVersion, rows);
+    return packState(stateVersion, this.#series.save(), [...this.#heldText]);
   }
 
-  restore(saved: Uint8Array): void {
-    type Row = [id: number, told: number, pending: PackedReading | null, seenAt: number];
-    for (const [id, told, pending, seenAt] of (unpackState(saved, stateVersion) as [Row[]])[0]) {
-      this.#states.set(id, { told, pending: pending === null ? undefined : unpackReading(pending), seenAt });
-      if (pending !== null) this.#pending.add(id);
-    }
+  restore(state: Uint8Array): void {
+    const [series, texts] = unpackState<[SavedTable, [number, string][]]>(state, stateVersion);
+    const table = this.#series;
+    table.restore(series, (id) => this.#rowOf(id));
+    for (const [id, text] of texts) this.#heldText.set(id, text);
+    for (let at = 0; at < table.count * table.width; at += table.width)
+      if (table.values[at + isHeld] === 1) this.#idle.note((table.values[at + seenAt] ?? 0) + this.#everyMs);
   }
 }

@@ -20,7 +20,7 @@ export class SeriesSpace {
   readonly #virtual = new Map<number, Virtual>();
   readonly #outputs = new Map<number, number>();
   /** By operator, as the series come to it; operators ask per series and commit. */
-  readonly #described = [new Map<number, SeriesDefinition>()];
+  readonly #described: Map<number, SeriesDefinition>[] = [new Map()];
   #nextVirtual = virtualIdMin;
 
   constructor(stream: string, registry: SeriesRegistry) {

@@ -5,9 +5,9 @@ import { Convert } from './convert.ts';
 import { Deadband } from './deadband.ts';
 import { Derive } from './derive.ts';
 import { HoppingWindow } from './hopping-window.ts';
+import { Only } from './only.ts';
 import type { Operator, SeriesView } from './operator.ts';
 import { Sample } from './sample.ts';
-import { Select } from './select.ts';
 import { SwingingDoor } from './swinging-door.ts';
 import { Throttle } from './throttle.ts';
 import { TumblingWindow } from './tumbling-window.ts';
@@ -24,7 +24,7 @@ export function stepsOf(pipeline: PipelineConfig): StepDefinition[] {
   const { only, convert, check, derive = [], where, deadband, swingingDoor, throttleMs, sampleMs } = pipeline;
   const { window, hopping } = pipeline;
   return [
-    ...step('only', only, (config, view) => new Select(config, view)),
+    ...step('only', only, (config, view) => new Only(config, view)),
     ...step('convert', convert, (config, view) => new Convert(config, view)),
     ...step('check', check, (config, view) => new Check(config, view)),
     ...derive.flatMap((one) => step(`derive ${one.metric}`, one, (config, view) => new Derive(config, view))),

@@ -1,168 +1,200 @@
 /**
- * Swinging door: of each series only such readings go on that straight lines between them pass every other reading within the metric's
- * bound. The bound holds for what is kept, not only for some line: a candidate is accepted while the line from the last kept reading to
- * it lies within the doors of all readings between them (Bristol 1987 keeps the doors alone, which allows twice the bound). The doors are
- * narrowed by what rounding of such a line can add, so the bound holds in float64 too.
+ * Swinging door: readings are left out where the line between those that pass tells them within a bound. A reading is held back until
+ * the next shows whether the line can go on past it: the line may go on while it stays within the bound of every reading it passes
+ * (the door), else the one held back passes and begins the next line. All that pass are readings as they came.
  *
- * A candidate is held back until the next reading decides, at most `maxGapMs`. Late readings, texts and metrics without a bound pass; a change of
- * quality ends a line. Late readings become points of the line and are not checked against it.
+ * Guarantee: for every reading in order, |reading − linear interpolation between its neighbours that passed| ≤ bound, in float64 and
+ * however the interpolation is rounded. Readings pass at least every `maxGapMs` of event time (where there are readings), at once when
+ * quality changes, and when the series has been idle that long. Late readings (not newer than the last) pass as they are, beside the line.
+ *
+ * What comes out is sampling `subset`: values lie on lines, not on steps. Metrics without a bound, and text, pass unchanged.
  */
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import type { SwingingDoorConfig } from '../core-config.ts';
 import { ColumnBuilder, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
+import { EarliestDue } from './earliest-due.ts';
 import type { Items, Operator, SeriesView } from './operator.ts';
-import { lossiest } from './sampling.ts';
+import { type SavedTable, SeriesTable } from './series-table.ts';
 import { packState, unpackState } from './state-bytes.ts';
 
 const stateVersion = 1;
-/** Relative rounding of v0 + (v1 − v0) · share, generously: some operations of half an ulp each. */
-const roundingShare = 16 * Number.EPSILON;
 
-interface State {
-  readonly bound: number;
-  isOpen: boolean;
-  /** The last reading that went on. */
-  time: number;
-  value: number;
-  flags: number;
-  /** Slopes that lines from it may still have. */
-  low: number;
-  high: number;
-  /** The candidate, when `hasCandidate`. */
-  hasCandidate: boolean;
-  candidateTime: number;
-  candidateValue: number;
-  /** `now` of the commit that brought it. */
-  seenAt: number;
-}
+/**
+ * The door is narrower than the bound by what rounding can add, here and where the line is drawn again: some ten roundings, each of
+ * at most 2^-53 of a value no larger than |reading| + |pivot| + bound.
+ */
+const rounding = 2 ** -48;
+
+/** No reading has them. */
+const noFlags = flagText | 0x80;
+
+/** The reading that passed last. */
+const pivotTime = 0;
+const pivotValue = 1;
+/** The reading that is held back. */
+const heldTime = 2;
+const heldValue = 3;
+const isHeld = 4;
+/** Slopes from the pivot that stay within the bound of all readings before the one held back. */
+const slopeMin = 5;
+const slopeMax = 6;
+const flags = 7;
+const seenAt = 8;
+const savedFields = 9;
+/** 0 = everything passes. */
+const bound = 9;
+const derivedFields = 1;
 
 export class SwingingDoor implements Operator {
-  readonly #config: SwingingDoorConfig;
+  readonly #bounds: ReadonlyMap<string, number>;
+  readonly #maxGapMs: number;
   readonly #view: SeriesView;
-  readonly #states = new Map<number, State>();
-  readonly #pending = new Map<number, State>();
+  readonly #series = new SeriesTable({ saved: savedFields, derived: derivedFields });
+  readonly #idle = new EarliestDue();
   readonly #out = new ColumnBuilder();
+  #dropped = 0;
   readonly drops = new Map<string, number>();
 
-  constructor(config: SwingingDoorConfig, view: SeriesView) {
-    this.#config = config;
+  constructor({ bounds, maxGapMs }: SwingingDoorConfig, view: SeriesView) {
+    this.#bounds = new Map(Object.entries(bounds));
+    this.#maxGapMs = maxGapMs;
     this.#view = view;
   }
 
   describe(definition: SeriesDefinition): SeriesDefinition {
-    return { ...definition, ...lossiest(definition, { sampling: 'held', holdMs: this.#config.maxGapMs }) };
+    if (this.#boundOf(definition) === 0) return definition;
+    return { ...definition, sampling: 'subset', holdMs: 0 };
   }
 
   process(columns: ReadingColumns, now: number): Items {
-    const { series, time, value, flags, strings, count } = columns;
-    let left = 0;
+    const { series, time, value, count } = columns;
+    this.#dropped = 0;
     for (let from = 0; from < count; ) {
       const end = runEnd(series, from, count);
       const id = series[from] ?? 0;
-      const state = this.#stateOf(id);
-      for (let row = from; row < end; row++) {
-        const rowFlags = flags[row] ?? 0;
-        if ((rowFlags & flagText) !== 0) {
-          this.#out.pushText(id, time[row] ?? 0, strings[value[row] ?? 0] ?? '', rowFlags);
-          continue;
-        }
-        left += this.#offer(id, state, time[row] ?? 0, value[row] ?? 0, rowFlags);
+      const at = this.#rowOf(id);
+      if (this.#series.values[at + bound] === 0) this.#out.pushRows(columns, from, end);
+      else {
+        this.#series.values[at + seenAt] = now;
+        for (let row = from; row < end; row++)
+          this.#offer(at, id, time[row] ?? 0, value[row] ?? 0, columns.flags[row] ?? 0);
       }
-      state.seenAt = now;
-      if (state.hasCandidate) this.#pending.set(id, state);
-      else this.#pending.delete(id);
       from = end;
     }
-    addDrop(this.drops, 'on_the_line', left);
+    addDrop(this.drops, 'on_the_line', this.#dropped);
+    if (count > 0) this.#idle.note(now + this.#maxGapMs);
     return { kind: 'readings', columns: this.#out.take() };
   }
 
   tick(now: number): Items | undefined {
-    for (const [id, state] of this.#pending) if (now - state.seenAt >= this.#config.maxGapMs) this.#settle(id, state);
+    if (!this.#idle.isReached(now)) return undefined;
+    this.#idle.reset();
+    const table = this.#series;
+    for (let row = 0; row < table.count; row++) {
+      const at = row * table.width;
+      if (table.values[at + isHeld] !== 1) continue;
+      const dueAt = (table.values[at + seenAt] ?? 0) + this.#maxGapMs;
+      if (dueAt <= now) this.#passHeld(at, table.idAt(row));
+      else this.#idle.note(dueAt);
+    }
     return this.#out.count === 0 ? undefined : { kind: 'readings', columns: this.#out.take() };
   }
 
   dueAt(): number | undefined {
-    let due: number | undefined;
-    for (const { seenAt } of this.#pending.values())
-      due = Math.min(due ?? Number.POSITIVE_INFINITY, seenAt + this.#config.maxGapMs);
-    return due;
+    return this.#idle.at;
   }
 
   drain(): Items | undefined {
+    this.#idle.note(Number.NEGATIVE_INFINITY);
     return this.tick(Number.POSITIVE_INFINITY);
   }
 
-  /** Returns how many readings it left out for good: 1 when a candidate was replaced by the next. */
-  #offer(id: number, state: State, time: number, value: number, flags: number): number {
-    const newest = state.hasCandidate ? state.candidateTime : state.time;
-    if (state.isOpen && time <= newest) {
-      this.#out.push(id, time, value, flags);
-      return 0;
+  #offer(at: number, id: number, time: number, value: number, rowFlags: number): void {
+    const state = this.#series.values;
+    const last = state[at + isHeld] === 1 ? (state[at + heldTime] ?? 0) : (state[at + pivotTime] ?? 0);
+    if (time <= last) {
+      this.#out.push(id, time, value, rowFlags);
+      return;
     }
-    const isLine = state.isOpen && flags === state.flags && time - state.time <= this.#config.maxGapMs;
-    const slope = (value - state.value) / (time - state.time);
-    if (isLine && slope >= state.low && slope <= state.high) {
-      const left = state.hasCandidate ? 1 : 0;
-      this.#narrow(state, time, value);
-      return left;
+    if (rowFlags !== state[at + flags]) {
+      // A line does not go from one quality to another. The first reading of a series comes this way, too.
+      this.#passHeld(at, id);
+      state[at + flags] = rowFlags;
+      this.#pass(at, id, time, value);
+      return;
     }
-    if (state.hasCandidate) {
-      this.#keep(id, state, state.candidateTime, state.candidateValue, state.flags);
-      // From there it may be on a line again.
-      return this.#offer(id, state, time, value, flags);
+    if (state[at + isHeld] === 1) {
+      if (this.#goesOn(at, time, value)) this.#dropped++;
+      else this.#passHeld(at, id);
     }
-    this.#keep(id, state, time, value, flags);
-    return 0;
+    if (time - (state[at + pivotTime] ?? 0) >= this.#maxGapMs) {
+      this.#pass(at, id, time, value);
+      return;
+    }
+    state[at + heldTime] = time;
+    state[at + heldValue] = value;
+    state[at + isHeld] = 1;
   }
 
-  /** Makes a reading the candidate, and its door one of those that later lines must pass. */
-  #narrow(state: State, time: number, value: number): void {
-    const scale = Math.max(Math.abs(state.value), Math.abs(value)) + state.bound;
-    const bound = state.bound - scale * roundingShare;
-    const length = time - state.time;
-    state.hasCandidate = true;
-    state.candidateTime = time;
-    state.candidateValue = value;
-    state.low = Math.max(state.low, (value - bound - state.value) / length);
-    state.high = Math.min(state.high, (value + bound - state.value) / length);
+  /** True when the line from the pivot to a new reading passes the one held back, and all before it, within the bound. */
+  #goesOn(at: number, time: number, value: number): boolean {
+    const state = this.#series.values;
+    const [t, v] = [state[at + pivotTime] ?? 0, state[at + pivotValue] ?? 0];
+    const held = state[at + heldValue] ?? 0;
+    const elapsed = (state[at + heldTime] ?? 0) - t;
+    const limit = state[at + bound] ?? 0;
+    const room = limit - (Math.abs(held) + Math.abs(v) + limit) * rounding;
+    const lowest = Math.max(state[at + slopeMin] ?? 0, (held - room - v) / elapsed);
+    const highest = Math.min(state[at + slopeMax] ?? 0, (held + room - v) / elapsed);
+    const slope = (value - v) / (time - t);
+    // A slope that is not finite cannot be drawn.
+    if (!(slope >= lowest && slope <= highest && slope - slope === 0) || time - t > this.#maxGapMs) return false;
+    state[at + slopeMin] = lowest;
+    state[at + slopeMax] = highest;
+    return true;
   }
 
-  #keep(id: number, state: State, time: number, value: number, flags: number): void {
-    this.#out.push(id, time, value, flags);
-    Object.assign(state, { isOpen: true, time, value, flags, hasCandidate: false });
-    // Without a bound no reading may be left out: no second one fits.
-    state.low = state.bound > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-    state.high = -state.low;
+  #passHeld(at: number, id: number): void {
+    const state = this.#series.values;
+    if (state[at + isHeld] === 1) this.#pass(at, id, state[at + heldTime] ?? 0, state[at + heldValue] ?? 0);
   }
 
-  #settle(id: number, state: State): void {
-    this.#keep(id, state, state.candidateTime, state.candidateValue, state.flags);
-    this.#pending.delete(id);
+  /** Emits a reading, from which the next line begins. */
+  #pass(at: number, id: number, time: number, value: number): void {
+    const state = this.#series.values;
+    this.#out.push(id, time, value, state[at + flags] ?? 0);
+    state[at + pivotTime] = time;
+    state[at + pivotValue] = value;
+    state[at + isHeld] = 0;
+    state[at + slopeMin] = Number.NEGATIVE_INFINITY;
+    state[at + slopeMax] = Number.POSITIVE_INFINITY;
   }
 
-  #stateOf(id: number): State {
-    let state = this.#states.get(id);
-    if (state === undefined) {
-      const { metric } = this.#view.definitionOf(id);
-      const bound = Object.hasOwn(this.#config.bounds, metric) ? (this.#config.bounds[metric] ?? 0) : 0;
-      const zero = { time: 0, value: 0, flags: 0, low: 0, high: 0, candidateTime: 0, candidateValue: 0, seenAt: 0 };
-      state = { bound, isOpen: false, hasCandidate: false, ...zero };
-      this.#states.set(id, state);
-    }
-    return state;
+  #boundOf({ metric, type }: SeriesDefinition): number {
+    return type === 'text' ? 0 : (this.#bounds.get(metric) ?? 0);
+  }
+
+  #rowOf(id: number): number {
+    const table = this.#series;
+    const found = table.find(id);
+    if (found >= 0) return found;
+    const at = table.add(id);
+    table.values[at + pivotTime] = Number.NEGATIVE_INFINITY;
+    table.values[at + flags] = noFlags;
+    table.values[at + bound] = this.#boundOf(this.#view.definitionOf(id));
+    return at;
   }
 
   save(): Uint8Array {
-    const rows = [...this.#states].map(([id, { bound: _, ...state }]) => [id, state]);
-    return packState(stateVersion, rows);
+    return packState(stateVersion, this.#series.save());
   }
 
-  restore(saved: Uint8Array): void {
-    for (const [id, state] of (unpackState(saved, stateVersion) as [[number, Omit<State, 'bound'>][]])[0]) {
-      const restored = Object.assign(this.#stateOf(id), state);
-      if (restored.hasCandidate) this.#pending.set(id, restored);
-    }
+  restore(state: Uint8Array): void {
+    const [series] = unpackState<[SavedTable]>(state, stateVersion);
+    const table = this.#series;
+    table.restore(series, (id) => this.#rowOf(id));
+    for (let at = 0; at < table.count * table.width; at += table.width)
+      if (table.values[at + isHeld] === 1) this.#idle.note((table.values[at + seenAt] ?? 0) + this.#maxGapMs);
   }
 }
