@@ -44,7 +44,8 @@ export function recover(
   checkOwner(store, config.agent);
   for (const packed of store.series()) series.load(packed);
   const previous = [...outbox.epochs.values()].at(-1);
-  const active = new Replayable(activeConfig(store) ?? config, series);
+  // Before the first epoch there is nothing that a configuration could have made.
+  const active = new Replayable((previous === undefined ? undefined : activeConfig(store)) ?? config, series);
   const last = [...(previous?.last ?? new Array<number>(laneCount).fill(0))];
   const lastCommit = replay(store, active, (id, record) => {
     outbox.addCommit(id, record);
