@@ -22,7 +22,7 @@ const bendSpanMax = 2 ** 29;
 
 const sampleRuns = 8;
 const predictorRunRows = 8;
-const widthRunRows = 16;
+const widthRunRows = 10;
 
 const patchRows = new Uint16Array(blockRowsMax);
 const patchHighs = new Int32Array(blockRowsMax);
