@@ -12,7 +12,7 @@ export const symbolsMax = 512;
 /** Mantissa bits that a block may choose; the last one stands for "every value its own symbol" below 512. */
 export const mantissaChoices = [0, 1, 2, 3, 8] as const;
 const fineMantissa = 3;
-export const exactMantissa = 8;
+const exactMantissa = 8;
 
 /** Symbol of u; 0 ≤ u < 2^31. */
 export function bucketOf(u: number, mantissa: number): number {
