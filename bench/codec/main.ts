@@ -36,6 +36,7 @@ export async function run(args: string[]): Promise<void> {
   if (args.length === 0) throw new Error('usage: npm run bench -- codec FILE.csv…');
   const rows: string[] = [];
   const fleets: string[] = [];
+  const all: SeriesFigures[] = [];
   for (const path of args) {
     const fleet = readFleet(path);
     if (fleet !== undefined) {
@@ -46,9 +47,11 @@ export async function run(args: string[]): Promise<void> {
       continue;
     }
     const figures = seriesFigures(path);
+    all.push(figures);
     console.log(JSON.stringify({ bench: 'codec', file: basename(path), ...figures, ...machine() }));
     rows.push(tableRow(basename(path), figures));
   }
+  if (all.length > 1) console.log(JSON.stringify({ bench: 'codec', file: 'all', ...together(all), ...machine() }));
   if (fleets.length > 0) console.log(`\n${fleets.join('\n')}`);
   if (rows.length > 0) console.log(`\n${tableHead}\n${rows.join('\n')}\n(checksum of all results: ${consumed % 1000})`);
 }
@@ -99,6 +102,49 @@ function seriesFigures(path: string) {
       fastDecodeToGorilla: ratio('fast', 'decode', 'gorilla'),
       denseEncodeToFast: ratio('dense', 'encode', 'fast'),
       denseDecodeToFast: ratio('dense', 'decode', 'fast'),
+    },
+  };
+}
+
+type SeriesFigures = ReturnType<typeof seriesFigures>;
+
+/** Means over the files, and ratios of the time that all of them take, every file weighing the same. */
+function together(all: readonly SeriesFigures[]) {
+  const mean = (numbers: readonly number[]) =>
+    Number((numbers.reduce((sum, each) => sum + each, 0) / numbers.length).toFixed(3));
+  const secondsOf = (speed: (figures: SeriesFigures) => Speed | undefined) =>
+    all.reduce((sum, figures) => sum + 1 / (speed(figures)?.median ?? Number.NaN), 0);
+  const ratio = (own: (figures: SeriesFigures) => Speed, peer: (figures: SeriesFigures) => Speed | undefined): number =>
+    Number((secondsOf(peer) / secondsOf(own)).toFixed(2));
+  return {
+    files: all.length,
+    bitsPerValue: mean(all.map((figures) => figures.bitsPerValue ?? Number.NaN)),
+    bitsPerValueFast: mean(all.map((figures) => figures.bitsPerValueFast ?? Number.NaN)),
+    ratios: {
+      fastEncodeToMsgpackr: ratio(
+        (own) => own.encodePerS,
+        ({ peers: { msgpackr } }) => msgpackr?.encodePerS,
+      ),
+      fastDecodeToMsgpackr: ratio(
+        (own) => own.decodePerS,
+        ({ peers: { msgpackr } }) => msgpackr?.decodePerS,
+      ),
+      fastEncodeToGorilla: ratio(
+        (own) => own.encodePerS,
+        ({ peers: { gorilla } }) => gorilla?.encodePerS,
+      ),
+      fastDecodeToGorilla: ratio(
+        (own) => own.decodePerS,
+        ({ peers: { gorilla } }) => gorilla?.decodePerS,
+      ),
+      denseEncodeToFast: ratio(
+        (own) => own.encodeDensePerS,
+        (own) => own.encodePerS,
+      ),
+      denseDecodeToFast: ratio(
+        (own) => own.decodeDensePerS,
+        (own) => own.decodePerS,
+      ),
     },
   };
 }

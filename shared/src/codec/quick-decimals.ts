@@ -1,7 +1,7 @@
 /**
  * Value blocks of fast mode's hot path: decimals of one exponent, the rare row that is none an exception, their integers
- * packed by quick-integers.ts. One pass scales, verifies and bounds the rows: 1.3 ns each, most of it the division. Whatever is
- * out of the ordinary is left to value-encode.ts, with nothing written.
+ * packed by quick-integers.ts. One pass scales, verifies and bounds the rows: 1.7 ns each, 1.1 of it the division. Whatever
+ * is out of the ordinary is left to value-encode.ts, with nothing written.
  */
 import type { ByteWriter } from './byte-io.ts';
 import { exceptionRows, powersOfTen, rounder, scaledMax, widerExponent, writeExceptions } from './decimal.ts';
