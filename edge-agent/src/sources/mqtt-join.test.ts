@@ -1,4 +1,9 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join as pathJoin } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
 import { frame, publishFrame, WireClient, type WireFrame } from '@fogline/shared/broker/testing/wire-client';
 import { type Logger, silentLogger } from '@fogline/shared/log';
 import { SeededRandom } from '@fogline/shared/random';
@@ -170,6 +175,45 @@ describe('joining', () => {
     if (bytes.length === 0 || bytes.length > 20) clock.advance(10_000);
     await peer.closed;
     expect(door.counters()).toMatchObject({ joined: 0, refused: 1 });
+  });
+});
+
+describe.skipIf(spawnSync('openssl', ['version']).status !== 0)('over TLS (needs the openssl command)', () => {
+  it('a broker with a trusted certificate is joined, another one never', async () => {
+    const folder = mkdtempSync(pathJoin(tmpdir(), 'fogline-join-'));
+    const made = (name: string): { key: string; cert: string } => {
+      const [key, cert] = [pathJoin(folder, `${name}.key`), pathJoin(folder, `${name}.pem`)];
+      const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', '2'];
+      const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+      spawnSync('openssl', ['req', '-x509', ...curve, '-keyout', key, '-out', cert, ...subject]);
+      return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+    };
+    const [own, other] = [made('own'), made('other')];
+    rmSync(folder, { recursive: true });
+    const secure = createTlsServer(own, (socket) => all.push(WireClient.over(socket)));
+    secure.on('tlsClientError', () => undefined);
+    await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
+    const address = secure.address();
+    const broker = {
+      port: typeof address === 'object' && address !== null ? address.port : 0,
+      isTls: true,
+      clientId: 'pi',
+    };
+    const stranger = join({ broker: { ...broker, host: 'localhost', ca: other.cert } });
+    await expect.poll(() => stranger.counters()['refused']).toBe(1);
+    expect(said.at(-1)).toMatch(/no session: self-signed certificate/);
+    await stranger.close();
+    const friend = join({ broker: { ...broker, host: 'localhost', ca: own.cert } });
+    await expect.poll(() => all.length).toBe(1);
+    const session = all[0] as WireClient;
+    expect((await session.next())?.type).toBe(1);
+    session.send(connackFrame());
+    await session.next();
+    session.send(subackFrame(1, 1));
+    await expect.poll(() => friend.counters()['joined']).toBe(1);
+    await friend.close();
+    await session.closed;
+    await new Promise((resolve) => secure.close(resolve));
   });
 });
 
