@@ -13,6 +13,11 @@ const options = {
   count: { type: 'integer', default: 1_000, help: 'agents' },
   interval: { type: 'duration', default: 5_000, help: 'mean time between two readings of an agent' },
   away: { type: 'duration', default: 20_000, help: 'how long the hub stays away' },
+  'agents-data': {
+    type: 'text',
+    placeholder: 'DIR',
+    help: 'folder for their databases; default beside that of the hub',
+  },
   runs: { type: 'integer', default: 3, help: 'restarts, one after the other' },
 } as const;
 
@@ -40,7 +45,14 @@ export async function run(args: string[]): Promise<void> {
   try {
     const port = await freePort();
     await site.startHub(port);
-    const where = ['--hub', `127.0.0.1:${port}`, '--hub-data', site.hubFolder, '--data', `${site.folder}/crowd`];
+    const where = [
+      '--hub',
+      `127.0.0.1:${port}`,
+      '--hub-data',
+      site.hubFolder,
+      '--data',
+      values['agents-data'] ?? `${site.folder}/crowd`,
+    ];
     const crowd = new Running('the agents', script, [
       'agents',
       '--count',
