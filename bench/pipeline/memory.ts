@@ -3,7 +3,8 @@ import { Pipeline } from '@fogline/edge-agent/pipeline/pipeline';
 import { shapes } from './shapes.ts';
 import { commitsOf, registerSeries, sourceName } from './workload.ts';
 
-const [series = 0, shape = ''] = [Number(process.argv[2]), process.argv[3]];
+const series = Number(process.argv[2]);
+const shape = process.argv[3] ?? '';
 const seconds = 25;
 
 const registry = registerSeries(series);
