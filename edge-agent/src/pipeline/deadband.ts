@@ -125,7 +125,7 @@ export class Deadband extends Immediate implements Operator {
   }
 
   restore(state: Uint8Array): void {
-    const [last, texts] = unpackState<[SavedTable, [number, string][]]>(state, stateVersion);
+    const [last, texts] = unpackState(state, stateVersion) as [SavedTable, [number, string][]];
     this.#last.restore(last, (id) => this.#rowOf(id));
     for (const [id, text] of texts) this.#lastText.set(id, text);
   }

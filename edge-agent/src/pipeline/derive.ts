@@ -131,7 +131,7 @@ export class Derive extends Immediate implements Operator {
   }
 
   restore(state: Uint8Array): void {
-    const [moments, virtual] = unpackState<[SavedMoments, Uint8Array]>(state, stateVersion);
+    const [moments, virtual] = unpackState(state, stateVersion) as [SavedMoments, Uint8Array];
     this.#moments.restore(moments);
     idsOf(virtual).forEach((series, place) => {
       if (series === 0) return;

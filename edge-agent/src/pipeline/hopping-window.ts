@@ -232,7 +232,7 @@ export class HoppingWindow implements Operator {
 
   restore(saved: Uint8Array): void {
     type Saved = [SavedTable, [number, number, Uint8Array][], Uint8Array];
-    const [series, panes, virtual] = unpackState<Saved>(saved, stateVersion);
+    const [series, panes, virtual] = unpackState(saved, stateVersion) as Saved;
     const table = this.#series;
     table.restore(series, (id) => this.#rowOf(id));
     for (const [row, start, bytes] of panes) {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PipelineConfig } from '../core-config.ts';
-import { anyCommits, partialOf, resplit, runOf, type StreamRun } from './testing/stream-kit.ts';
+import { anyCommits, type Emitted, partialOf, resplit, runOf } from './testing/stream-kit.ts';
 
 const base = { name: 'out', from: 'climate', lane: 2 } as const;
 
@@ -108,46 +108,52 @@ describe('operators that look at one series and its own times', () => {
   it.each(apart)('$name: how readings are split into commits changes nothing', ({ config }) => {
     fc.assert(
       fc.property(anyCommits, fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }), (commits, sizes) => {
-        const bySeries = (run: StreamRun): unknown =>
-          Object.fromEntries(
-            Object.entries(Object.groupBy(run.end(), ({ device, metric }) => `${device}|${metric}`)).map(
-              ([key, rows]) => [key, rows?.map(({ time, value, quality }) => [time, value, quality])],
-            ),
-          );
-        expect(bySeries(runOf([config], resplit(commits, sizes)))).toEqual(
-          bySeries(runOf([config], resplit(commits, [1000]))),
+        expect(bySeries(runOf([config], resplit(commits, sizes)).end())).toEqual(
+          bySeries(runOf([config], resplit(commits, [1000])).end()),
         );
       }),
     );
   });
 });
 
-describe('a chain', () => {
-  it('gives what its parts give one after the other', () => {
-    const first: PipelineConfig = {
-      ...base,
-      name: 'first',
-      isLocal: true,
-      convert: { temperature: { scale: 2, offset: 1 } },
-    };
-    const second: PipelineConfig = {
-      ...base,
-      name: 'out',
-      from: 'first',
-      isFromPipeline: true,
-      deadband: { thresholds: { temperature: 1 }, heartbeatMs: 40_000 },
-    };
-    const whole: PipelineConfig = { ...first, ...second, from: 'climate', name: 'out', isLocal: true };
+describe('a chain of two pipelines', () => {
+  const pairs = [
+    ['only', 'convert'],
+    ['convert', 'check'],
+    ['convert', 'deadband'],
+    ['check', 'derive'],
+    ['derive', 'where'],
+    ['derive', 'hopping window'],
+    ['where', 'swinging door'],
+    ['where', 'sample'],
+    ['throttle', 'window'],
+    ['sample', 'window'],
+    ['swinging door', 'hopping window'],
+  ] as const;
+
+  it.each(pairs)('%s, then %s: gives what one pipeline of both gives', (before, after) => {
+    const first: PipelineConfig = { ...base, name: 'first', isLocal: true, ...operators[before] };
+    const second: PipelineConfig = { ...base, from: 'first', isFromPipeline: true, ...operators[after] };
+    const alone: PipelineConfig = { ...base, ...operators[before], ...operators[after] };
     fc.assert(
       fc.property(anyCommits, restarts, (commits, when) => {
-        const { isFromPipeline: _, ...alone } = whole;
-        const plain = (run: StreamRun): unknown[] =>
-          run
-            .end()
-            .filter(({ stream }) => stream === 'out')
-            .map(({ device, metric, time, value, quality }) => [device, metric, time, value, quality]);
-        expect(plain(runOf([second, first], commits, when))).toEqual(plain(runOf([alone], commits)));
+        const chained = runOf([second, first], commits, when);
+        const out = chained.end().filter(({ stream }) => stream === 'out');
+        expect(bySeries(out)).toEqual(bySeries(runOf([alone], commits).end()));
       }),
+      { numRuns: 60 },
     );
   });
 });
+
+/** Of each series everything in order, whatever the order of series. */
+function bySeries(emitted: readonly Emitted[]): unknown {
+  const groups = Object.groupBy(emitted, ({ definition }) => JSON.stringify(definition));
+  return Object.fromEntries(
+    Object.entries(groups)
+      .map(
+        ([key, rows]) => [key, rows?.map(({ time, value, quality, delta }) => [time, value, quality, delta])] as const,
+      )
+      .sort(([x], [y]) => (x < y ? -1 : 1)),
+  );
+}

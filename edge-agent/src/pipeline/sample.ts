@@ -93,7 +93,10 @@ export class Sample implements Operator {
       const period = Math.floor(rowTime / this.#everyMs);
       if (period <= (state[at + closedPeriod] ?? 0)) {
         if (period === state[at + toldPeriod]) this.#dropped++;
-        else this.#keepLater((late ??= new Map()), period, row, time);
+        else {
+          late ??= new Map<number, number>();
+          this.#keepLater(late, period, row, time);
+        }
         continue;
       }
       if (state[at + isHeld] === 1) {
@@ -143,7 +146,7 @@ export class Sample implements Operator {
   }
 
   restore(state: Uint8Array): void {
-    const [series, texts] = unpackState<[SavedTable, [number, string][]]>(state, stateVersion);
+    const [series, texts] = unpackState(state, stateVersion) as [SavedTable, [number, string][]];
     const table = this.#series;
     table.restore(series, (id) => this.#rowOf(id));
     for (const [id, text] of texts) this.#heldText.set(id, text);

@@ -20,7 +20,7 @@ export class SeriesSpace {
   readonly #virtual = new Map<number, Virtual>();
   readonly #outputs = new Map<number, number>();
   /** By operator, as the series come to it; operators ask per series and commit. */
-  readonly #described: Map<number, SeriesDefinition>[] = [new Map()];
+  readonly #described: Map<number, SeriesDefinition>[] = [new Map<number, SeriesDefinition>()];
   #nextVirtual = virtualIdMin;
 
   constructor(stream: string, registry: SeriesRegistry) {
@@ -45,7 +45,7 @@ export class SeriesSpace {
       },
     });
     this.#operators.push(operator);
-    this.#described.push(new Map());
+    this.#described.push(new Map<number, SeriesDefinition>());
     return operator;
   }
 

@@ -8,10 +8,10 @@ export function packState(version: number, ...parts: readonly unknown[]): Uint8A
 }
 
 /** The parts of `packState`; throws RangeError for another version: the state of another build must not be taken for one's own. */
-export function unpackState<T extends readonly unknown[]>(bytes: Uint8Array, version: number): T {
+export function unpackState(bytes: Uint8Array, version: number): readonly unknown[] {
   const [found, ...parts] = packr.unpack(bytes) as [number, ...unknown[]];
   if (found !== version) throw new RangeError(`state of an operator has version ${found}, expected ${version}`);
-  return parts as unknown as T;
+  return parts;
 }
 
 export function bytesOf(array: Float64Array | Uint32Array): Uint8Array {

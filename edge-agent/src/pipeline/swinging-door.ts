@@ -191,7 +191,7 @@ export class SwingingDoor implements Operator {
   }
 
   restore(state: Uint8Array): void {
-    const [series] = unpackState<[SavedTable]>(state, stateVersion);
+    const [series] = unpackState(state, stateVersion) as [SavedTable];
     const table = this.#series;
     table.restore(series, (id) => this.#rowOf(id));
     for (let at = 0; at < table.count * table.width; at += table.width)

@@ -72,7 +72,7 @@ export class Throttle extends Immediate implements Operator {
   }
 
   restore(state: Uint8Array): void {
-    const [series] = unpackState<[SavedTable]>(state, stateVersion);
+    const [series] = unpackState(state, stateVersion) as [SavedTable];
     this.#series.restore(series, (id) => this.#rowOf(id));
   }
 }

@@ -196,7 +196,7 @@ export class TumblingWindow implements Operator {
   }
 
   restore(saved: Uint8Array): void {
-    const [series, open] = unpackState<[SavedTable, [number, number, Uint8Array][]]>(saved, stateVersion);
+    const [series, open] = unpackState(saved, stateVersion) as [SavedTable, [number, number, Uint8Array][]];
     const table = this.#series;
     table.restore(series, (id) => this.#rowOf(id));
     for (const [row, start, bytes] of open) {

@@ -58,7 +58,7 @@ export class Where extends Immediate implements Operator {
   }
 
   restore(state: Uint8Array): void {
-    const [moments] = unpackState<[SavedMoments]>(state, stateVersion);
+    const [moments] = unpackState(state, stateVersion) as [SavedMoments];
     this.#moments.restore(moments);
   }
 }

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-export const dataFolder = fileURLToPath(new URL('../../../../../shared/data/', import.meta.url));
+const dataFolder = fileURLToPath(new URL('../../../../../shared/data/', import.meta.url));
 export const hasData = existsSync(dataFolder);
 
 export interface DataSeries {

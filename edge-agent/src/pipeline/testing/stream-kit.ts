@@ -8,7 +8,7 @@ import type { StreamItems } from '../branch.ts';
 import { ColumnBuilder } from '../columns.ts';
 import { Pipeline } from '../pipeline.ts';
 
-export const source = 'climate';
+const source = 'climate';
 
 export interface Reading {
   readonly device: string;
