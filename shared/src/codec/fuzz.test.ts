@@ -114,8 +114,22 @@ describe('past failures', () => {
       rowsOf([1, 1, 2, 2, 3], [-far, far, -far + 1, far, 0], [1, 2, 3, 4, 5]),
     ],
     ['a step between the first times that no double holds', rowsOf([1, 1, 1], [-far, far - 1, far - 1], [1, 2, 3])],
-    ['two value blocks and no lengths', { ...sampleColumns(113, 3000) }],
-    ['a dictionary whose table looks repetitive', sampleColumns(4, 400)],
+    [
+      'two value blocks and no lengths',
+      rowsOf(
+        Array.from({ length: 1500 }, () => 1),
+        Array.from({ length: 1500 }, () => 5),
+        Array.from({ length: 1500 }, (_, i) => (i * 7919) % 1009),
+      ),
+    ],
+    [
+      'a dictionary whose table looks repetitive',
+      rowsOf(
+        Array.from({ length: 400 }, () => 1),
+        Array.from({ length: 400 }, (_, i) => i),
+        Array.from({ length: 400 }, (_, i) => Math.sqrt(((i * 7919) % 40) + 0.1)),
+      ),
+    ],
     [
       'integers within 2^31 of the first, and not of each other',
       rowsOf(
