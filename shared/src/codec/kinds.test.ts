@@ -5,8 +5,8 @@
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../random.ts';
 import type { ReadingColumns } from '../reading.ts';
-import { decodeReadings, encodeReadings, readReadingsDirectory } from './readings.ts';
-import { differenceOf } from './testing/sample-columns.ts';
+import { decodeReadings, encodeReadings, readReadingsDirectory, readReadingsHeader } from './readings.ts';
+import { clocks, differenceOf } from './testing/sample-columns.ts';
 import { type Signal, sensorSignals, signals } from './testing/sample-signals.ts';
 
 const counts = [1, 2, 3, 5, 10, 24, 25, 32, 63, 64, 96, 97, 500, 1000, 1025, 4097];
@@ -46,6 +46,22 @@ describe.each(Object.entries({ ...signals, ...sensorSignals }))('%s', (_, signal
       const dense = encodeReadings(columns, 'dense').length;
       expect((fast * 8) / 1000).toBeLessThanOrEqual(bitsMax);
       expect(dense).toBeLessThanOrEqual(fast * 1.02 + 4);
+    }
+  });
+});
+
+describe.each(Object.entries(clocks))('times: %s', (_, clock) => {
+  test.each(['fast', 'dense'] as const)('%s: every length comes back, first and last time in the head', (mode) => {
+    for (const seed of seeds) {
+      for (const count of counts) {
+        const source = clock(new SeededRandom(seed));
+        const time = Float64Array.from({ length: count }, (__, i) => source(i));
+        const columns = { ...loneSeries(signals.walk as Signal, seed, count), time };
+        const bytes = encodeReadings(columns, mode);
+        expect(differenceOf(decodeReadings(bytes), columns), `seed ${seed}, ${count} rows`).toBeUndefined();
+        const { timeMin, timeMax } = readReadingsHeader(bytes);
+        expect([timeMin, timeMax]).toEqual([Math.min(...time), Math.max(...time)]);
+      }
     }
   });
 });

@@ -138,7 +138,8 @@ function decodeGrid(from: ByteReader, values: Float64Array, count: number, serie
   if (!isForm(form)) corrupt('form out of range');
   const origin = finite(from.f64());
   const step = finite(from.f64());
-  from.take(16);
+  finite(from.f64());
+  finite(from.f64());
   const top = from.varint();
   const exceptions = head & exceptionsBit ? readExceptions(from, count) : 0;
   if (top === 0) values.fill(0, 0, count);

@@ -44,7 +44,7 @@ function soundBlob(random: SeededRandom): Uint8Array {
 }
 
 /** The same bytes with a checksum that fits. */
-function resealed(bytes: Uint8Array): Uint8Array {
+export function resealed(bytes: Uint8Array): Uint8Array {
   const copy = Uint8Array.from(bytes);
   const end = copy.length - 4;
   if (end > 0) new DataView(copy.buffer).setUint32(end, crc32(copy.subarray(0, end)), true);

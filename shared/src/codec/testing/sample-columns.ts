@@ -7,7 +7,8 @@ import { type Signal, type Source, signals } from './sample-signals.ts';
 
 type Times = (i: number) => number;
 
-const clocks: Record<string, (random: SeededRandom) => Times> = {
+/** Times of every kind: even, jittered, equal, out of order, far off. */
+export const clocks: Readonly<Record<string, (random: SeededRandom) => Times>> = {
   regular: (random) => {
     const start = random.below(2 ** 41);
     const step = random.below(100_000);
@@ -18,6 +19,14 @@ const clocks: Record<string, (random: SeededRandom) => Times> = {
   unordered: (random) => () => 1_700_000_000_000 + random.below(10_000_000),
   early: (random) => (i) => i * 10 - random.below(1_000_000),
   far: (random) => () => (random.chance(0.5) ? 2 ** 53 - random.below(9) : -(2 ** 53) + random.below(9)),
+  bursts: (random) => {
+    let time = 1_700_000_000_000;
+    return () => {
+      time += random.chance(0.1) ? random.below(3_600_000) : 0;
+      return time;
+    };
+  },
+  descending: (random) => (i) => 1_700_000_000_000 - i * 1000 - random.below(3),
   late: () => (i) => 7_258_118_400_000 + i,
   mixed: (random) => (i) => (random.chance(0.1) ? random.below(1000) : 7_258_118_400_000 + i * 60_000),
 };
