@@ -2,6 +2,7 @@
 import type { ConfigContext } from '@fogline/shared/config';
 import { hasCode, messageOf } from '@fogline/shared/errors';
 import { didYouMean } from '@fogline/shared/suggest';
+import { formatDuration } from '@fogline/shared/units';
 import type {
   CheckConfig,
   ConvertConfig,
@@ -13,9 +14,17 @@ import type {
   SwingingDoorConfig,
   WindowConfig,
 } from '../core-config.ts';
-import { compileExpression } from '../expressions/expression.ts';
+import { type CompiledExpression, compileExpression } from '../expressions/expression.ts';
 import { isPercentile } from '../pipeline/aggregates.ts';
-import { converted, derived, type KnownMetrics, metricsFrom, selected } from './metrics-known.ts';
+import {
+  compiledWhereFit,
+  converted,
+  derived,
+  isHopping,
+  type KnownMetrics,
+  metricsFrom,
+  selected,
+} from './metrics-known.ts';
 import type { AgentDocument } from './schema.ts';
 
 type PipelineDocument = NonNullable<AgentDocument['pipelines']>[string];
@@ -32,12 +41,10 @@ export function resolveOperators(raw: AgentDocument, name: string, context: Conf
   return new OperatorResolver(raw, pipeline, ['pipelines', name], context).resolve();
 }
 
-export function isHopping({ every, width = every }: NonNullable<PipelineDocument['window']>): boolean {
-  return width !== every;
-}
-
 const dayMs = 86_400_000;
 const overlapsMax = 100;
+/** Below it what rounding adds to a line could not be told from zero. */
+const boundMin = 1e-300;
 
 class OperatorResolver {
   readonly #raw: AgentDocument;
@@ -127,8 +134,11 @@ class OperatorResolver {
       const { expr, unit, hold: holdMs = 0 } = typeof value === 'string' ? { expr: value, unit: '' } : value;
       if (sofar !== undefined && Object.hasOwn(sofar, metric))
         this.#error(path, 'exists already: give it another name');
-      this.#expression(expr, sofar, typeof value === 'string' ? path : [...path, 'expr']);
-      sofar = sofar === undefined ? undefined : { ...sofar, [metric]: { type: 'number' } };
+      const where = typeof value === 'string' ? path : [...path, 'expr'];
+      const { variables, type = 'number' } = this.#expression(expr, sofar, where) ?? {};
+      if (variables !== undefined && variables.every((name) => name === 'device'))
+        this.#error(where, 'reads no metric, so it would never be made: name one');
+      sofar = sofar === undefined ? undefined : { ...sofar, [metric]: { type } };
       return { metric, unit, text: expr, holdMs };
     });
   }
@@ -136,22 +146,24 @@ class OperatorResolver {
   #where(raw: NonNullable<PipelineDocument['where']>, known: KnownMetrics): ExpressionConfig {
     const { expr, hold: holdMs = 0 } = typeof raw === 'string' ? { expr: raw } : raw;
     const path = typeof raw === 'string' ? ['where'] : ['where', 'expr'];
-    const type = this.#expression(expr, known, path);
+    const { type, variables } = this.#expression(expr, known, path) ?? {};
     if (type === 'number' || type === 'text')
       this.#error(path, `gives a ${type}, and only true or false can decide: compare it with something`);
+    if (variables?.length === 0) this.#error(path, 'is the same for every reading: name a metric, a tag or device');
     return { text: expr, holdMs };
   }
 
-  /** The type of its result; undefined when it is refused. */
-  #expression(text: string, known: KnownMetrics, path: Path): string | undefined {
+  /** What it reads and gives; undefined when it is refused. */
+  #expression(text: string, known: KnownMetrics, path: Path): CompiledExpression | undefined {
     try {
-      const { variables, type } = compileExpression(text);
+      const compiled = compileExpression(text);
+      const { variables } = compiled;
       const names = [...Object.keys(known ?? {}), 'device', ...this.#captures()];
       for (const variable of variables) {
         if (known === undefined || names.includes(variable)) continue;
         this.#error(path, `nothing is called "${variable}"${didYouMean(variable, names)}`);
       }
-      return type;
+      return compiled;
     } catch (error) {
       if (!hasCode(error, 'config_invalid')) throw error;
       this.#error(path, messageOf(error));
@@ -175,6 +187,9 @@ class OperatorResolver {
       this.#mustKnow(known, metric, ['deadband', metric]);
       if (known?.[metric]?.type === 'text')
         this.#error(['deadband', metric], 'text has no smallest change: it is sent whenever it changes');
+      const amount = typeof least === 'number' ? least : least.share;
+      if (amount === 0)
+        this.#warn(['deadband', metric], 'sends every change, as metrics that are not named do: leave it out');
       if (typeof least === 'number') thresholds[metric] = least;
       else shares[metric] = least.share;
     }
@@ -183,8 +198,12 @@ class OperatorResolver {
 
   #swingingDoor(raw: NonNullable<PipelineDocument['swinging_door']>, known: KnownMetrics): SwingingDoorConfig {
     const { max_gap: maxGapMs, ...bounds } = raw;
-    for (const metric of Object.keys(bounds)) {
+    for (const [metric, bound] of Object.entries(bounds)) {
       this.#mustKnow(known, metric, ['swinging_door', metric]);
+      if (bound === 0)
+        this.#warn(['swinging_door', metric], 'sends every reading, as metrics that are not named do: leave it out');
+      else if (bound < boundMin)
+        this.#error(['swinging_door', metric], `is finer than float64 can hold: at least ${boundMin}`);
       const type = known?.[metric]?.type;
       if (type === 'text' || type === 'boolean')
         this.#error(['swinging_door', metric], `there is no line between ${type} values: use a deadband`);
@@ -210,6 +229,11 @@ class OperatorResolver {
     }
     if (widthMs < everyMs)
       this.#error(['window', 'width'], 'is less than every, so readings between the windows would be lost: widen it');
+    else if (widthMs % everyMs !== 0) {
+      const [below, above] = [Math.floor(widthMs / everyMs), Math.ceil(widthMs / everyMs)];
+      const fixes = [below, above].filter((times) => times > 1).map((times) => formatDuration(times * everyMs));
+      this.#error(['window', 'width'], `is not a multiple of every: write ${fixes.join(' or ')}`);
+    }
     if (widthMs / everyMs > overlapsMax)
       this.#error(
         ['window', 'width'],
@@ -222,7 +246,7 @@ class OperatorResolver {
   #warnOfLossyWindow(): void {
     let at: PipelineDocument | undefined = this.#pipeline;
     for (let depth = 64; at !== undefined && depth > 0; depth--) {
-      const lossy = [...thinning, 'where' as const].find((key) => at?.[key] !== undefined);
+      const lossy = [...thinning, 'where' as const].find((key) => at?.[key] !== undefined && !isByDevice(key, at));
       if (lossy !== undefined) {
         const what = lossy.replace('_', ' ');
         const why = `sees only what the ${what} lets through, so its mean and percentiles mislead: give it a pipeline of its own`;
@@ -246,4 +270,10 @@ class OperatorResolver {
   #warn(path: Path, message: string): void {
     this.#context.warn([...this.#path, ...path], message);
   }
+}
+
+/** True for a `where` that passes series whole, by their device alone: what it passes has lost nothing. */
+function isByDevice(key: string, { where = '' }: PipelineDocument): boolean {
+  const { variables } = compiledWhereFit(typeof where === 'string' ? where : where.expr) ?? {};
+  return key === 'where' && variables !== undefined && variables.every((name) => name === 'device');
 }

@@ -4,7 +4,8 @@ import { type Lane, lanes } from '@fogline/shared/protocol/limits';
 import { didYouMean } from '@fogline/shared/suggest';
 import type { PipelineConfig } from '../core-config.ts';
 import { isPassThrough } from '../pipeline/pass-through.ts';
-import { isHopping, resolveOperators } from './operators.ts';
+import { isHopping } from './metrics-known.ts';
+import { resolveOperators } from './operators.ts';
 import type { AgentDocument } from './schema.ts';
 
 export function resolvePipelines(raw: AgentDocument, context: ConfigContext): PipelineConfig[] {

@@ -44,14 +44,14 @@ export function share(description: string, bounds: Bounds = {}) {
     .meta({ type: 'string', title: 'share', description, pattern: quantityPattern(['%']), examples: ['2%'] });
 }
 
-/** `2/s`, `10/5m` → per millisecond. */
+/** `2/s`, `10/min`, `10/5m` → per millisecond. */
 export function rate(description: string) {
   return quantity(parseRate, (value) => `${value * 1_000}/s`, {}).meta({
     type: 'string',
     title: 'rate',
     description,
-    pattern: `^\\s*\\d+(\\.\\d+)?\\s*/\\s*(\\d+\\s*)?(${durationUnits.join('|')})\\s*$`,
-    examples: ['2/s', '10/5m'],
+    pattern: `^\\s*\\d+(\\.\\d+)?\\s*/\\s*(\\d+\\s*)?(${durationUnits.join('|')}|min)\\s*$`,
+    examples: ['2/s', '10/min', '10/5m'],
   });
 }
 
@@ -60,7 +60,9 @@ function parseRate(text: string): Parsed {
   if (match === null)
     return { problem: `"${text.slice(0, 40)}" is no rate: write a change per time, such as 2/s or 10/5m` };
   const [, amount = '', per = ''] = match;
-  const length = parseDurationMs(/^\d/.test(per) ? per : `1${per}`);
+  // People say 10/min, and of a duration 10m.
+  const unit = per.replace(/min\s*$/, 'm');
+  const length = parseDurationMs(/^\d/.test(unit) ? unit : `1${unit}`);
   if ('problem' in length) return length;
   if (length.value === 0) return { problem: `"${text.slice(0, 40)}" is no rate: nothing changes in no time` };
   return { value: Number(amount) / length.value };
