@@ -365,6 +365,6 @@ it('a pipeline knows the metrics that any parser declares', () => {
   const text = document('  air: { file: { path: x }, parse: { csv: { temp: {} }, time: { field: t, unit: s } } }');
   const pipelines = 'pipelines: { live: { from: air, deadband: { tmp: 1 } } }\n';
   expect(() => loadAgentConfig({ text: text + pipelines, name: 'a.yaml', folder: '/' }, {})).toThrow(
-    'the source "air" has no such metric (did you mean "temp"?)',
+    '"air" has no such metric (did you mean "temp"?)',
   );
 });

@@ -85,7 +85,6 @@ function fold(): void {
   db.close();
 }
 
-/** Spoils the stopped hub's database as a bug of ingest could. */
 /** Gives every day that begins at midnight the roll-up of some minute, with a checksum that fits. */
 function spoilDays(midnight: number): void {
   const db = new DatabaseSync(join(options.folder, 'hub', 'hub.db'));
@@ -103,6 +102,7 @@ function spoilDays(midnight: number): void {
   db.close();
 }
 
+/** Spoils the hub's database as a bug of ingest could. */
 function plant(sql: string): void {
   const db = new DatabaseSync(join(options.folder, 'hub', 'hub.db'));
   expect(db.prepare(sql).run().changes).toBeGreaterThan(0);
@@ -126,6 +126,8 @@ it('starts with a day of readings at the hub, takes more, stops without losing a
   expect(second.backfilled).toBeLessThan(3 * 1_440);
   expect(await readingsAtHub(second.httpUrl)).toBeGreaterThanOrEqual(3 * 1_440);
   expect((await verdictOn(second, 0)).findings.examples).toEqual([]);
+  // Its last windows close once their series have been idle for long enough.
+  expect((await verdictOn(second, 40_000, 'stats')).findings.examples).toEqual([]);
   await second.stop();
   for (const [device, doneMs] of readResume(join(options.folder, 'devices.json')))
     expect(doneMs).toBeGreaterThanOrEqual(done.get(device) ?? 0);
