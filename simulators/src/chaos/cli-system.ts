@@ -226,7 +226,7 @@ function fleetArguments(fleet: { seed: number; devices: number; port: number; tr
     devices: fleet.devices,
     interval: '200ms',
     seed: fleet.seed,
-    clients: 4,
+    connections: 4,
     mqtt: `mqtt://${loopback}:${fleet.port}`,
     truth: fleet.truth,
   };

@@ -42,7 +42,8 @@ describe.skipIf(missing !== undefined)(`kill -9 under load${missing === undefine
         const first = /^\{"s":.*"t":(\d+),.*\n/m.exec(text);
         const before = Number(first?.[1]) - 1;
         const planted = `{"s":"${device}","t":${before},"v":{"temperature":1},"q":2}\n{"a":["${device}",${before}]}\n`;
-        writeFileSync(tampered, `${text}${planted}`);
+        // In its place: behind the others it would be a reading that came late.
+        writeFileSync(tampered, text.replace(`${first?.[0]}`, `${planted}${first?.[0]}`));
         const lost = await verify(stage, { truth: [tampered], hubUrl, stream: 'live', waitMs: 0 });
         expect(lost.exitCode).toBe(1);
         expect(lost.summary).toMatchObject({ lost: 1, duplicated: 0, wrong: 0, unexpected: 0 });
