@@ -4,13 +4,12 @@
  */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { PipelineConfig } from '@fogline/edge-agent/core-config';
 import { outputsOfCommit } from '@fogline/edge-agent/outbox/outputs';
-import { Pipeline } from '@fogline/edge-agent/pipeline/pipeline';
+import { Replayable } from '@fogline/edge-agent/replayable';
 import { parseOptions } from '@fogline/shared/cli-options';
 import { Figures } from '../kit/figures.ts';
-import { shapes } from './shapes.ts';
-import { type Commit, commitsOf, registerSeries, sourceName, type Workload } from './workload.ts';
+import { type Shape, shapes } from './shapes.ts';
+import { type Commit, firstCommits, registerSeries, sourceName, type Workload } from './workload.ts';
 
 const options = {
   runs: { type: 'integer', default: 5, help: 'of every figure' },
@@ -30,7 +29,8 @@ export async function run(args: string[]): Promise<void> {
   const chosen = Object.entries(shapes).filter(([name]) => name.includes(values.only));
   let consumed = 0;
   for (const workload of workloads) {
-    const commits = commitsOf(workload, Math.ceil(values.readings / workload.series / workload.secondsPerCommit));
+    const count = Math.ceil(values.readings / workload.series / workload.secondsPerCommit);
+    const commits = firstCommits(workload, count);
     // The first round compiles.
     for (let round = 0; round <= values.runs; round++) {
       for (const [name, shape] of chosen) {
@@ -54,21 +54,23 @@ export async function run(args: string[]): Promise<void> {
 
 /** Readings of the input per second of CPU time of this process. */
 function throughput(
-  shape: readonly PipelineConfig[],
+  shape: Shape,
   workload: Workload,
   commits: readonly Commit[],
   isEncoded: boolean,
 ): { readonly rate: number; readonly items: number } {
-  const pipeline = new Pipeline(shape, registerSeries(workload.series));
+  const config = { agent: 'edge', alarms: [], ...shape };
+  const replayable = new Replayable(config, registerSeries(workload.series));
   let items = 0;
   let readings = 0;
   const before = process.cpuUsage();
   for (const { columns, now } of commits) {
     readings += columns.count;
-    const streams = [...pipeline.process(sourceName, columns, now), ...pipeline.tick(now)];
-    if (isEncoded)
-      for (const { bytes } of outputsOfCommit({ ofInputs: [streams], further: [] })) items += bytes?.byteLength ?? 0;
-    else for (const stream of streams) items += stream.columns.count;
+    const results = replayable.run({ now, inputs: [{ source: sourceName, columns }], outcomes: [] });
+    if (isEncoded) for (const { bytes } of outputsOfCommit(results)) items += bytes?.byteLength ?? 0;
+    else
+      for (const streams of [...results.ofInputs, results.further])
+        for (const { columns: out } of streams) items += out.count;
   }
   const { user, system } = process.cpuUsage(before);
   return { rate: readings / ((user + system) / 1e6), items };
@@ -79,14 +81,17 @@ type Sample = readonly [figure: string, unit: string, sample: number];
 function memoryOf(shape: string): Sample[] {
   const file = fileURLToPath(new URL('./memory.ts', import.meta.url));
   const [none, many] = [0, seriesMeasured].map((series) => {
-    const text = execFileSync(process.execPath, ['--expose-gc', file, String(series), shape], { encoding: 'utf8' });
+    // With the young generation that `fogline-agent run` takes.
+    const flags = ['--expose-gc', '--max-semi-space-size=4'];
+    const text = execFileSync(process.execPath, [...flags, file, String(series), shape], { encoding: 'utf8' });
     return JSON.parse(text) as Record<'input' | 'all', { rss: number; heap: number }> & { state: number };
   });
   if (none === undefined || many === undefined) return [];
   const per = 10_000 / seriesMeasured / 1e6;
   const state = many.all.heap - many.input.heap - (none.all.heap - none.input.heap);
   return [
-    ['RSS with input series', 'MB', (many.all.rss - none.all.rss) * per],
+    ['RSS, input series included', 'MB', (many.all.rss - none.all.rss) * per],
+    ['RSS of the input series alone', 'MB', (many.input.rss - none.input.rss) * per],
     ['heap of operators and stream series', 'MB', state * per],
     ['saved state', 'MB', many.state * per],
   ];

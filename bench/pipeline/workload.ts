@@ -41,13 +41,12 @@ export interface Commit {
   readonly now: number;
 }
 
-/** Walks of one decimal that a deadband of 0.2 thins to a third or so; commits follow each other from `fromSecond` on. */
-export function commitsOf(workload: Workload, commits: number): Commit[] {
-  const { series, secondsPerCommit } = workload;
+/** Walks of one decimal; one commit after the other, without end. */
+export function* commitsOf({ series, secondsPerCommit }: Workload): Generator<Commit> {
   const random = new SeededRandom(1);
   const tenths = Int32Array.from({ length: series }, () => 200 + random.below(100));
-  return Array.from({ length: commits }, (_, commit) => {
-    const count = series * secondsPerCommit;
+  const count = series * secondsPerCommit;
+  for (let second = 0; ; second += secondsPerCommit) {
     const columns = {
       count,
       series: new Uint32Array(count),
@@ -57,13 +56,22 @@ export function commitsOf(workload: Workload, commits: number): Commit[] {
       strings: [],
     };
     for (let id = 0, row = 0; id < series; id++) {
-      for (let second = 0; second < secondsPerCommit; second++, row++) {
+      for (let step = 0; step < secondsPerCommit; step++, row++) {
         columns.series[row] = id;
-        columns.time[row] = beginMs + (commit * secondsPerCommit + second) * 1000 + (id % 1000);
+        columns.time[row] = beginMs + (second + step) * 1000 + (id % 1000);
         tenths[id] = (tenths[id] ?? 0) + random.below(3) - 1;
         columns.value[row] = (tenths[id] ?? 0) / 10;
       }
     }
-    return { columns, now: beginMs + (commit + 1) * secondsPerCommit * 1000 };
-  });
+    yield { columns, now: beginMs + (second + secondsPerCommit) * 1000 };
+  }
+}
+
+export function firstCommits(workload: Workload, count: number): Commit[] {
+  const commits: Commit[] = [];
+  for (const commit of commitsOf(workload)) {
+    commits.push(commit);
+    if (commits.length === count) break;
+  }
+  return commits;
 }

@@ -1,30 +1,44 @@
 /**
- * The open windows of all series. A young window is its readings themselves, in one arena, for most windows hold few; the partial is
- * made when it closes, or when it outgrows its place. The windows of a series hang together from the newest to the oldest.
+ * The open windows of all series. A young window is its readings themselves, in chunks of one arena, for most windows hold few; the partial
+ * is made when it closes, or when it outgrows its chunks. The windows of a series hang together from the newest to the oldest.
  */
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { grown } from './columns.ts';
 import type { WindowBuilder } from './window-builder.ts';
 
-/** Readings of a window that wait in the arena. */
-const placeRows = 16;
+/** Readings of a window that wait in chunks. */
+const waitingMax = 16;
+const chunkRows = 4;
 const placesMin = 8;
 
-/** No window. */
+/** No window, and no chunk. */
 export const noWindow = -1;
 
 export class OpenWindows {
   readonly #hasSketch: boolean;
-  #time = new Float64Array(placesMin * placeRows);
-  #value = new Float64Array(placesMin * placeRows);
   #start = new Float64Array(placesMin);
-  #count = new Uint8Array(placesMin);
+  /** Readings in chunks. */
+  #waiting = new Uint8Array(placesMin);
+  /** The chunk that is being filled; those before it are full. */
+  #chunk = new Int32Array(placesMin);
   /** The next older window of the series, or the next free place. */
   #older = new Int32Array(placesMin);
-  /** What a place could not hold. */
-  readonly #partials: (Partial | undefined)[] = [];
   #free = noWindow;
   #used = 0;
+  /** What chunks could not hold. */
+  readonly #partials: (Partial | undefined)[] = [];
+
+  /** Milliseconds after the start of the window. */
+  #offset = new Uint32Array(placesMin * chunkRows);
+  #value = new Float64Array(placesMin * chunkRows);
+  /** The chunk before it, or the next free one. */
+  #before = new Int32Array(placesMin);
+  #freeChunk = noWindow;
+  #usedChunks = 0;
+
+  /** The readings of one window, in the order in which they came. */
+  readonly #rowTime = new Float64Array(waitingMax);
+  readonly #rowValue = new Float64Array(waitingMax);
 
   constructor(hasSketch: boolean) {
     this.#hasSketch = hasSketch;
@@ -38,7 +52,10 @@ export class OpenWindows {
     return this.#older[window] ?? noWindow;
   }
 
-  /** The window of a series that begins at `start`, found or made; `newest` is the series' newest window. Returns the newest. */
+  /**
+   * Adds rows [from, to) to the window of a series that begins at `start`, found or made; `newest` is the series' newest window.
+   * Returns the newest. Windows are narrower than 2^32 ms.
+   */
   add(newest: number, start: number, time: Float64Array, value: Float64Array, from: number, to: number): number {
     let newer = noWindow;
     let at = newest;
@@ -46,14 +63,14 @@ export class OpenWindows {
       newer = at;
       at = this.#older[at] ?? noWindow;
     }
-    if (at === noWindow || this.#start[at] !== start) {
-      const made = this.#make(start, at);
-      if (newer !== noWindow) this.#older[newer] = made;
-      this.#put(made, time, value, from, to);
-      return newer === noWindow ? made : newest;
+    if (at !== noWindow && this.#start[at] === start) {
+      this.#put(at, time, value, from, to);
+      return newest;
     }
-    this.#put(at, time, value, from, to);
-    return newest;
+    const made = this.#make(start, at);
+    if (newer !== noWindow) this.#older[newer] = made;
+    this.#put(made, time, value, from, to);
+    return newer === noWindow ? made : newest;
   }
 
   /** A window that was saved, as the newest of its series. */
@@ -66,14 +83,13 @@ export class OpenWindows {
   /** Emits a window and frees its place. */
   close(window: number, series: number, closed: WindowBuilder): void {
     const partial = this.#partials[window];
-    const from = window * placeRows;
-    const to = from + (this.#count[window] ?? 0);
+    const to = this.#gather(window);
     const start = this.startOf(window);
     if (partial === undefined) {
-      const columns = { time: this.#time, value: this.#value };
-      closed.addRows({ series, start, isDelta: false, columns, from, to, hasSketch: this.#hasSketch });
+      const columns = { time: this.#rowTime, value: this.#rowValue };
+      closed.addRows({ series, start, isDelta: false, columns, from: 0, to, hasSketch: this.#hasSketch });
     } else {
-      partial.addColumns(this.#time, this.#value, from, to);
+      partial.addColumns(this.#rowTime, this.#rowValue, 0, to);
       closed.add(series, start, partial);
     }
     this.free(window);
@@ -81,6 +97,7 @@ export class OpenWindows {
 
   /** Gives the place of a window that its series no longer has to another. */
   free(window: number): void {
+    this.#freeChunks(window);
     this.#partials[window] = undefined;
     this.#older[window] = this.#free;
     this.#free = window;
@@ -96,48 +113,98 @@ export class OpenWindows {
     const partial = Partial.empty({ sketch: this.#hasSketch });
     const held = this.#partials[window];
     if (held !== undefined) partial.merge(held);
-    const from = window * placeRows;
-    partial.addColumns(this.#time, this.#value, from, from + (this.#count[window] ?? 0));
+    partial.addColumns(this.#rowTime, this.#rowValue, 0, this.#gather(window));
     return partial;
   }
 
   #make(start: number, older: number): number {
     let window = this.#free;
     if (window === noWindow) {
-      if (this.#used === this.#start.length) this.#grow();
+      if (this.#used === this.#start.length) this.#growPlaces();
       window = this.#used++;
     } else {
       this.#free = this.#older[window] ?? noWindow;
     }
     this.#start[window] = start;
-    this.#count[window] = 0;
+    this.#waiting[window] = 0;
+    this.#chunk[window] = noWindow;
     this.#older[window] = older;
     return window;
   }
 
   #put(window: number, time: Float64Array, value: Float64Array, from: number, to: number): void {
-    const base = window * placeRows;
-    const count = this.#count[window] ?? 0;
-    if (count + to - from <= placeRows) {
-      for (let row = from, at = base + count; row < to; row++, at++) {
-        this.#time[at] = time[row] ?? 0;
-        this.#value[at] = value[row] ?? 0;
-      }
-      this.#count[window] = count + to - from;
+    let waiting = this.#waiting[window] ?? 0;
+    if (waiting + to - from > waitingMax) {
+      const partial = (this.#partials[window] ??= Partial.empty({ sketch: this.#hasSketch }));
+      partial.addColumns(this.#rowTime, this.#rowValue, 0, this.#gather(window));
+      partial.addColumns(time, value, from, to);
+      this.#freeChunks(window);
       return;
     }
-    const partial = (this.#partials[window] ??= Partial.empty({ sketch: this.#hasSketch }));
-    partial.addColumns(this.#time, this.#value, base, base + count);
-    partial.addColumns(time, value, from, to);
-    this.#count[window] = 0;
+    const start = this.startOf(window);
+    for (let row = from; row < to; row++, waiting++) {
+      if (waiting % chunkRows === 0) this.#chunk[window] = this.#makeChunk(this.#chunk[window] ?? noWindow);
+      const at = (this.#chunk[window] ?? 0) * chunkRows + (waiting % chunkRows);
+      this.#offset[at] = (time[row] ?? 0) - start;
+      this.#value[at] = value[row] ?? 0;
+    }
+    this.#waiting[window] = waiting;
   }
 
-  #grow(): void {
-    const places = this.#start.length * 2;
-    this.#time = grown(this.#time, new Float64Array(places * placeRows));
-    this.#value = grown(this.#value, new Float64Array(places * placeRows));
+  /** Brings the readings that wait into `#rowTime` and `#rowValue`; returns how many there are. */
+  #gather(window: number): number {
+    const waiting = this.#waiting[window] ?? 0;
+    const start = this.startOf(window);
+    let chunk = this.#chunk[window] ?? noWindow;
+    for (let row = waiting - 1; row >= 0; row--) {
+      const at = chunk * chunkRows + (row % chunkRows);
+      this.#rowTime[row] = start + (this.#offset[at] ?? 0);
+      this.#rowValue[row] = this.#value[at] ?? 0;
+      if (row % chunkRows === 0) chunk = this.#before[chunk] ?? noWindow;
+    }
+    return waiting;
+  }
+
+  #makeChunk(before: number): number {
+    let chunk = this.#freeChunk;
+    if (chunk === noWindow) {
+      if (this.#usedChunks === this.#before.length) this.#growChunks();
+      chunk = this.#usedChunks++;
+    } else {
+      this.#freeChunk = this.#before[chunk] ?? noWindow;
+    }
+    this.#before[chunk] = before;
+    return chunk;
+  }
+
+  #freeChunks(window: number): void {
+    for (let chunk = this.#chunk[window] ?? noWindow; chunk !== noWindow; ) {
+      const before = this.#before[chunk] ?? noWindow;
+      this.#before[chunk] = this.#freeChunk;
+      this.#freeChunk = chunk;
+      chunk = before;
+    }
+    this.#chunk[window] = noWindow;
+    this.#waiting[window] = 0;
+  }
+
+  #growPlaces(): void {
+    const places = longer(this.#start.length);
     this.#start = grown(this.#start, new Float64Array(places));
-    this.#count = grown(this.#count, new Uint8Array(places));
+    this.#waiting = grown(this.#waiting, new Uint8Array(places));
+    this.#chunk = grown(this.#chunk, new Int32Array(places));
     this.#older = grown(this.#older, new Int32Array(places));
   }
+
+  #growChunks(): void {
+    const chunks = longer(this.#before.length);
+    this.#offset = grown(this.#offset, new Uint32Array(chunks * chunkRows));
+    this.#value = grown(this.#value, new Float64Array(chunks * chunkRows));
+    this.#before = grown(this.#before, new Int32Array(chunks));
+  }
+}
+
+/** By half: with many series what lies idle is most of the memory. */
+function longer(length: number): number {
+  return Math.ceil(length * 1.5);
 }

@@ -6,6 +6,7 @@ import { invariant } from '@fogline/shared/errors';
 import type { ReadingColumns, SeriesDefinition, WindowColumns } from '@fogline/shared/reading';
 import { canonical, runEnd } from './columns.ts';
 import { type Items, type Operator, type SeriesRegistry, type SeriesView, virtualIdMin } from './operator.ts';
+import { SeriesIndex } from './series-index.ts';
 
 interface Virtual {
   readonly definition: SeriesDefinition;
@@ -18,9 +19,8 @@ export class SeriesSpace {
   readonly #stream: string;
   readonly #operators: Operator[] = [];
   readonly #virtual = new Map<number, Virtual>();
-  readonly #outputs = new Map<number, number>();
-  /** By operator, as the series come to it; operators ask per series and commit. */
-  readonly #described: Map<number, SeriesDefinition>[] = [new Map<number, SeriesDefinition>()];
+  /** Series of the stream + 1. */
+  readonly #outputs = new SeriesIndex();
   #nextVirtual = virtualIdMin;
 
   constructor(stream: string, registry: SeriesRegistry) {
@@ -39,13 +39,11 @@ export class SeriesSpace {
         return id;
       },
       redefine: (id, definition) => {
-        for (const known of this.#described) known.delete(id);
         this.#virtual.set(id, { definition, madeBy: index });
         this.#nextVirtual = Math.max(this.#nextVirtual, id + 1);
       },
     });
     this.#operators.push(operator);
-    this.#described.push(new Map<number, SeriesDefinition>());
     return operator;
   }
 
@@ -56,9 +54,12 @@ export class SeriesSpace {
 
   /** Items that came through all operators, under the durable series of the stream. */
   toStream(items: Items): Items {
-    if (items.kind === 'readings') return { kind: 'readings', columns: canonical(this.#translated(items.columns)) };
+    if (items.kind === 'readings') {
+      const columns = this.#translated(items.columns);
+      return { kind: 'readings', columns: isAscending(columns) ? columns : canonical(columns) };
+    }
     const columns = this.#translated(items.columns);
-    return { kind: 'windows', columns: isAscending(columns.series, columns.count) ? columns : sortedWindows(columns) };
+    return { kind: 'windows', columns: isAscending(columns) ? columns : sortedWindows(columns) };
   }
 
   #translated<T extends ReadingColumns | WindowColumns>(columns: T): T {
@@ -73,26 +74,16 @@ export class SeriesSpace {
   }
 
   #outputOf(id: number): number {
-    let output = this.#outputs.get(id);
-    if (output === undefined) {
-      const definition = this.#describedBefore(id, this.#operators.length);
-      output = this.#registry.idOf({ ...definition, stream: this.#stream });
-      this.#outputs.set(id, output);
-    }
+    const known = this.#outputs.get(id);
+    if (known > 0) return known - 1;
+    const definition = this.#describedBefore(id, this.#operators.length);
+    const output = this.#registry.idOf({ ...definition, stream: this.#stream });
+    this.#outputs.set(id, output + 1);
     return output;
   }
 
+  /** Operators ask once per series. */
   #describedBefore(id: number, index: number): SeriesDefinition {
-    const described = this.#described[index];
-    let definition = described?.get(id);
-    if (definition === undefined) {
-      definition = this.#describe(id, index);
-      described?.set(id, definition);
-    }
-    return definition;
-  }
-
-  #describe(id: number, index: number): SeriesDefinition {
     const virtual = this.#virtual.get(id);
     invariant(virtual !== undefined || id < virtualIdMin, 'a virtual series that was defined');
     let definition = virtual?.definition ?? this.#registry.definitionOf(id);
@@ -102,7 +93,7 @@ export class SeriesSpace {
   }
 }
 
-function isAscending(series: Uint32Array, count: number): boolean {
+function isAscending({ series, count }: { readonly series: Uint32Array; readonly count: number }): boolean {
   for (let row = 1; row < count; row++) if ((series[row - 1] ?? 0) > (series[row] ?? 0)) return false;
   return true;
 }

@@ -3,7 +3,7 @@
  * Rows are in order of first use. The first `saved` fields survive a restart, the others are worked out anew by who made them.
  */
 import { grown } from './columns.ts';
-import { virtualIdMin } from './operator.ts';
+import { SeriesIndex } from './series-index.ts';
 import { bytesOf, floatsOf, idsOf } from './state-bytes.ts';
 
 const rowsMin = 16;
@@ -19,9 +19,8 @@ export class SeriesTable {
   values = new Float64Array(0);
   readonly width: number;
   readonly #saved: number;
-  /** Row + 1 by id, 0 = none. */
-  #durable: Int32Array<ArrayBuffer> = new Int32Array(0);
-  #virtual: Int32Array<ArrayBuffer> = new Int32Array(0);
+  /** Row + 1. */
+  readonly #rows = new SeriesIndex();
   #ids = new Uint32Array(0);
   #count = 0;
 
@@ -36,8 +35,7 @@ export class SeriesTable {
 
   /** Where the row of a series begins in `values`; negative when it has none. */
   find(id: number): number {
-    const row = id < virtualIdMin ? this.#durable[id] : this.#virtual[id - virtualIdMin];
-    return ((row ?? 0) - 1) * this.width;
+    return (this.#rows.get(id) - 1) * this.width;
   }
 
   /** A new row of zeros, for a series that has none. */
@@ -45,8 +43,7 @@ export class SeriesTable {
     if (this.#count === this.#ids.length) this.#grow();
     const row = this.#count++;
     this.#ids[row] = id;
-    if (id < virtualIdMin) (this.#durable = reaching(this.#durable, id))[id] = row + 1;
-    else (this.#virtual = reaching(this.#virtual, id - virtualIdMin))[id - virtualIdMin] = row + 1;
+    this.#rows.set(id, row + 1);
     return row * this.width;
   }
 
@@ -78,10 +75,4 @@ export class SeriesTable {
     this.#ids = grown(this.#ids, new Uint32Array(rows));
     this.values = grown(this.values, new Float64Array(rows * this.width));
   }
-}
-
-/** The array, or a longer one that has an entry at `index`. */
-function reaching(array: Int32Array<ArrayBuffer>, index: number): Int32Array<ArrayBuffer> {
-  if (index < array.length) return array;
-  return grown(array, new Int32Array(Math.max(index + 1, array.length * 2, rowsMin)));
 }
