@@ -64,6 +64,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     isLong: true,
     load: () => import('./agents/main.ts'),
   },
+  fleet: {
+    summary: 'what the fleet simulator drives into a stock mosquitto, beside mosquitto_pub; 10,000 connections',
+    load: () => import('./fleet/main.ts'),
+  },
   flash: {
     summary: 'bytes that an agent writes to its medium at 25 and 1,000 readings/s, connected and settled',
     load: () => import('./flash/main.ts'),
