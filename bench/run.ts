@@ -66,6 +66,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   },
   fleet: {
     summary: 'what the fleet simulator drives into a stock mosquitto, beside mosquitto_pub; 10,000 connections',
+    isLong: true,
     load: () => import('./fleet/main.ts'),
   },
   flash: {

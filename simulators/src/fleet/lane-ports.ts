@@ -43,6 +43,9 @@ export interface LaneCounts {
   dropped: number;
   connects: number;
   disconnects: number;
+  /** Connections that there are now, and that there were at once. */
+  open: number;
+  openMax: number;
   /** Why a connection ended last, '' while none did. */
   lastReason: string;
 }

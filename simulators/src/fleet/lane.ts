@@ -67,6 +67,7 @@ export class Lane {
   /** Ends the connection, settled or not. */
   end(): void {
     if (this.#phase === 'over') return;
+    if (this.#phase === 'open') this.#ports.counts.open--;
     this.#phase = 'over';
     this.#timer?.cancel();
     this.#session?.end();
@@ -84,6 +85,7 @@ export class Lane {
         this.#phase = 'open';
         this.#openedMs = this.#ports.monotonicMs();
         counts.connects++;
+        counts.openMax = Math.max(counts.openMax, ++counts.open);
         this.#connected();
         if (this.#hasSubscriptions) this.#session?.subscribe(source.subscriptions?.(this.lane) ?? []);
         this.#sendAgain();
@@ -243,7 +245,10 @@ export class Lane {
     this.#chunk = undefined;
     this.#connected();
     if (this.#phase === 'over') return;
-    if (wasOpen) counts.disconnects++;
+    if (wasOpen) {
+      counts.disconnects++;
+      counts.open--;
+    }
     counts.lastReason = reason;
     this.#dropUnsent();
     this.#phase = 'waiting';
@@ -286,9 +291,7 @@ export class Lane {
   }
 
   #finish(): void {
-    this.#phase = 'over';
-    this.#timer?.cancel();
-    this.#session?.end();
+    this.end();
     this.#ports.over();
   }
 

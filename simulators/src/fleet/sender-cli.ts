@@ -140,7 +140,7 @@ function report({ expect, isJson }: SenderRun, sender: Sender, seconds: number, 
 
 function summaryOf(stats: SenderStats, seconds: number, more: object): object {
   const cpu = process.cpuUsage();
-  const { sent, resent, settled, dropped, unsettled, connects, disconnects, lastReason } = stats;
+  const { sent, resent, settled, dropped, unsettled, connects, disconnects, openMax, lastReason } = stats;
   return {
     sent,
     resent,
@@ -149,6 +149,7 @@ function summaryOf(stats: SenderStats, seconds: number, more: object): object {
     unsettled,
     connects,
     disconnects,
+    openMax,
     lastReason,
     seconds: Number(seconds.toFixed(3)),
     perSecond: Math.round(settled / seconds),

@@ -56,7 +56,7 @@ it('connects a device when it is there, and lets it go after its last message', 
   const document = { stages, connections: 20, devices: { dev: { count: 20, interval: '2s', metrics } } };
   const { sender } = send(document, wire, { speed: 200 });
   await world.until(() => world.connected.length === 5);
-  expect(sender.stats().open).toBeLessThan(20);
+  expect(sender.stats().openMax).toBeLessThan(20);
   await sender.done;
   await world.until(() => world.disconnected.length === 20);
   const { sent, settled, open, waiting, disconnects } = sender.stats();

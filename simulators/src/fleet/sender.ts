@@ -33,8 +33,6 @@ export interface SenderOptions {
 export interface SenderStats extends Readonly<LaneCounts> {
   /** Sent at QoS 1 or 2 and not acked. */
   readonly unsettled: number;
-  /** Connections that there are now. */
-  readonly open: number;
   /** Connections that are wanted and not there. */
   readonly waiting: number;
   /** Device time; Infinity at speed 0. */
@@ -75,6 +73,8 @@ class TurnSender implements Sender {
     dropped: 0,
     connects: 0,
     disconnects: 0,
+    open: 0,
+    openMax: 0,
     lastReason: '',
   };
   readonly #inFlight: InFlight;
@@ -150,13 +150,12 @@ class TurnSender implements Sender {
   }
 
   stats(): SenderStats {
-    let [unsettled, open, waiting] = [0, 0, 0];
+    let [unsettled, waiting] = [0, 0];
     for (const lane of this.#lanes) {
       unsettled += lane.unsettled;
-      if (lane.isOpen) open++;
-      else if (lane.isWaiting) waiting++;
+      if (lane.isWaiting) waiting++;
     }
-    return { ...this.#counts, unsettled, open, waiting, deviceNowMs: this.#deviceNowMs() };
+    return { ...this.#counts, unsettled, waiting, deviceNowMs: this.#deviceNowMs() };
   }
 
   async stop(graceMs: number): Promise<void> {
