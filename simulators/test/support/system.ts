@@ -17,6 +17,8 @@ export interface SystemOptions {
   readonly moreSources?: string;
   /** YAML: the value of `pipelines`; sources are called `climate`. */
   readonly pipelines: string;
+  /** YAML: the value of `alarms`. */
+  readonly alarms?: string;
   /** YAML: keys of `buffer` beyond `path`; default `commit: prompt`. */
   readonly buffer?: string;
   /** Puts something between the link and the hub; gets the hub's port, returns the one that the link is to lead to. */
@@ -85,7 +87,7 @@ export async function openSystem(stage: Stage, options: SystemOptions): Promise<
 }
 
 function configText(
-  { parse = '{ json: auto }', moreSources = '', pipelines, buffer = 'commit: prompt' }: SystemOptions,
+  { parse = '{ json: auto }', moreSources = '', pipelines, alarms = '{}', buffer = 'commit: prompt' }: SystemOptions,
   ports: { readonly mqttPort: number; readonly agentHttp: number; readonly linkPort: number },
 ): string {
   return `version: 1
@@ -96,6 +98,7 @@ sources:
     parse: ${parse}
 ${moreSources}
 pipelines: ${pipelines}
+alarms: ${alarms}
 buffer: { path: ./agent, ${buffer} }
 uplinks: { hub: { mqtt: { url: "mqtt://${loopback}:${ports.linkPort}" }, token: { file: ./agent.token } } }
 local: { http: ${loopback}:${ports.agentHttp} }
