@@ -8,7 +8,8 @@ export interface FleetPlan {
   readonly target: Target;
   /** One a lane. */
   readonly connections: number;
-  readonly clientPrefix: string;
+  /** Undefined = another one in each run. */
+  readonly clientPrefix: string | undefined;
   /** Unacked messages a connection. */
   readonly inflight: number;
   /** Source time at which live begins; undefined = now. */

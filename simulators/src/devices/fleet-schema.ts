@@ -157,7 +157,9 @@ export const fleetSchema = z.strictObject({
     })
     .prefault({}),
   connections: z.int().min(1).max(60_000).optional().meta({ description: 'Default: one a device, at most 100' }),
-  client_prefix: plain.default('fogline-sim').meta({ description: 'Client ids are this, a dash and a number' }),
+  client_prefix: plain
+    .optional()
+    .meta({ description: 'Client ids are this, a dash and a number; default: another one in each run' }),
   inflight: z.int().min(1).max(30_000).default(20).meta({ description: 'Unacked messages a connection' }),
   start: z.string().optional().meta({ description: 'Source time at which live begins; default: now' }),
   duration: duration('Of live, in source time; default: until stopped', { min: 1 }).optional(),

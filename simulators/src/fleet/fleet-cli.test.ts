@@ -89,6 +89,7 @@ it('makes a fleet of options as well, the same one as the file would', async () 
 it.each([
   [['--metrics', 'temprature'], /unknown metric "temprature": known are temperature, humidity/],
   [['--topic', 'a/b'], /^topic: must contain \{device\}$/],
+  [['--id', 'room'], /^id: contains \{n\}/],
   [['--devices', '0'], /^count: 0 must be at least 1$/],
   [['--seed', '4294967296'], /--seed: seed: 4294967296 must be at most 4294967295/],
   [['--speed', 'fast'], /--speed: "fast" is not a factor/],

@@ -26,6 +26,7 @@ export const fleetCommand = defineCommand({
       type: 'text',
       help: 'presets that a device measures, separated by commas, without FILE; default temperature,humidity',
     },
+    id: { type: 'text', help: 'names of devices, without FILE; default dev-{n:4}' },
     topic: { type: 'text', help: 'MQTT topic, without FILE; default sensors/{device}/climate' },
     qos: { type: 'text', choices: ['0', '1', '2'], help: 'MQTT quality of service, without FILE; default 1' },
     seed: { type: 'integer', help: 'decides every value; default 1' },

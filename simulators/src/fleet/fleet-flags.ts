@@ -5,7 +5,7 @@ import { loadFleet } from '../devices/fleet-config.ts';
 import type { FleetPlan } from '../devices/fleet-plan.ts';
 import { presets } from '../signals/presets.ts';
 
-const typeFlags = ['devices', 'interval', 'metrics', 'topic', 'qos'] as const;
+const typeFlags = ['devices', 'interval', 'metrics', 'id', 'topic', 'qos'] as const;
 
 /** Where a flag goes in the file, as an override. */
 const variables = {
@@ -25,7 +25,7 @@ const variables = {
 } as const;
 const durations: readonly string[] = ['duration', 'backfill', 'backfill-interval'];
 
-type TypeFlags = Partial<Record<'metrics' | 'topic' | 'qos', string> & Record<'devices' | 'interval', number>>;
+type TypeFlags = Partial<Record<'metrics' | 'id' | 'topic' | 'qos', string> & Record<'devices' | 'interval', number>>;
 
 /** What is undefined is not given. Durations in ms. */
 export type FleetFlags = { readonly [K in keyof TypeFlags]: TypeFlags[K] | undefined } & {
@@ -50,7 +50,14 @@ export function loadPlan(file: string | undefined, flags: FleetFlags, io: CliIo)
   }
 }
 
-function typeOf({ devices = 25, interval = 1_000, metrics = 'temperature,humidity', topic, qos = '1' }: FleetFlags) {
+function typeOf({
+  devices = 25,
+  interval = 1_000,
+  metrics = 'temperature,humidity',
+  id,
+  topic,
+  qos = '1',
+}: FleetFlags) {
   const names = metrics.split(',').map((metric) => metric.trim());
   const unknown = names.find((name) => !Object.hasOwn(presets, name));
   if (unknown !== undefined) {
@@ -61,6 +68,7 @@ function typeOf({ devices = 25, interval = 1_000, metrics = 'temperature,humidit
     interval: `${interval}ms`,
     qos: Number(qos),
     metrics: Object.fromEntries(names.map((name) => [name, { like: name }])),
+    ...(id === undefined ? {} : { id }),
     ...(topic === undefined ? {} : { topic }),
   };
 }

@@ -71,7 +71,7 @@ export const replayCommand = defineCommand({
         wire,
         window: inflight,
         truth: options.truth,
-        clientPrefix: options['client-prefix'] ?? 'fogline-sim',
+        clientPrefix: options['client-prefix'],
         startMs: source.firstMs,
         durationMs: Infinity,
         speed: parseSpeed(options.speed),

@@ -3,7 +3,7 @@ import type { CliIo } from '@fogline/shared/cli';
 import { runUntilSignal } from '@fogline/shared/cli-signals';
 import { systemClock } from '@fogline/shared/clock';
 import { FoglineError } from '@fogline/shared/errors';
-import { SeededRandom } from '@fogline/shared/random';
+import { SeededRandom, systemRandom } from '@fogline/shared/random';
 import { formatDuration } from '@fogline/shared/units';
 import type { Expectations } from '../devices/fleet-plan.ts';
 import { judge, milliseconds, tableOf } from './expectations.ts';
@@ -21,7 +21,10 @@ export const senderOptions = {
   inflight: { type: 'integer', help: 'unacked messages per connection; default 20' },
   connections: { type: 'integer', help: 'MQTT connections; default one per device, at most 100' },
   truth: { type: 'text', placeholder: 'FILE', help: 'append what was sent, acked and wrong to this NDJSON file' },
-  'client-prefix': { type: 'text', help: 'MQTT client ids are this, a dash and a number; default fogline-sim' },
+  'client-prefix': {
+    type: 'text',
+    help: 'MQTT client ids are this, a dash and a number; default another one in each run',
+  },
   json: { type: 'flag', help: 'print the summary as one JSON object' },
 } as const;
 
@@ -32,7 +35,8 @@ export interface SenderRun {
   readonly wire: Wire;
   readonly window: number;
   readonly truth: string | undefined;
-  readonly clientPrefix: string;
+  /** Undefined = another one in each run: two fleets at one broker must not take each other's place. */
+  readonly clientPrefix: string | undefined;
   readonly startMs: number;
   /** Of live, in source time; Infinity = until stopped. */
   readonly durationMs: number;
@@ -48,7 +52,7 @@ const stopGraceMs = 1_000;
 
 /** Resolves to 0 when every message was acked and everything is as expected, else to 1. */
 export async function runSender(run: SenderRun, io: CliIo): Promise<number> {
-  const { source, wire, window, startMs, speed, clientPrefix } = run;
+  const { source, wire, window, startMs, speed } = run;
   const startedMs = systemClock.monotonic();
   let sender: Sender | undefined;
   await runUntilSignal(() => {
@@ -58,7 +62,7 @@ export async function runSender(run: SenderRun, io: CliIo): Promise<number> {
       window,
       startMs,
       speed,
-      clientPrefix,
+      clientPrefix: run.clientPrefix ?? `sim-${systemRandom.uint32().toString(36)}`,
       clock: systemClock,
       random: new SeededRandom(run.seed),
       ...(run.truth === undefined ? {} : { truth: openTruth(run.truth, systemClock.now()) }),

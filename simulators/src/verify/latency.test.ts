@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { afterEach, expect, it } from 'vitest';
-import { watchLatency } from './latency.ts';
+import { untilQuiet, watchLatency } from './latency.ts';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -53,4 +53,27 @@ it('says which file it cannot read', async () => {
   await expect(watchLatency(['/nowhere'], { url: 'http://127.0.0.1:1' }, 1, new ManualClock())).rejects.toThrow(
     /\/nowhere/,
   );
+});
+
+it('waits for the end of a fleet, and not for ever', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fogline-latency-'));
+  closers.push(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'truth.ndjson');
+  writeFileSync(path, 'a');
+  const clock = new ManualClock();
+  const quiet = untilQuiet([path], 10_000, clock);
+  const step = async (): Promise<void> => {
+    clock.advance(2_000);
+    await new Promise((resolve) => void setImmediate(resolve));
+  };
+  appendFileSync(path, 'b');
+  await step();
+  await step();
+  await expect(quiet).resolves.toBeUndefined();
+  const refused = untilQuiet([path], 10_000, clock).catch((error: unknown) => error);
+  for (let round = 0; round < 8; round++) {
+    appendFileSync(path, 'c');
+    await step();
+  }
+  expect(await refused).toMatchObject({ code: 'usage' });
 });

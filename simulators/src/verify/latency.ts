@@ -3,7 +3,7 @@
  * after the other is taken from the growing truth file, and the hub is asked until it has it. Asking again and again limits the
  * resolution to the time between two answers.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { Sketch } from '@fogline/shared/aggregate/sketch';
 import type { Clock } from '@fogline/shared/clock';
@@ -22,6 +22,7 @@ export interface Latencies {
 
 const pollMs = 5;
 const patienceMs = 60_000;
+const quietMs = 2_000;
 const chunkBytes = 256 * 1024;
 
 const latestPage = z.object({ latest: z.array(z.object({ timeMs: z.number() })) });
@@ -49,6 +50,19 @@ export async function watchLatency(
     for (const tail of tails) tail.close();
   }
   return { count: latencies.count, p50Ms: latencies.quantile(0.5), p99Ms: latencies.quantile(0.99) };
+}
+
+/** Resolves when the files have not grown for a while: the fleet has ended. Throws `usage` when they still grow after `waitMs`. */
+export async function untilQuiet(paths: readonly string[], waitMs: number, clock: Clock): Promise<void> {
+  const deadlineMs = clock.monotonic() + waitMs;
+  const bytes = (): number => paths.reduce((sum, path) => sum + statSync(path).size, 0);
+  for (let before = -1, now = bytes(); before !== now; now = bytes()) {
+    if (before >= 0 && clock.monotonic() >= deadlineMs) {
+      throw new FoglineError('usage', 'the truth file still grows: stop the fleet, or give a longer --wait');
+    }
+    before = now;
+    await new Promise<void>((resolve) => void clock.after('truth quiet', quietMs, resolve));
+  }
 }
 
 interface Probe {

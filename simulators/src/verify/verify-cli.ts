@@ -9,7 +9,7 @@ import { type Finding, findingKinds } from './findings.ts';
 import { hubOf, hubOptions } from './hub-cli.ts';
 import { openHubReader } from './hub-reader.ts';
 import { junitOf } from './junit.ts';
-import { type Latencies, watchLatency } from './latency.ts';
+import { type Latencies, untilQuiet, watchLatency } from './latency.ts';
 import { readTruth } from './truth.ts';
 import { type Verdict, verify } from './verify.ts';
 
@@ -28,7 +28,7 @@ export const verifyCommand = defineCommand({
     watch: {
       type: 'duration',
       default: 0,
-      help: 'before the verdict, measure for so long how soon what is being sent can be queried',
+      help: 'first measure for so long how soon what is being sent can be queried; the verdict waits for the end of the fleet',
     },
     'latency-p99': { type: 'duration', help: 'at most, from publish to queryable; needs --watch' },
     junit: { type: 'text', placeholder: 'FILE', help: 'write the verdict as JUnit XML' },
@@ -42,6 +42,8 @@ export const verifyCommand = defineCommand({
     const startedMs = systemClock.monotonic();
     const files = options.truth.split(',');
     const queryableMs = options.watch === 0 ? undefined : await watchLatency(files, hub, options.watch, systemClock);
+    // What was sent after the truth was read would be at the hub without being in it.
+    if (options.watch > 0) await untilQuiet(files, options.wait, systemClock);
     const truth = readTruth(files);
     const verdict = await verify({
       truth: truth.series,
