@@ -80,11 +80,6 @@ export class ByteWriter {
     this.bytes.set(source, this.at);
     this.at += source.length;
   }
-
-  /** A copy of everything written since `from`. */
-  copy(from = 0): Uint8Array {
-    return this.bytes.slice(from, this.at);
-  }
 }
 
 export class ByteReader {

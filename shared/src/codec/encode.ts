@@ -4,6 +4,7 @@
  */
 import { invariant } from '../errors.ts';
 import { flagQualityMask, flagText, type ReadingColumns } from '../reading.ts';
+import { newBlob } from './blob-memory.ts';
 import {
   blockFlags,
   blockTimes,
@@ -92,7 +93,7 @@ export function encodeColumns(
 function finish(): Uint8Array {
   out.u32(checksumOf(out.bytes.subarray(0, out.at)));
   invariant(out.at <= readingsLimits.bytesMax, 'readings: blob within bytesMax');
-  return out.copy();
+  return newBlob(out.bytes, out.at);
 }
 
 /** One series in one block of each kind: straight from its columns, with nothing to plan, gather or put together. */

@@ -25,7 +25,7 @@ function sealed(write: (out: ByteWriter) => void): Uint8Array {
   const out = new ByteWriter(64);
   write(out);
   out.u32(0);
-  return resealed(out.copy());
+  return resealed(out.bytes.slice(0, out.at));
 }
 
 function mutated(bytes: Uint8Array, random: SeededRandom): Uint8Array {

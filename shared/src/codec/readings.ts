@@ -3,7 +3,8 @@
  * and bit for bit; damaged bytes are refused (CRC-32 over the whole blob), and hostile ones cost no more time and memory
  * than an honest blob of `readingsLimits`. FORMAT.md specifies every byte.
  *
- * Nothing returned shares memory with the codec or with its input. Not re-entrant, and need not be: nothing here waits.
+ * Nothing returned shares a byte with the codec, its input or another result; small results lie in one `ArrayBuffer`, as small
+ * `Buffer`s do. Not re-entrant, and need not be: nothing here waits.
  */
 import type { ReadingColumns } from '../reading.ts';
 import { type BlockSummary, decodeRows, summarise } from './decode.ts';
@@ -44,7 +45,7 @@ export interface ReadingsDirectory extends ReadingsHeader {
 /**
  * Encodes rows in canonical order, within `readingsLimits`: integer times within ±2^53, finite values (bit for bit, −0
  * and subnormals included), flags 0-2 with or without `flagText`. All of that is asserted; a violation is a bug. The result
- * owns its memory and is exactly as long as needed.
+ * is exactly as long as needed, and the caller's.
  */
 export function encodeReadings(columns: ReadingColumns, mode: CodecMode, options: EncodeOptions = {}): Uint8Array {
   return encodeColumns(columns, mode === 'dense', options.groupOf);
