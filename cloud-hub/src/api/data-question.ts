@@ -1,6 +1,7 @@
 /** What `GET /api/v1/data` may be asked, and what is meant by it: every combination that has no meaning is refused with the fix. */
+import { parseDurationMs } from '@fogline/shared/units';
 import { z } from 'zod';
-import { aggregates, parseAggregates } from '../query/aggregates.ts';
+import { type Aggregate, aggregates as knownAggregates, parseAggregates } from '../query/aggregates.ts';
 import { parseFill } from '../query/bucket-rows.ts';
 import type { DataQuestion } from '../query/data.ts';
 import { type Grid, gridFor, parseGrid } from '../query/grid.ts';
@@ -26,8 +27,13 @@ export const dataQuery = z.object({
     .string()
     .optional()
     .describe(
-      `Comma-separated, of ${aggregates.join(', ')} and percentiles such as p95; the default follows the sampling.`,
+      `Comma-separated, of ${knownAggregates.join(', ')} and percentiles such as p95; the default follows the sampling.`,
     ),
+  hold: z
+    .string()
+    .max(40)
+    .optional()
+    .describe('For agg=twa: how long a value stands at most, 1s to 31d, in streams that do not say it; default 1h.'),
   points: z
     .string()
     .regex(/^[1-9]\d{0,4}$/, 'write a whole number from 1 to 99999')
@@ -68,6 +74,7 @@ export function questionOf(asked: Asked, nowMs: number): DataQuestion {
   };
   if (agg !== undefined) needsBuckets('agg', 'aggregates need buckets');
   if (asked.tz !== undefined) needsBuckets('tz', 'only buckets follow a time zone');
+  const aggregates = agg === undefined ? undefined : parseAggregates(agg);
   const fill = parseFill(asked.fill);
   if (fill !== undefined) needsBuckets('fill', 'only buckets can be empty');
   if (quality !== undefined && isBucketed)
@@ -78,12 +85,25 @@ export function questionOf(asked: Asked, nowMs: number): DataQuestion {
     from,
     to,
     grid,
-    aggregates: agg === undefined ? (isEnvelope ? ['min', 'max'] : undefined) : parseAggregates(agg),
+    aggregates: aggregates ?? (isEnvelope ? ['min', 'max'] : undefined),
+    holdMs: asked.hold === undefined ? undefined : parseHold(asked.hold, aggregates ?? []),
     fill,
     qualities: quality === undefined ? undefined : parseQualities(quality),
     limit,
     cursor,
   };
+}
+
+const holdMsMin = 1_000;
+const holdMsMax = 31 * 86_400_000;
+
+function parseHold(text: string, aggregates: readonly Aggregate[]): number {
+  if (!aggregates.includes('twa'))
+    throw refuseQuery('hold: only twa asks how long a value stands; write agg=twa, or leave hold out');
+  const parsed = parseDurationMs(text);
+  if ('problem' in parsed) throw refuseQuery(`hold: ${parsed.problem}`);
+  if (parsed.value < holdMsMin || parsed.value > holdMsMax) throw refuseQuery('hold: write 1s to 31d');
+  return parsed.value;
 }
 
 /** An envelope has two points a bucket. */

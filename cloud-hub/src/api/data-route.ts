@@ -2,8 +2,10 @@
 import { answerData, type DataPage, type DataQuestion } from '../query/data.ts';
 import { emptyRanges, explainGaps, lossesBySeries, quietUntil } from '../query/gaps.ts';
 import type { Grid } from '../query/grid.ts';
+import { lastReadingBefore } from '../query/last-before.ts';
 import type { SeriesPart, Value } from '../query/parts.ts';
 import { labelsOf } from '../query/series.ts';
+import { bucketOf, levels } from '../store/levels.ts';
 import type { StoreRead } from '../store/read.ts';
 import { dataQuery, questionOf } from './data-question.ts';
 import { type Paging, type Rendered, type Row, renderList } from './output.ts';
@@ -70,19 +72,18 @@ function gapsOfPage(store: StoreRead, page: DataPage, grid: Grid | undefined, no
     if (range.fromMs >= range.toMs) return [];
     const { recordedMs } = part;
     const empty = grid === undefined ? [] : emptyRanges(recordedMs, grid, range);
-    const quiet = quietUntil(series, grid === undefined ? [] : [...lastBefore(store, part, grid), ...recordedMs]);
+    const quiet = quietUntil(series, grid === undefined ? [] : [...lastBefore(store, part), ...recordedMs]);
     const gaps = explainGaps(empty, losses.get(series.id) ?? [], range, quiet);
     return gaps.map((gap) => ({ series: series.id, ...gap }));
   });
 }
 
-/** For a held series: the bucket before the answer whose value may still stand in it. */
-function lastBefore(store: StoreRead, { series, coveredFromMs, level }: SeriesPart, grid: Grid): number[] {
-  if (series.sampling !== 'held' || series.holdMs === 0 || level === undefined) return [];
-  let last: number | undefined;
-  for (const row of store.rollups(series.id, level, grid.startOf(coveredFromMs - series.holdMs), coveredFromMs))
-    last = row.startMs;
-  return last === undefined ? [] : [last];
+/** For a held series: the last reading before the answer, whose value may still stand in it. */
+function lastBefore(store: StoreRead, { series, coveredFromMs, level }: SeriesPart): number[] {
+  if (series.sampling !== 'held' || series.holdMs === 0) return [];
+  const finest = level ?? levels[0];
+  const last = lastReadingBefore(store, series, finest, bucketOf(coveredFromMs, finest));
+  return last === undefined ? [] : [last.timeMs];
 }
 
 function columnsOf({ series, columns, values }: SeriesPart): Row {

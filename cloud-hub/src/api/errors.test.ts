@@ -22,7 +22,7 @@ describe('every error is a problem document that says what to do', () => {
     [
       'GET',
       '/api/v1/data?match=t&form=now-1h',
-      'unknown parameter "form" (did you mean "from"?); this address takes match, from, to, every, tz, agg, points, fill, quality, shape, format, limit, cursor',
+      'unknown parameter "form" (did you mean "from"?); this address takes match, from, to, every, tz, agg, hold, points, fill, quality, shape, format, limit, cursor',
     ],
     ['GET', '/api/v1/data?match=t&from=now-1h&from=now-2h', 'from: given 2 times, it can be given once'],
     [
@@ -43,7 +43,7 @@ describe('every error is a problem document that says what to do', () => {
     [
       'GET',
       '/api/v1/data?match=t&every=1m&agg=avg',
-      'agg: "avg" is none of min, max, mean, sum, count, first, last, stddev, or a percentile such as p95 (did you mean "mean"?)',
+      'agg: "avg" is none of min, max, mean, sum, count, first, last, stddev, twa, rate, delta, or a percentile such as p95 (did you mean "mean"?)',
     ],
     [
       'GET',
@@ -55,6 +55,12 @@ describe('every error is a problem document that says what to do', () => {
       '/api/v1/data?match=t&agg=mean',
       'agg: aggregates need buckets; add every, for example every=1m, or leave agg out',
     ],
+    [
+      'GET',
+      '/api/v1/data?match=t&every=1m&hold=5m',
+      'hold: only twa asks how long a value stands; write agg=twa, or leave hold out',
+    ],
+    ['GET', '/api/v1/data?match=t&every=1m&agg=twa&hold=90d', 'hold: write 1s to 31d'],
     ['GET', '/api/v1/data?match=t&format=cvs', 'format: "cvs" is none of json, ndjson, csv (did you mean "csv"?)'],
     ['GET', '/api/v1/data?match=t&shape=row', 'shape: "row" is none of columns, rows (did you mean "rows"?)'],
     [

@@ -6,13 +6,28 @@ import type { Partial } from '@fogline/shared/aggregate/partial';
 import { FoglineError } from '@fogline/shared/errors';
 import type { Sampling } from '@fogline/shared/reading';
 import { didYouMean } from '@fogline/shared/suggest';
+import type { SeriesInfo } from '../store/read.ts';
+import type { Bucket } from './buckets.ts';
 
-export const aggregates = ['min', 'max', 'mean', 'sum', 'count', 'first', 'last', 'stddev'] as const;
-type Plain = (typeof aggregates)[number];
+export const aggregates = [
+  'min',
+  'max',
+  'mean',
+  'sum',
+  'count',
+  'first',
+  'last',
+  'stddev',
+  'twa',
+  'rate',
+  'delta',
+] as const;
+type Named = (typeof aggregates)[number];
+type FromBucket = 'twa' | 'rate' | 'delta';
 export type Percentile = `p${number}`;
-export type Aggregate = Plain | Percentile;
+export type Aggregate = Named | Percentile;
 
-const readers: Readonly<Record<Plain, (partial: Partial) => number>> = {
+const readers: Readonly<Record<Exclude<Named, FromBucket>, (partial: Partial) => number>> = {
   min: (partial) => partial.min,
   max: (partial) => partial.max,
   mean: (partial) => partial.mean(),
@@ -24,8 +39,12 @@ const readers: Readonly<Record<Plain, (partial: Partial) => number>> = {
   stddev: (partial) => partial.stddev(),
 };
 
-/** NaN for a percentile of a partial without a sketch. */
-export function readAggregate(aggregate: Aggregate, partial: Partial): number {
+/** Null where a bucket has none; NaN for a percentile of a partial without a sketch. */
+export function readAggregate(aggregate: Aggregate, { partial, before, twa, rate }: Bucket): number | null {
+  if (aggregate === 'twa') return twa;
+  if (aggregate === 'rate') return rate;
+  if (partial.count === 0) return aggregate === 'count' ? 0 : null;
+  if (aggregate === 'delta') return partial.lastValue - (before ?? partial.firstValue);
   return isPercentile(aggregate) ? partial.quantile(Number(aggregate.slice(1)) / 100) : readers[aggregate](partial);
 }
 
@@ -35,20 +54,38 @@ export function isPercentile(aggregate: string): aggregate is Percentile {
   return percentilePattern.test(aggregate);
 }
 
-const needsEveryReading: ReadonlySet<Aggregate> = new Set(['mean', 'sum', 'count', 'stddev']);
+/** Those that follow the readings one after the other, so that windows cannot have them. */
+export function isOfReadings(aggregate: Aggregate): boolean {
+  return aggregate === 'twa' || aggregate === 'rate';
+}
 
-export function defaultAggregates(sampling: Sampling): readonly Aggregate[] {
-  return sampling === 'all' ? ['mean', 'min', 'max', 'count'] : ['last'];
+const countEveryReading: ReadonlySet<Aggregate> = new Set(['mean', 'sum', 'count', 'stddev']);
+
+/** Those for which the first and last of equal readings are not enough. */
+export function countsReadings(aggregate: Aggregate): boolean {
+  return isPercentile(aggregate) || countEveryReading.has(aggregate);
+}
+
+export function defaultAggregates({ sampling, kind }: Pick<SeriesInfo, 'sampling' | 'kind'>): readonly Aggregate[] {
+  if (sampling === 'all') return ['mean', 'min', 'max', 'count'];
+  return sampling === 'held' && kind === 'reading' ? ['twa', 'last'] : ['last'];
 }
 
 /** Those of `asked` that would mislead over this sampling. */
 export function misleading(sampling: Sampling, asked: readonly Aggregate[]): Aggregate[] {
-  return sampling === 'all'
-    ? []
-    : asked.filter((aggregate) => isPercentile(aggregate) || needsEveryReading.has(aggregate));
+  if (sampling === 'all') return [];
+  return asked.filter((aggregate) => countsReadings(aggregate) || (sampling === 'subset' && isOfReadings(aggregate)));
 }
 
-const hints: Readonly<Record<string, string>> = { avg: 'mean', median: 'p50' };
+const hints: Readonly<Record<string, string>> = {
+  avg: 'mean',
+  average: 'mean',
+  median: 'p50',
+  time_weighted_average: 'twa',
+  increase: 'delta',
+  derivative: 'rate',
+  std: 'stddev',
+};
 
 /** `min,max` → names in the order asked, each once. Throws `query_invalid`. */
 export function parseAggregates(text: string): readonly Aggregate[] {
@@ -57,7 +94,7 @@ export function parseAggregates(text: string): readonly Aggregate[] {
     if (isPercentile(name)) return name;
     const aggregate = aggregates.find((known) => known === name);
     if (aggregate !== undefined) return aggregate;
-    const hint = hints[name] === undefined ? didYouMean(name, aggregates) : ` (did you mean "${hints[name]}"?)`;
+    const hint = Object.hasOwn(hints, name) ? ` (did you mean "${hints[name]}"?)` : didYouMean(name, aggregates);
     const known = `${aggregates.join(', ')}, or a percentile such as p95`;
     throw new FoglineError('query_invalid', `agg: "${name.slice(0, 40)}" is none of ${known}${hint}`);
   });

@@ -4,7 +4,6 @@
  */
 import { FoglineError } from '@fogline/shared/errors';
 import { didYouMean } from '@fogline/shared/suggest';
-import type { Bucket } from './buckets.ts';
 import type { Grid } from './grid.ts';
 import { firstPlaceFrom, type Place } from './items.ts';
 
@@ -30,12 +29,21 @@ export function parseFill(text: string): Fill | undefined {
 export interface BucketRow {
   readonly startMs: number;
   readonly cells: readonly (number | null)[];
-  /** False: nothing was recorded here, `fill` put the cells. */
+  /** False: no reading is in it, a value stood or `fill` put the cells. */
   readonly isRecorded: boolean;
   /** Rows of the store that it cost. */
   readonly cost: number;
   /** Where a page that begins with this row begins. */
   readonly place: Place;
+}
+
+/** A bucket that holds something, read. */
+export interface ReadBucket {
+  readonly startMs: number;
+  readonly cells: readonly (number | null)[];
+  /** False: no reading is in it, a value only stood. */
+  readonly isRecorded: boolean;
+  readonly cost: number;
 }
 
 export interface BucketRowsOptions {
@@ -46,9 +54,8 @@ export interface BucketRowsOptions {
   readonly toMs: number;
   /** Nothing is put into buckets that begin later. */
   readonly nowMs: number;
-  /** How many cells `read` gives. */
+  /** How many cells a row has. */
   readonly columns: number;
-  read(bucket: Bucket): number[];
 }
 
 /** A place after a recorded bucket: its start, how many empty ones after it were told, and this. */
@@ -65,8 +72,8 @@ export function coveredFrom(place: Place, grid: Grid): number {
 
 /** `buckets` ascend from the time of `from`; nothing between them means that others may run. */
 export function* bucketRows(
-  buckets: Iterable<Bucket | undefined>,
-  { grid, fill, from, toMs, nowMs, columns, read }: BucketRowsOptions,
+  buckets: Iterable<ReadBucket | undefined>,
+  { grid, fill, from, toMs, nowMs, columns }: BucketRowsOptions,
 ): Generator<BucketRow | undefined> {
   let last: Known;
   let told = 0;
@@ -86,14 +93,12 @@ export function* bucketRows(
       yield undefined;
       continue;
     }
-    if (bucket.partial.count === 0) continue;
-    const { startMs, rows: cost } = bucket;
-    const cells = read(bucket);
+    const { startMs, cells } = bucket;
     if (startMs === toldStart) {
       told = from[1];
     } else {
       yield* empties(startMs, { startMs, cells });
-      yield { startMs, cells, isRecorded: true, cost, place: firstPlaceFrom(startMs) };
+      yield { ...bucket, place: firstPlaceFrom(startMs) };
       told = 0;
       next = grid.endOf(startMs);
     }
@@ -102,14 +107,14 @@ export function* bucketRows(
   yield* empties(Math.min(toMs, nowMs));
 }
 
-type Known = { readonly startMs: number; readonly cells: readonly number[] } | undefined;
+type Known = { readonly startMs: number; readonly cells: readonly (number | null)[] } | undefined;
 
 function filled(fill: Fill, column: number, startMs: number, last: Known, next: Known): number | null {
   if (typeof fill === 'number') return fill;
   const before = last?.cells[column];
   const after = next?.cells[column];
-  if (fill === 'null' || before === undefined || last === undefined) return null;
+  if (fill === 'null' || before === undefined || before === null || last === undefined) return null;
   if (fill === 'previous') return before;
-  if (after === undefined || next === undefined) return null;
+  if (after === undefined || after === null || next === undefined) return null;
   return before + ((after - before) * (startMs - last.startMs)) / (next.startMs - last.startMs);
 }

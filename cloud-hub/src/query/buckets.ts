@@ -4,17 +4,46 @@
  * whole buckets of the level, and partials are exact.
  */
 import { Partial } from '@fogline/shared/aggregate/partial';
-import { quality } from '@fogline/shared/reading';
-import type { RollupLevelMs } from '../store/levels.ts';
+import { FoglineError } from '@fogline/shared/errors';
+import { bucketOf, hourMs, levels, type RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
+import { type Aggregate, countsReadings, isPercentile, readAggregate } from './aggregates.ts';
+import type { ReadBucket } from './bucket-rows.ts';
 import type { Grid } from './grid.ts';
-import { firstPlaceFrom, itemsOf } from './items.ts';
+import { lastReadingBefore, type Reading } from './last-before.ts';
+import { heldPointsOf, pointsOf } from './points.ts';
+import { ReadingBuckets } from './reading-buckets.ts';
+import { nameOf } from './series.ts';
+import type { TimeRange } from './time.ts';
 
 export interface Bucket {
   readonly startMs: number;
+  /** Empty where a value only stood. */
   readonly partial: Partial;
-  /** Of the roll-up, that it was made of. */
-  readonly rows: number;
+  /** What it cost: rows of the roll-up, or what as many readings cost. */
+  readonly cost: number;
+  /** Value of the last reading before the bucket; undefined: none, or nobody asks. */
+  readonly before: number | undefined;
+  /** Null where nothing stood, or nobody asks. */
+  readonly twa: number | null;
+  /** Null where there are not two readings, or nobody asks. */
+  readonly rate: number | null;
+}
+
+type BucketStore = Pick<StoreRead, 'rollups' | 'raw'>;
+
+export interface BucketsAsked {
+  readonly grid: Grid;
+  readonly aggregates: readonly Aggregate[];
+  /** How long a value stands at most where its series does not say it. */
+  readonly holdMs: number;
+  readonly nowMs: number;
+}
+
+interface Open {
+  readonly startMs: number;
+  readonly partial: Partial;
+  rows: number;
 }
 
 const rowsPerTurn = 2_000;
@@ -25,21 +54,27 @@ const rowsPerTurn = 2_000;
  */
 export function* bucketsOf(
   store: Pick<StoreRead, 'rollups'>,
-  seriesId: number,
+  series: SeriesInfo,
   level: RollupLevelMs,
-  grid: Grid,
-  fromMs: number,
-  toMs: number,
+  { grid, aggregates }: Pick<BucketsAsked, 'grid' | 'aggregates'>,
+  { fromMs, toMs }: TimeRange,
 ): Generator<Bucket | undefined> {
+  const hasBefore = aggregates.includes('delta');
+  let before = hasBefore ? lastReadingBefore(store, series, level, fromMs)?.value : undefined;
+  const closed = ({ startMs, partial, rows }: Open): Bucket => {
+    const bucket = { startMs, partial, cost: rows, before, twa: null, rate: null };
+    if (hasBefore && partial.count > 0) before = partial.lastValue;
+    return bucket;
+  };
   for (let start = fromMs; start < toMs; ) {
     let rows = 0;
-    let open: { startMs: number; partial: Partial; rows: number } | undefined;
+    let open: Open | undefined;
     let endMs = Number.NEGATIVE_INFINITY;
     const from = start;
     start = toMs;
-    for (const row of store.rollups(seriesId, level, from, toMs)) {
+    for (const row of store.rollups(series.id, level, from, toMs)) {
       if (open !== undefined && row.startMs >= endMs) {
-        yield open;
+        yield closed(open);
         open = undefined;
         if (rows >= rowsPerTurn) {
           start = grid.startOf(row.startMs);
@@ -57,42 +92,100 @@ export function* bucketsOf(
         open.rows++;
       }
     }
-    if (open !== undefined) yield open;
+    if (open !== undefined) yield closed(open);
     if (start < toMs) yield undefined;
   }
 }
 
-/**
- * The same from the readings of a series: with a sketch, so that they have percentiles. `bad` readings and text enter no bucket. Yields nothing
- * now and then, so that others may run; readings that arrive meanwhile may or may not be seen.
- */
+/** The same from the readings of a series. Yields nothing now and then; readings that arrive meanwhile may or may not be seen. */
 export function* bucketsOfReadings(
-  store: Pick<StoreRead, 'raw'>,
+  store: BucketStore,
   series: SeriesInfo,
-  grid: Grid,
-  fromMs: number,
-  toMs: number,
+  asked: BucketsAsked,
+  range: TimeRange,
 ): Generator<Bucket | undefined> {
-  let open: { startMs: number; partial: Partial; rows: number } | undefined;
-  let endMs = Number.NEGATIVE_INFINITY;
-  for (const item of itemsOf(store, series, firstPlaceFrom(fromMs), toMs)) {
-    if (item === undefined) {
+  const { maker, fromMs } = makerOf(store, series, asked, range);
+  const standMs = standOf(series, asked);
+  const isHeld = series.sampling === 'held' && !asked.aggregates.some(countsReadings);
+  const points = isHeld
+    ? heldPointsOf(store, series, standMs, fromMs, range.toMs)
+    : pointsOf(store, [series], fromMs, range.toMs);
+  for (const found of points) {
+    if (found === undefined) yield undefined;
+    else yield* maker.add(found);
+  }
+  yield* maker.finish();
+}
+
+/** Of several series of one agent, in one pass over its readings: each bucket as it closes. */
+export function* bucketsOfMany(
+  store: BucketStore,
+  series: readonly SeriesInfo[],
+  asked: BucketsAsked,
+  range: TimeRange,
+): Generator<{ readonly series: SeriesInfo; readonly bucket: Bucket } | undefined> {
+  const makers = new Map(series.map((one) => [one.id, { series: one, ...makerOf(store, one, asked, range) }]));
+  const fromMs = Math.min(...[...makers.values()].map((one) => one.fromMs));
+  for (const found of pointsOf(store, series, fromMs, range.toMs)) {
+    if (found === undefined) {
       yield undefined;
       continue;
     }
-    if (!('value' in item) || typeof item.value === 'string' || item.quality === quality.bad) continue;
-    const [timeMs] = item.place;
-    if (open !== undefined && timeMs >= endMs) {
-      yield open;
-      open = undefined;
-    }
-    if (open === undefined) {
-      const startMs = grid.startOf(timeMs);
-      endMs = grid.endOf(startMs);
-      open = { startMs, partial: Partial.empty({ sketch: true }), rows: 0 };
-    }
-    open.partial.add(timeMs, item.value);
-    open.rows++;
+    const known = makers.get(found.series);
+    if (known !== undefined) for (const bucket of known.maker.add(found)) yield { series: known.series, bucket };
   }
-  if (open !== undefined) yield open;
+  for (const { series: one, maker } of makers.values())
+    for (const bucket of maker.finish()) yield { series: one, bucket };
+}
+
+function makerOf(
+  store: BucketStore,
+  series: SeriesInfo,
+  asked: BucketsAsked,
+  range: TimeRange,
+): { readonly maker: ReadingBuckets; readonly fromMs: number } {
+  const { grid, aggregates, nowMs } = asked;
+  const standMs = aggregates.includes('twa') ? standOf(series, asked) : undefined;
+  const fromMs = bucketOf(range.fromMs - (standMs ?? 0), hourMs);
+  const hasBefore = aggregates.includes('rate') || aggregates.includes('delta');
+  const previous: Reading | undefined = hasBefore ? lastReadingBefore(store, series, levels[0], fromMs) : undefined;
+  const hasSketch = aggregates.some(isPercentile);
+  const maker = new ReadingBuckets({
+    grid,
+    range,
+    nowMs,
+    standMs,
+    hasSketch,
+    hasRate: aggregates.includes('rate'),
+    previous,
+  });
+  return { maker, fromMs };
+}
+
+/** How long a value of this series stands at most. */
+function standOf(series: Pick<SeriesInfo, 'holdMs'>, { holdMs }: Pick<BucketsAsked, 'holdMs'>): number {
+  return series.holdMs > 0 ? series.holdMs : holdMs;
+}
+
+/** Undefined for a bucket that holds nothing. Throws `query_invalid` where what a percentile needs was not kept. */
+export function readBucket(
+  bucket: Bucket,
+  aggregates: readonly Aggregate[],
+  series: SeriesInfo,
+): ReadBucket | undefined {
+  const isRecorded = bucket.partial.count > 0;
+  if (!isRecorded && bucket.twa === null) return undefined;
+  const cells = aggregates.map((name) => {
+    const value = readAggregate(name, bucket);
+    if (Number.isNaN(value)) throw noSketch(name, series);
+    return value;
+  });
+  return { startMs: bucket.startMs, cells, isRecorded, cost: bucket.cost };
+}
+
+/** Not every agent keeps what a percentile needs, and means of percentiles are none. */
+function noSketch(name: string, series: SeriesInfo): FoglineError {
+  const why = `agg: ${name} was not kept with the windows of ${nameOf(series)}`;
+  const fix = `add ${name} to compute of that pipeline, ask a stream of readings, or leave ${name} out`;
+  return new FoglineError('query_invalid', `${why}; ${fix}`);
 }

@@ -3,18 +3,19 @@
  * aggregates of whole buckets: the range is widened to bucket boundaries and the answer says so. Without, the readings or window
  * items themselves. What cannot be answered exactly is refused with the fix, never approximated.
  */
-import { FoglineError, invariant } from '@fogline/shared/errors';
-import type { StoreRead } from '../store/read.ts';
-import type { Aggregate } from './aggregates.ts';
-import type { Fill } from './bucket-rows.ts';
-import { bucketsOf, bucketsOfReadings } from './buckets.ts';
+import { FoglineError } from '@fogline/shared/errors';
+import type { SeriesInfo, StoreRead } from '../store/read.ts';
+import { type Aggregate, defaultAggregates } from './aggregates.ts';
+import { Ahead } from './ahead.ts';
+import type { Fill, ReadBucket } from './bucket-rows.ts';
+import { type Bucket, bucketsOf, bucketsOfReadings, readBucket } from './buckets.ts';
 import { decodeCursor, encodeCursor, fingerprint } from './cursor.ts';
 import { type Grid, widened } from './grid.ts';
-import { collectItems, firstPlaceFrom, type Item, itemsOf, type Place } from './items.ts';
+import { firstPlaceFrom, itemsOf, type Place } from './items.ts';
 import { type Answered, type Budget, bucketPart, itemPart, type Quality, type SeriesPart } from './parts.ts';
 import type { Selector } from './selector.ts';
-import { type Group, matchGroups } from './series.ts';
-import { type Choice, chooseStream, sameChoice } from './stream-choice.ts';
+import { matchGroups, nameOf } from './series.ts';
+import { type Choice, sameChoice } from './stream-choice.ts';
 import { compact, parseRange, type TimeRange } from './time.ts';
 
 export interface DataQuestion {
@@ -24,6 +25,8 @@ export interface DataQuestion {
   readonly to: string | undefined;
   readonly grid: Grid | undefined;
   readonly aggregates: readonly Aggregate[] | undefined;
+  /** For `twa`: how long a value stands at most, in streams that do not say it themselves. */
+  readonly holdMs?: number | undefined;
   /** What stands in buckets without data; undefined: they are left out. */
   readonly fill: Fill | undefined;
   /** Which readings are wanted, without `grid`; undefined: all. */
@@ -64,6 +67,7 @@ export function* answerData(store: DataStore, question: DataQuestion, nowMs: num
     question.aggregates,
     question.fill,
     question.qualities,
+    question.holdMs,
   ]);
   const { range, position } = beginning(question, mark, nowMs);
   const groups = matchGroups(store, question.selectors);
@@ -80,10 +84,14 @@ export function* answerData(store: DataStore, question: DataQuestion, nowMs: num
     if (budget.rows === 0 || budget.work <= 0) {
       return { range, parts, next: encode(mark, range, { group: group.id, series: 0, place: from }) };
     }
-    if (kept === undefined && question.grid === undefined) yield* ahead.read(index, choice, budget.rows);
+    const before = { ...budget };
+    if (kept === undefined) {
+      if (question.grid === undefined) yield* ahead.readItems(index, choice, budget);
+      else yield* ahead.readBuckets(index, choice, { ...bucketsAsked(question, question.grid), nowMs }, budget);
+    }
     const { part, stoppedAt } = yield* answerSeries(store, ahead, choice, { ...question, nowMs }, range, from, budget);
     parts.push(part);
-    ahead.learn(part.values[0]?.length ?? 0);
+    ahead.learn({ rows: before.rows - budget.rows, work: before.work - budget.work });
     budget.work -= workPerSeries;
     if (stoppedAt !== undefined) {
       const place = { group: group.id, series: choice.series.id, place: stoppedAt };
@@ -103,79 +111,49 @@ function answerSeries(
   budget: Budget,
 ): Generator<void, Answered> {
   const { series, level } = choice;
-  const { grid, fill, aggregates, nowMs } = question;
+  const { grid, fill, nowMs } = question;
+  if (question.holdMs !== undefined && series.holdMs > 0) throw saysItself(series);
   if (grid === undefined) {
-    const items = ahead.taken(series.id) ?? itemsOf(store, series, from, range.toMs);
+    const items = ahead.takeItems(series.id) ?? itemsOf(store, series, from, range.toMs);
     return itemPart(choice, question.qualities, items, range, from, budget);
   }
+  const aggregates = question.aggregates ?? defaultAggregates(series);
+  const asked = { ...bucketsAsked(question, grid), aggregates, nowMs };
+  const left = { fromMs: from[0], toMs: range.toMs };
   const buckets =
-    level === undefined
-      ? bucketsOfReadings(store, series, grid, from[0], range.toMs)
-      : bucketsOf(store, series.id, level, grid, from[0], range.toMs);
+    ahead.takeBuckets(series.id) ??
+    readAll(
+      level === undefined
+        ? bucketsOfReadings(store, series, asked, left)
+        : bucketsOf(store, series, level, asked, left),
+      aggregates,
+      series,
+    );
   return bucketPart(choice, { grid, fill, aggregates, nowMs }, buckets, range, from, budget);
 }
 
-const seriesAtOnceMax = 64;
+/** Where neither the stream nor the question says how long a value stands. */
+const holdMsDefault = 3_600_000;
 
-/**
- * Reads the items of the next series along, as many as are likely to fit into the page: each pass over the batches of an agent
- * decodes all of them, so one pass for many series costs little more than one for one.
- */
-class Ahead {
-  readonly #store: DataStore;
-  readonly #question: DataQuestion;
-  readonly #range: TimeRange;
-  readonly #groups: readonly Group[];
-  readonly #choices = new Map<number, Choice>();
-  readonly #items = new Map<number, readonly Item[]>();
-  /** Of the last series; undefined while there is nothing to go by. */
-  #rowsPerSeries: number | undefined;
-  /** They did not fit once; on this page it is not tried again. */
-  #isTooMuch = false;
+function bucketsAsked({ holdMs }: DataQuestion, grid: Grid): { readonly grid: Grid; readonly holdMs: number } {
+  return { grid, holdMs: holdMs ?? holdMsDefault };
+}
 
-  constructor(store: DataStore, question: DataQuestion, range: TimeRange, groups: readonly Group[]) {
-    this.#store = store;
-    this.#question = question;
-    this.#range = range;
-    this.#groups = groups;
-  }
+function saysItself(series: SeriesInfo): FoglineError {
+  return new FoglineError(
+    'query_invalid',
+    `hold: in ${nameOf(series)} a value stands for ${compact(series.holdMs)} at most, as its stream says; leave hold out, or add sampling!="held" to match`,
+  );
+}
 
-  *choose(index: number): Generator<void, Choice> {
-    const group = this.#groups[index];
-    invariant(group !== undefined, 'a group to choose from');
-    const known = this.#choices.get(group.id);
-    if (known !== undefined) return known;
-    const { grid, aggregates } = this.#question;
-    const choice = yield* chooseStream(this.#store, group, this.#range, grid, aggregates);
-    this.#choices.set(group.id, choice);
-    return choice;
-  }
-
-  /** Reads this series and the next ones of its agent, unless they are read already or do not fit. */
-  *read(index: number, choice: Choice, rowsLeft: number): Generator<void, void> {
-    if (this.#isTooMuch || this.#items.has(choice.series.id) || this.#rowsPerSeries === undefined) return;
-    const count = Math.min(seriesAtOnceMax, Math.floor(rowsLeft / Math.max(1, this.#rowsPerSeries)));
-    const wanted = [choice.series];
-    for (let next = index + 1; wanted.length < count && next < this.#groups.length; next++) {
-      const { series } = yield* this.choose(next);
-      if (series.agent !== choice.series.agent) break;
-      wanted.push(series);
-    }
-    if (wanted.length < 2) return;
-    const found = yield* collectItems(this.#store, wanted, this.#range, rowsLeft);
-    this.#isTooMuch = found === undefined;
-    for (const [series, items] of found ?? []) this.#items.set(series, items);
-  }
-
-  taken(seriesId: number): readonly Item[] | undefined {
-    const items = this.#items.get(seriesId);
-    this.#items.delete(seriesId);
-    return items;
-  }
-
-  /** How many rows the last series had, to go by for the next. */
-  learn(rows: number): void {
-    this.#rowsPerSeries = rows;
+function* readAll(
+  buckets: Iterable<Bucket | undefined>,
+  aggregates: readonly Aggregate[],
+  series: SeriesInfo,
+): Generator<ReadBucket | undefined> {
+  for (const bucket of buckets) {
+    const read = bucket === undefined ? undefined : readBucket(bucket, aggregates, series);
+    if (bucket === undefined || read !== undefined) yield read;
   }
 }
 

@@ -1,15 +1,11 @@
 /** The part of a page that one series fills: buckets or items as columns, until the page is full. */
 
-import type { Partial } from '@fogline/shared/aggregate/partial';
-import { FoglineError } from '@fogline/shared/errors';
 import type { RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo } from '../store/read.ts';
-import { type Aggregate, defaultAggregates, isPercentile, readAggregate } from './aggregates.ts';
-import { type BucketRow, bucketRows, coveredFrom, type Fill } from './bucket-rows.ts';
-import type { Bucket } from './buckets.ts';
+import type { Aggregate } from './aggregates.ts';
+import { type BucketRow, bucketRows, coveredFrom, type Fill, type ReadBucket } from './bucket-rows.ts';
 import type { Grid } from './grid.ts';
 import type { Item, Place } from './items.ts';
-import { nameOf } from './series.ts';
 import type { Choice } from './stream-choice.ts';
 import { compact, type TimeRange } from './time.ts';
 
@@ -47,24 +43,22 @@ export interface Answered {
 export interface BucketQuestion {
   readonly grid: Grid;
   readonly fill: Fill | undefined;
-  readonly aggregates: readonly Aggregate[] | undefined;
+  readonly aggregates: readonly Aggregate[];
   readonly nowMs: number;
 }
 
 export function* bucketPart(
   choice: Choice,
   { grid, fill, aggregates, nowMs }: BucketQuestion,
-  buckets: Iterable<Bucket | undefined>,
+  buckets: Iterable<ReadBucket | undefined>,
   range: TimeRange,
   from: Place,
   budget: Budget,
 ): Generator<void, Answered> {
-  const names = aggregates ?? defaultAggregates(choice.series.sampling);
-  const values: Value[][] = [[], ...names.map(() => [])];
+  const values: Value[][] = [[], ...aggregates.map(() => [])];
   const recordedMs: number[] = [];
-  const read = ({ partial }: Bucket): number[] => names.map((name) => aggregateOf(name, partial, choice.series));
   let stopped: BucketRow | undefined;
-  for (const row of bucketRows(buckets, { grid, fill, from, toMs: range.toMs, nowMs, columns: names.length, read })) {
+  for (const row of bucketRows(buckets, { grid, fill, from, toMs: range.toMs, nowMs, columns: aggregates.length })) {
     if (row === undefined) {
       yield;
       continue;
@@ -84,26 +78,13 @@ export function* bucketPart(
     source: choice.level === undefined ? 'readings' : compact(choice.level),
     level: choice.level,
     also: choice.also,
-    columns: ['time', ...names],
+    columns: ['time', ...aggregates],
     values,
     recordedMs,
     coveredFromMs: coveredFrom(from, grid),
     coveredToMs: stopped?.startMs ?? range.toMs,
   };
   return { part, stoppedAt: stopped?.place };
-}
-
-function aggregateOf(name: Aggregate, partial: Partial, series: SeriesInfo): number {
-  const value = readAggregate(name, partial);
-  if (Number.isNaN(value) && isPercentile(name)) throw noSketch(name, series);
-  return value;
-}
-
-/** Not every agent keeps what a percentile needs, and means of percentiles are none. */
-function noSketch(name: string, series: SeriesInfo): FoglineError {
-  const why = `agg: ${name} was not kept with the windows of ${nameOf(series)}`;
-  const fix = `add ${name} to compute of that pipeline, ask a stream of readings, or leave ${name} out`;
-  return new FoglineError('query_invalid', `${why}; ${fix}`);
 }
 
 export const qualityNames = ['good', 'uncertain', 'bad'] as const;

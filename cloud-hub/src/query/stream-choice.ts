@@ -5,7 +5,7 @@
 import { FoglineError } from '@fogline/shared/errors';
 import { levels, type RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
-import { type Aggregate, isPercentile, misleading } from './aggregates.ts';
+import { type Aggregate, defaultAggregates, isOfReadings, isPercentile, misleading } from './aggregates.ts';
 import type { Grid } from './grid.ts';
 import { type Group, nameOf } from './series.ts';
 import { compact, type TimeRange } from './time.ts';
@@ -48,14 +48,15 @@ export function* chooseStream(
   group: Group,
   range: TimeRange,
   grid: Grid | undefined,
-  asked: readonly Aggregate[] = [],
+  asked?: readonly Aggregate[],
 ): Generator<void, Choice> {
-  const usable = grid === undefined ? group.members : usableFor(group.members, grid, range);
+  const usable =
+    grid === undefined ? group.members : group.members.filter((series) => isUsable(series, grid, range, asked));
   const covered = usable.length > 1 ? yield* coverage(store, usable, range) : new Map<number, number>();
   const ranked = [...usable].sort((a, b) => compareStreams(a, b, covered));
   const series = ranked[0];
-  if (series === undefined) throw noneUsable(group.members, grid);
-  if (grid !== undefined) refuseMisleading(series, group, asked);
+  if (series === undefined) throw noneUsable(group.members, grid, range, asked);
+  if (grid !== undefined) refuseMisleading(series, group, asked ?? []);
   return choiceOf(group, series, range, grid, asked);
 }
 
@@ -64,11 +65,12 @@ function choiceOf(
   series: SeriesInfo,
   range: TimeRange,
   grid: Grid | undefined,
-  asked: readonly Aggregate[],
+  asked: readonly Aggregate[] = defaultAggregates(series),
 ): Choice {
   const also = group.members.filter((member) => member.id !== series.id);
   // Roll-ups of readings carry no sketches: those would cost every bucket what few questions need.
-  const isFromReadings = series.kind === 'reading' && asked.some(isPercentile);
+  const isFromReadings =
+    series.kind === 'reading' && asked.some((aggregate) => isPercentile(aggregate) || isOfReadings(aggregate));
   const level = grid === undefined || isFromReadings ? undefined : exactLevel(series, grid, range);
   return { series, level, also };
 }
@@ -79,20 +81,18 @@ export function sameChoice(
   seriesId: number,
   range: TimeRange,
   grid: Grid | undefined,
-  asked: readonly Aggregate[] = [],
+  asked?: readonly Aggregate[],
 ): Choice | undefined {
   const series = group.members.find((member) => member.id === seriesId);
-  if (series === undefined || (grid !== undefined && !isUsable(series, grid, range))) return undefined;
+  if (series === undefined || (grid !== undefined && !isUsable(series, grid, range, asked))) return undefined;
   return choiceOf(group, series, range, grid, asked);
 }
 
-function usableFor(members: readonly SeriesInfo[], grid: Grid, range: TimeRange): SeriesInfo[] {
-  return members.filter((series) => isUsable(series, grid, range));
-}
-
-/** Readings make buckets of any kind; windows only those that consist of them. */
-function isUsable(series: SeriesInfo, grid: Grid, range: TimeRange): boolean {
-  return series.type !== 'text' && (series.kind === 'reading' || exactLevel(series, grid, range) !== undefined);
+/** Readings make buckets of any kind; windows only those that consist of them, and nothing that follows readings one by one. */
+function isUsable(series: SeriesInfo, grid: Grid, range: TimeRange, asked: readonly Aggregate[] = []): boolean {
+  if (series.type === 'text') return false;
+  if (series.kind === 'reading') return true;
+  return !asked.some(isOfReadings) && exactLevel(series, grid, range) !== undefined;
 }
 
 /** A stream without any data in the range answers only when all are without. */
@@ -139,7 +139,12 @@ function* coverage(
 
 const rowsBetweenYields = 2_000;
 
-function noneUsable(members: readonly SeriesInfo[], grid: Grid | undefined): FoglineError {
+function noneUsable(
+  members: readonly SeriesInfo[],
+  grid: Grid | undefined,
+  range: TimeRange,
+  asked: readonly Aggregate[] = [],
+): FoglineError {
   const series = members[0];
   const name = series === undefined ? '' : nameOf(series);
   if (series?.type === 'text') {
@@ -148,8 +153,15 @@ function noneUsable(members: readonly SeriesInfo[], grid: Grid | undefined): Fog
       `every: ${name} carries text, which has no aggregates; add type!="text" to match, or leave every and agg out for the readings themselves`,
     );
   }
+  const ordered = asked.filter(isOfReadings);
+  if (ordered.length > 0 && grid !== undefined && members.some((member) => isUsable(member, grid, range))) {
+    return new FoglineError(
+      'query_invalid',
+      `agg: ${ordered.join(', ')} follows readings one after the other, and ${name} consists of windows; ask a stream of readings, or for agg=mean, last or delta`,
+    );
+  }
   const works = levels.find((level) => members.some((member) => isComplete(member, level)));
-  const asked = `${grid?.every ?? ''}${grid?.tz === undefined ? '' : ` in ${grid.tz}`}`;
+  const width = `${grid?.every ?? ''}${grid?.tz === undefined ? '' : ` in ${grid.tz}`}`;
   const widths = [...new Set(members.flatMap((member) => member.widthsMs))].filter((width) => width > 0).map(compact);
   const fix =
     works === undefined
@@ -157,7 +169,7 @@ function noneUsable(members: readonly SeriesInfo[], grid: Grid | undefined): Fog
       : `write every=${compact(works)} or a multiple${grid?.tz === undefined ? '' : ', without tz'}, or leave every and agg out for the windows themselves`;
   return new FoglineError(
     'query_invalid',
-    `every: ${asked} cannot be answered exactly for ${name}, which consists of windows of ${widths.join(' and ')}; ${fix}`,
+    `every: ${width} cannot be answered exactly for ${name}, which consists of windows of ${widths.join(' and ')}; ${fix}`,
   );
 }
 
@@ -169,10 +181,11 @@ function refuseMisleading(series: SeriesInfo, group: Group, asked: readonly Aggr
       ? 'it keeps only values that changed, so readings are not evenly spread'
       : 'readings were left out before it';
   const exact = group.members.find((member) => member.sampling === 'all');
+  const works = series.sampling === 'held' && series.kind === 'reading' ? 'twa, last, min or max' : 'last, min or max';
   const fix =
     exact === undefined
-      ? 'ask for agg=last, min or max, or for a stream with sampling="all"'
-      : `add stream=${JSON.stringify(exact.stream)} to match for the exact stream, or ask for agg=last, min or max`;
+      ? `ask for agg=${works}, or for a stream with sampling="all"`
+      : `add stream=${JSON.stringify(exact.stream)} to match for the exact stream, or ask for agg=${works}`;
   throw new FoglineError(
     'query_invalid',
     `agg: ${wrong.join(', ')} would mislead over ${nameOf(series)}, whose sampling is "${series.sampling}": ${why}; ${fix}`,
