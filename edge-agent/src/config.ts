@@ -6,6 +6,7 @@ import { type ConfigContext, type Loaded, type LoadOptions, loadConfig } from '@
 import { configJsonSchema, type JsonSchema } from '@fogline/shared/config/json-schema';
 import type { AlarmConfig } from './alarms/alarm-config.ts';
 import { resolveAlarms } from './config/alarms.ts';
+import { type AnsweredJoin, withAnswers } from './config/answers.ts';
 import { resolveBuffer } from './config/buffer.ts';
 import { type LocalConfig, resolveLocal } from './config/local.ts';
 import { resolvePipelines } from './config/pipelines.ts';
@@ -15,6 +16,7 @@ import { type HubAddress, resolveUplink } from './config/uplink.ts';
 import type { BufferConfig, CoreConfig, PipelineConfig, UplinkConfig } from './core-config.ts';
 
 export interface AgentConfig extends SourcesConfig {
+  readonly joins: readonly AnsweredJoin[];
   readonly agent: string;
   /** '' when not given. */
   readonly site: string;
@@ -53,17 +55,20 @@ export function coreConfigOf(config: AgentConfig, software: string): CoreConfig 
 function resolve(raw: AgentDocument, context: ConfigContext): AgentConfig {
   const pipelines = resolvePipelines(raw, context);
   const local = raw.local === undefined ? undefined : resolveLocal(raw.local, context);
+  const sources = resolveSources(raw, context);
+  const alarms = resolveAlarms(raw, pipelines, context);
   return {
     agent: raw.agent.id,
     site: raw.agent.site,
-    ...resolveSources(raw, context),
+    ...sources,
+    joins: withAnswers(sources.joins, sources.sources, alarms, context),
     pipelines,
     computed: Object.fromEntries(
       Object.entries(raw.pipelines ?? {}).flatMap(([name, { window }]) =>
         window === undefined ? [] : [[name, window.compute]],
       ),
     ),
-    alarms: resolveAlarms(raw, pipelines, context),
+    alarms,
     buffer: resolveBuffer(raw.buffer, context),
     uplink: resolveUplink(raw, context),
     ...(local === undefined ? {} : { local }),

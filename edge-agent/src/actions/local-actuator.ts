@@ -1,13 +1,21 @@
-/** Carries out actions on the agent's own brokers and on web servers. */
+/** Carries out actions on the brokers of the agent, its own and those that it joined, and on web servers. */
 import type { ActionCall } from './action.ts';
 import type { Actuator } from './action-runner.ts';
 import type { Webhooks } from './webhook.ts';
 
+export interface CommandHow {
+  readonly qos: 0 | 1 | 2;
+  readonly isRetained: boolean;
+  readonly timeoutMs: number;
+}
+
 /** What is needed of a broker. */
 export interface ActuatorBroker {
-  /** Somebody has subscribed to this topic. */
-  isHeard(topic: string): boolean;
-  publish(topic: string, payload: string, how: { readonly qos: 0 | 1 | 2; readonly retain: boolean }): void;
+  /**
+   * Publishes once, and calls `end` once, at once or within the time: true when the broker has it, and has, as far as it tells, somebody to
+   * give it to. False does not say that nobody got it.
+   */
+  command(topic: string, payload: string, how: CommandHow, end: (isDone: boolean) => void): void;
 }
 
 export class LocalActuator implements Actuator {
@@ -25,14 +33,9 @@ export class LocalActuator implements Actuator {
       this.#webhooks.post(call.url, call.payload, timeoutMs, end);
       return;
     }
-    const { topic, payload, qos, retain } = call;
+    const { topic, payload, qos, retain: isRetained } = call;
     const broker = this.#brokerOf(call.via);
-    // To nobody it would be lost: after a restart of the agent its actuators are not back yet. What is retained waits for them by itself.
-    if (broker === undefined || (!retain && !broker.isHeard(topic))) {
-      end(false);
-      return;
-    }
-    broker.publish(topic, payload, { qos, retain });
-    end(true);
+    if (broker === undefined) end(false);
+    else broker.command(topic, payload, { qos, isRetained, timeoutMs }, end);
   }
 }

@@ -69,7 +69,9 @@ const webhook = z.strictObject({
 });
 
 const step = z.strictObject({
-  publish: publish.optional().meta({ description: 'A message on a local broker, for example to an actuator' }),
+  publish: publish
+    .optional()
+    .meta({ description: 'A message on the broker of an MQTT source, for example to an actuator' }),
   confirm: confirm.optional().meta({ description: 'The answer of the actuator; without it the alarm says so' }),
   webhook: webhook.optional(),
 });

@@ -60,6 +60,8 @@ export class StepResolver {
     };
     const confirming = confirm === undefined ? {} : { confirm: this.#confirm(confirm, publish, index) };
     const via = this.#via(publish.via, path);
+    if (qos !== 1 && this.#raw.sources[via]?.mqtt?.url !== undefined)
+      this.#error([...path, 'qos'], 'is always 1 at a broker that was joined, so that it is known to be taken');
     return { kind: 'publish', via, topic, payloads, qos, retain, expiresMs, ...confirming };
   }
 
@@ -96,7 +98,7 @@ export class StepResolver {
 
   /** The broker that it goes to, as the name of a source on it. */
   #via(asked: string | undefined, path: Path): string {
-    const names = Object.keys(this.#raw.sources).filter((name) => hasBroker(this.#raw.sources[name]));
+    const names = Object.keys(this.#raw.sources).filter((name) => this.#raw.sources[name]?.mqtt !== undefined);
     if (asked !== undefined) {
       if (!names.includes(asked))
         this.#error([...path, 'via'], `no MQTT source is called "${asked}"${didYouMean(asked, names)}`);
@@ -124,11 +126,6 @@ export class StepResolver {
 }
 
 type SourceDocument = AgentDocument['sources'][string] | undefined;
-
-/** The agent publishes on its own brokers only; one that it joined it reads. */
-function hasBroker(source: SourceDocument): boolean {
-  return source?.mqtt !== undefined && source.mqtt.url === undefined;
-}
 
 function topicsOf(source: SourceDocument): readonly string[] {
   return source?.mqtt?.topics ?? source?.http?.paths ?? [];

@@ -170,3 +170,31 @@ describe('what misleads is pointed out:', () => {
     expect(problemOf(full.replace(find, replace))).toContain(message);
   });
 });
+
+describe('at a broker that was joined', () => {
+  const joined = full.replace('mqtt: { topics:', 'mqtt: { url: "mqtt://127.0.0.1:1885", topics:');
+
+  it('commands go through it, and answers are subscribed to', () => {
+    const { value, warnings } = load(joined);
+    expect(warnings).toEqual([]);
+    expect(value.alarms[0]?.steps[0]).toMatchObject({ kind: 'publish', via: 'climate' });
+    expect(value.joins).toMatchObject([{ source: 'climate', answers: ['fans/+'] }]);
+  });
+
+  it('what a topic of the source covers already is not subscribed to twice', () => {
+    const wide = joined.replace('topics: ["sensors/{device}/climate"]', 'topics: ["fans/#"]');
+    expect(load(wide).value.joins[0]?.answers).toEqual([]);
+  });
+
+  it.each([
+    [
+      'fans/{device}", within',
+      '{device}/a/climate", within',
+      'topic: overlaps in part with "sensors/{device}/climate"',
+    ],
+    ['stale: "LOW" }', 'stale: "LOW", qos: 2 }', 'qos: is always 1 at a broker that was joined'],
+  ])('%s → %s is refused', (find, replace, message) => {
+    expect(joined).toContain(find);
+    expect(problemOf(joined.replace(find, replace))).toContain(message);
+  });
+});

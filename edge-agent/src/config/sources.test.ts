@@ -85,6 +85,7 @@ describe('a door', () => {
     expect(value.joins).toEqual([
       {
         source: 'climate',
+        answers: [],
         host: 'broker.example',
         port: 8884,
         isTls: true,
@@ -92,7 +93,7 @@ describe('a door', () => {
         username: 'pi',
         password: 'pw',
       },
-      { source: 'power', host: '127.0.0.1', port: 1883, isTls: false, clientId: 'pi-power' },
+      { source: 'power', answers: [], host: '127.0.0.1', port: 1883, isTls: false, clientId: 'pi-power' },
     ]);
     expect(value.listeners).toEqual([]);
   });

@@ -48,6 +48,19 @@ export function filtersOverlap(left: string, right: string): boolean {
   }
 }
 
+/** True when every topic that matches `inner` matches `outer`. */
+export function filterCovers(outer: string, inner: string): boolean {
+  const a = outer.split('/');
+  const b = inner.split('/');
+  for (let index = 0; ; index++) {
+    const x = a[index];
+    const y = b[index];
+    if (x === '#') return true;
+    if (x === undefined || y === undefined) return x === y;
+    if (y === '#' || (x !== y && !isWild(x))) return false;
+  }
+}
+
 function isWild(level: string): boolean {
   return level === '+' || level.startsWith('{');
 }

@@ -11,10 +11,12 @@ import {
   disconnectFrame,
   pingFrame,
   pubackFrame,
+  publishFrame,
   subscribeFrame,
 } from '@fogline/shared/broker/client-frames';
 import { packetType } from '@fogline/shared/broker/frame-cutter';
 import type { Clock, Timer } from '@fogline/shared/clock';
+import { Outgoing } from './outgoing.ts';
 import { type Packet, PacketReader } from './packet-reader.ts';
 
 export interface LinkOptions {
@@ -91,6 +93,7 @@ export class BrokerLink {
   readonly #socket: Socket;
   readonly #reader: PacketReader;
   readonly #acks = new AckQueue();
+  readonly #outgoing = new Outgoing();
   #unackedBytes = 0;
   #isOpen = false;
   #isClosed = false;
@@ -117,6 +120,16 @@ export class BrokerLink {
     );
   }
 
+  /**
+   * Publishes with QoS 1; `end` is called once, at once or later: true when the broker has taken it, false when there is no session or it
+   * ended before, so that nobody knows.
+   */
+  publish(topic: string, payload: string, isRetained: boolean, end: (isTaken: boolean) => void): void {
+    const id = this.#isOpen && !this.#isClosed ? this.#outgoing.add(end) : undefined;
+    if (id === undefined) end(false);
+    else this.#socket.write(publishFrame(topic, payload, { qos: 1, id, isRetained }));
+  }
+
   /** Leaves politely; the broker keeps the session. */
   close(): void {
     if (this.#isClosed) return;
@@ -124,6 +137,7 @@ export class BrokerLink {
     this.#timer.cancel();
     this.#socket.end(disconnectFrame);
     this.#socket.destroySoon();
+    this.#outgoing.fail();
   }
 
   #greet(): void {
@@ -149,6 +163,9 @@ export class BrokerLink {
         return this.#onSuback(packet.body);
       case packetType.publish:
         return this.#onPublish(packet);
+      case packetType.puback:
+        if (packet.body.length !== 2) return this.#end('it sent a broken ack');
+        return this.#outgoing.acked(packet.body.readUInt16BE(0));
       case pingresp:
         return;
       default:
@@ -236,6 +253,7 @@ export class BrokerLink {
     this.#isClosed = true;
     this.#timer.cancel();
     this.#socket.destroy();
+    this.#outgoing.fail();
     this.#events.onClose(this.#isOpen ? reason : `no session: ${reason}`);
   }
 }

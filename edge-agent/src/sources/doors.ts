@@ -4,12 +4,12 @@
  */
 import type { Logger } from '@fogline/shared/log';
 import type { Random } from '@fogline/shared/random';
+import type { ActuatorBroker } from '../actions/local-actuator.ts';
 import type { Token } from './batch-port.ts';
-import type { LinkOptions } from './broker-link.ts';
 import type { DoorPorts, OpenDoor } from './door.ts';
 import { replayFile } from './file-replay.ts';
 import { type HttpListener, type HttpListenOptions, openHttpListener } from './http-listen.ts';
-import { joinBroker } from './mqtt-join.ts';
+import { type JoinedBroker, type JoinedDoor, joinBroker } from './mqtt-join.ts';
 import { type MqttListener, type MqttListenOptions, openMqttListener } from './mqtt-listen.ts';
 import type { Observer } from './observe.ts';
 import { namingSetting } from './setting.ts';
@@ -20,7 +20,7 @@ export interface DoorsConfig {
   readonly sources: readonly SourceOptions[];
   readonly listeners: readonly (MqttListenOptions['listener'] & { readonly sources: readonly string[] })[];
   readonly httpListeners: readonly (HttpListenOptions['listener'] & { readonly sources: readonly string[] })[];
-  readonly joins: readonly (Omit<LinkOptions, 'filters'> & { readonly source: string })[];
+  readonly joins: readonly (JoinedBroker & { readonly source: string })[];
   readonly files: readonly { readonly source: string; readonly path: string }[];
 }
 
@@ -37,7 +37,7 @@ export interface DoorsPorts extends DoorPorts {
 export class Doors {
   readonly mqtt: MqttListener[] = [];
   readonly http: HttpListener[] = [];
-  readonly joined: OpenDoor[] = [];
+  readonly joined: JoinedDoor[] = [];
   readonly file: OpenDoor[] = [];
   readonly #bySource = new Map<string, OpenDoor>();
 
@@ -46,8 +46,7 @@ export class Doors {
     const of = (names: readonly string[]): SourceOptions[] => config.sources.filter(({ name }) => names.includes(name));
     const { log } = ports;
     for (const listener of config.listeners) {
-      const observer: Observer = (topic, payload, onDurable) =>
-        listener.sources.some((via) => ports.observe?.(via, topic, payload, onDurable) === true);
+      const observer = observerOf(listener.sources, ports);
       const options = { ...ports, listener, sources: of(listener.sources), log: log.child('mqtt'), observer };
       const opening = namingSetting(`sources.${listener.sources[0]}.mqtt.listen`, openMqttListener(options));
       this.#add(this.mqtt, await opening, ports);
@@ -59,7 +58,8 @@ export class Doors {
     }
     for (const broker of config.joins) {
       for (const source of of([broker.source])) {
-        this.#add(this.joined, joinBroker({ ...ports, broker, source, log: log.child('join') }), ports);
+        const observer = observerOf([broker.source], ports);
+        this.#add(this.joined, joinBroker({ ...ports, broker, source, log: log.child('join'), observer }), ports);
       }
     }
     for (const { source: name, path } of config.files) {
@@ -80,9 +80,9 @@ export class Doors {
     }
   }
 
-  /** The broker in this agent that serves a source; undefined while it is not open. */
-  brokerOf(source: string): MqttListener | undefined {
-    return this.mqtt.find(({ sources }) => sources.includes(source));
+  /** The broker behind a source, in this agent or joined; undefined while it is not open. */
+  brokerOf(source: string): ActuatorBroker | undefined {
+    return [...this.mqtt, ...this.joined].find(({ sources }) => sources.includes(source));
   }
 
   async close(): Promise<void> {
@@ -99,4 +99,8 @@ export class Doors {
   #all(): OpenDoor[] {
     return [...this.mqtt, ...this.http, ...this.joined, ...this.file];
   }
+}
+
+function observerOf(sources: readonly string[], ports: DoorsPorts): Observer {
+  return (topic, payload, onDurable) => sources.some((via) => ports.observe?.(via, topic, payload, onDurable) === true);
 }

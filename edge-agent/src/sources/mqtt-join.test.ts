@@ -11,8 +11,8 @@ import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ParseConfig } from '../decoders/decoder.ts';
 import type { SourceBatch } from './batch-port.ts';
-import { batchWaitMsMax, type OpenDoor } from './door.ts';
-import { joinBroker, type MqttJoinOptions } from './mqtt-join.ts';
+import { batchWaitMsMax } from './door.ts';
+import { type JoinedDoor, joinBroker, type MqttJoinOptions } from './mqtt-join.ts';
 
 const clock = new ManualClock();
 const batches: SourceBatch[] = [];
@@ -25,7 +25,7 @@ const log: Logger = {
 
 let server: Server;
 let port: number;
-let member: OpenDoor | undefined;
+let member: JoinedDoor | undefined;
 /** Connections that nobody took yet. */
 let arrived: WireClient[] = [];
 let waiting: ((connection: WireClient) => void)[] = [];
@@ -54,10 +54,15 @@ afterEach(async () => {
   waiting = [];
 });
 
-function join(options: Partial<MqttJoinOptions> = {}): OpenDoor {
+const broker = (): MqttJoinOptions['broker'] => ({
+  ...{ host: '127.0.0.1', port, isTls: false, clientId: 'pi-climate', username: 'pi', password: 'secret' },
+  answers: [],
+});
+
+function join(options: Partial<MqttJoinOptions> = {}): JoinedDoor {
   const parse: ParseConfig = { format: 'json', metrics: 'auto' };
   member = joinBroker({
-    broker: { host: '127.0.0.1', port, isTls: false, clientId: 'pi-climate', username: 'pi', password: 'secret' },
+    broker: broker(),
     source: { name: 'climate', topics: ['sensors/{device}/climate', 'other/#'], parse },
     ingest: { submit: (batch) => batches.push(structuredClone(batch)) },
     clock,
@@ -198,6 +203,7 @@ describe.skipIf(spawnSync('openssl', ['version']).status !== 0)('over TLS (needs
       port: typeof address === 'object' && address !== null ? address.port : 0,
       isTls: true,
       clientId: 'pi',
+      answers: [],
     };
     const stranger = join({ broker: { ...broker, host: 'localhost', ca: other.cert } });
     await expect.poll(() => stranger.counters()['refused']).toBe(1);
@@ -352,6 +358,69 @@ describe('a message', () => {
     broker.send(bytes);
     await broker.closed;
     expect(door.counters()).toMatchObject({ lost: 1 });
+  });
+});
+
+describe('a command', () => {
+  const how = { qos: 1, isRetained: false, timeoutMs: 10_000 } as const;
+  const ends: boolean[] = [];
+  const command = (door: JoinedDoor, payload: string, isRetained = false): void =>
+    door.command('fans/oven/set', payload, { ...how, isRetained }, (isDone) => ends.push(isDone));
+  const idOf = ({ body }: WireFrame): number => body.readUInt16BE(2 + body.readUInt16BE(0));
+
+  afterEach(() => void ends.splice(0));
+
+  it('is done when the broker has acked it, whatever order that comes in, and not without a session', async () => {
+    const door = join();
+    command(door, 'EARLY');
+    expect(ends).toEqual([false]);
+    const { broker: peer } = await accept();
+    await expect.poll(() => door.counters()['joined']).toBe(1);
+    command(door, 'ON');
+    command(door, 'OFF', true);
+    const [first, second] = [(await peer.next()) as WireFrame, (await peer.next()) as WireFrame];
+    expect([first.type, first.flags, second.flags]).toEqual([3, 2, 3]);
+    expect(first.body.toString('latin1')).toMatch(/fans\/oven\/set.*ON$/s);
+    expect(ends).toEqual([false]);
+    peer.send(frame(0x40, [0, idOf(second)]), frame(0x40, [0, idOf(first)]));
+    await expect.poll(() => ends).toEqual([false, true, true]);
+  });
+
+  it('is not known to be done when the connection ends, or the ack takes too long', async () => {
+    const door = join();
+    const { broker: peer } = await accept();
+    await expect.poll(() => door.counters()['joined']).toBe(1);
+    command(door, 'ON');
+    await peer.next();
+    clock.advance(10_000);
+    expect(ends).toEqual([false]);
+    command(door, 'ON');
+    peer.destroy();
+    await expect.poll(() => ends).toEqual([false, false]);
+  });
+
+  it('has its answer from a topic of its own; what the broker had kept answers nothing', async () => {
+    const seen: [topic: string, payload: string][] = [];
+    const durable: (() => void)[] = [];
+    const door = join({
+      broker: { ...broker(), answers: ['fans/+'] },
+      observer: (topic, payload, onDurable) => {
+        seen.push([topic, Buffer.from(payload).toString()]);
+        durable.push(onDurable);
+        return true;
+      },
+    });
+    const { broker: peer, filters } = await accept([1, 1, 1]);
+    expect(filters.body.toString('latin1')).toContain('fans/+\x01');
+    peer.send(publishFrame('fans/oven', 'OLD', { qos: 1, id: 1, isRetained: true }));
+    peer.send(publishFrame('fans/oven', 'ON', { qos: 1, id: 2 }));
+    expect(await pubackIds(peer, 1)).toEqual([1]);
+    await expect.poll(() => seen).toEqual([['fans/oven', 'ON']]);
+    expect(peer.waiting).toBe(0);
+    // Acked once the answer is on disk.
+    durable[0]?.();
+    expect(await pubackIds(peer, 1)).toEqual([2]);
+    expect(door.counters()['topic_unmatched']).toBe(0);
   });
 });
 

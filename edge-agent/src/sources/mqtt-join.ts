@@ -7,24 +7,35 @@ import { Backoff } from '@fogline/shared/backoff';
 import type { Timer } from '@fogline/shared/clock';
 import type { Logger } from '@fogline/shared/log';
 import type { Random } from '@fogline/shared/random';
-import { compileTopicPattern } from '@fogline/shared/topic-filter';
+import { compileTopicPattern, topicMatches } from '@fogline/shared/topic-filter';
+import type { ActuatorBroker, CommandHow } from '../actions/local-actuator.ts';
 import { BrokerLink, defaultLinkLimits, type LinkLimits, type LinkMessage, type LinkOptions } from './broker-link.ts';
 import type { DoorPorts, OpenDoor } from './door.ts';
-import { MqttIntake } from './mqtt-intake.ts';
+import { MqttIntake, type Verdict } from './mqtt-intake.ts';
+import { type Observer, observed } from './observe.ts';
 import type { SourceOptions } from './source-batcher.ts';
 
 const backoff = { baseMs: 500, maxMs: 30_000, healthyMs: 60_000 } as const;
 
 export interface MqttJoinOptions extends DoorPorts {
-  readonly broker: Omit<LinkOptions, 'filters'>;
+  readonly broker: JoinedBroker;
   readonly source: SourceOptions;
+  /** Sees every message beside the source, but those that the broker had kept: they tell of the past. */
+  readonly observer?: Observer;
   readonly random: Random;
   readonly log: Logger;
   readonly limits?: Partial<LinkLimits>;
 }
 
+export interface JoinedBroker extends Omit<LinkOptions, 'filters'> {
+  /** Filters of what actuators answer, beyond the topics of the source. */
+  readonly answers: readonly string[];
+}
+
+export interface JoinedDoor extends OpenDoor, ActuatorBroker {}
+
 /** Joins as soon as the broker is there; that it is away is no error. Throws FoglineError config_invalid. */
-export function joinBroker(options: MqttJoinOptions): OpenDoor {
+export function joinBroker(options: MqttJoinOptions): JoinedDoor {
   const member = new Member(options);
   member.connect();
   return member;
@@ -32,7 +43,7 @@ export function joinBroker(options: MqttJoinOptions): OpenDoor {
 
 const nothing = Buffer.alloc(0);
 
-class Member implements OpenDoor {
+class Member implements JoinedDoor {
   readonly sources: readonly string[];
   readonly #options: MqttJoinOptions;
   readonly #intake: MqttIntake;
@@ -40,6 +51,7 @@ class Member implements OpenDoor {
   readonly #limits: LinkLimits;
   readonly #backoff: Backoff;
   readonly #hasTime: boolean;
+  readonly #receive: ReturnType<typeof observed>;
   readonly #counts = { joined: 0, lost: 0, refused: 0, paused: 0 };
   #current: BrokerLink | undefined;
   #connection = 0;
@@ -53,7 +65,12 @@ class Member implements OpenDoor {
     this.#options = options;
     this.#intake = new MqttIntake([source], options);
     this.sources = this.#intake.names;
-    this.#link = { ...broker, filters: source.topics.map((topic) => compileTopicPattern(topic).filter) };
+    const filters = source.topics.map((topic) => compileTopicPattern(topic).filter);
+    this.#link = { ...broker, filters: [...filters, ...broker.answers] };
+    this.#receive = observed(options.observer, (message, done) => {
+      if (this.#isAnswer(message.topic)) done('ok');
+      else this.#intake.receive(message, done);
+    });
     this.#limits = { ...defaultLinkLimits, ...limits };
     this.#backoff = new Backoff(backoff, random);
     this.#hasTime = 'time' in source.parse && source.parse.time !== undefined;
@@ -85,6 +102,20 @@ class Member implements OpenDoor {
 
   resume(): void {
     this.#intake.resume();
+  }
+
+  /** With QoS 1, so that it is known to be taken; who listens, the broker alone knows. */
+  command(topic: string, payload: string, { isRetained, timeoutMs }: CommandHow, end: (isDone: boolean) => void): void {
+    let isEnded = false;
+    const settle = (isDone: boolean): void => {
+      if (isEnded) return;
+      isEnded = true;
+      timer.cancel();
+      end(isDone);
+    };
+    const timer = this.#options.clock.after('joined command', timeoutMs, () => settle(false));
+    if (this.#current === undefined) settle(false);
+    else this.#current.publish(topic, payload, isRetained, settle);
   }
 
   sourceCounters(name: string): ReturnType<MqttIntake['sourceCounters']> {
@@ -119,13 +150,25 @@ class Member implements OpenDoor {
     if (source !== undefined && payload === undefined) source.drop(topic, nothing, 'payload_too_large');
     else if (source !== undefined && isRetained && !this.#hasTime)
       source.drop(topic, payload ?? nothing, 'retained_without_time');
-    else {
+    else if (source !== undefined || !isRetained) {
       const arrival = { topic, payload: payload ?? nothing, qos, connection, isWill: false };
-      return this.#intake.receive(arrival, (verdict) => {
+      const done = (verdict: Verdict): void => {
         if (verdict === 'ok') ack();
-      });
+      };
+      // What the broker had kept answers no command.
+      if (isRetained) this.#intake.receive(arrival, done);
+      else this.#receive(arrival, done);
+      return;
     }
     ack();
+  }
+
+  /** True of what was subscribed to for answers alone. */
+  #isAnswer(topic: string): boolean {
+    return (
+      this.#intake.route(topic) === undefined &&
+      this.#options.broker.answers.some((filter) => topicMatches(filter, topic))
+    );
   }
 
   #onClose(reason: string, connection: number): void {

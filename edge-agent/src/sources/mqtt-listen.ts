@@ -5,8 +5,9 @@
  * its senders send it again.
  */
 import { openBroker } from '@fogline/shared/broker/broker';
-import type { Broker, BrokerLog, BrokerTls } from '@fogline/shared/broker/broker-port';
+import type { BrokerLog, BrokerTls } from '@fogline/shared/broker/broker-port';
 import { defaultGateLimits, type GateLimits } from '@fogline/shared/broker/gate-limits';
+import type { ActuatorBroker } from '../actions/local-actuator.ts';
 import type { DoorPorts, OpenDoor } from './door.ts';
 import { authenticator, checkAccess, type LocalAccess, type LocalIdentity } from './local-access.ts';
 import { MqttIntake } from './mqtt-intake.ts';
@@ -23,12 +24,10 @@ export interface MqttListenOptions extends DoorPorts {
   readonly observer?: Observer;
 }
 
-export interface MqttListener extends OpenDoor {
+/** Commands go to local subscribers, not to the sources. */
+export interface MqttListener extends OpenDoor, ActuatorBroker {
   readonly port: number;
   readonly address: string;
-  /** To local subscribers, not to the sources: alarms and other output of the agent. */
-  publish: Broker['publish'];
-  isHeard: Broker['isHeard'];
   connectionCount(): number;
 }
 
@@ -55,8 +54,12 @@ export async function openMqttListener(options: MqttListenOptions): Promise<Mqtt
     port: broker.port,
     address: broker.address,
     sources: intake.names,
-    publish: (topic, payload, how) => broker.publish(topic, payload, how),
-    isHeard: (topic) => broker.isHeard(topic),
+    command(topic, payload, { qos, isRetained }, end) {
+      // To nobody it would be lost: after a restart its actuators are not back yet. What is retained waits for them by itself.
+      const isTaken = isRetained || broker.isHeard(topic);
+      if (isTaken) broker.publish(topic, payload, { qos, retain: isRetained });
+      end(isTaken);
+    },
     release: (source, tokens) => intake.release(source, tokens),
     pause: () => intake.pause(),
     resume: () => intake.resume(),

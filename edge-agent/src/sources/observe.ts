@@ -2,17 +2,17 @@
  * Lets somebody see the publishes of a broker beside the sources. The sender of one that was waited for is acked when both have made it
  * durable.
  */
-import type { InboundPublish, PublishVerdict } from '@fogline/shared/broker/broker-port';
+import type { Arrival, Verdict } from './mqtt-intake.ts';
 
 /** True when the message was waited for; then `onDurable` is called once. The payload is a view, valid until it returns. */
 export type Observer = (topic: string, payload: Uint8Array, onDurable: () => void) => boolean;
 
-type Receive<Identity> = (message: InboundPublish<Identity>, done: (verdict: PublishVerdict) => void) => void;
+type Receive = (message: Arrival, done: (verdict: Verdict) => void) => void;
 
-export function observed<Identity>(observer: Observer | undefined, receive: Receive<Identity>): Receive<Identity> {
+export function observed(observer: Observer | undefined, receive: Receive): Receive {
   if (observer === undefined) return receive;
   return (message, done) => {
-    let verdict: PublishVerdict | undefined;
+    let verdict: Verdict | undefined;
     let isAnswer = false;
     let isDurable = false;
     const settle = (): void => {

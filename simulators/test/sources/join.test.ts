@@ -2,14 +2,13 @@
  * An agent that joins a real mosquitto: over kill -9 of both, again and again, each message that mosquitto acked and saved is at the hub once.
  * Mosquitto saves when it is told to (SIGUSR1), so it is killed after that: what it acked and lost by itself is no matter of the agent.
  */
-import { spawnSync } from 'node:child_process';
-import { statSync, writeFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { publishFrame, WireClient } from '@fogline/shared/broker/testing/wire-client';
 import type { SeededRandom } from '@fogline/shared/random';
 import { describe, expect, it } from 'vitest';
 import { openTruth, type TruthWriter } from '../../src/fleet/truth-writer.ts';
+import { hasMosquittoBroker, mosquittoBroker } from '../support/mosquitto-broker.ts';
 import { freePort, loopback } from '../support/ports.ts';
 import { withSeed } from '../support/seed.ts';
 import type { Service } from '../support/service.ts';
@@ -18,9 +17,6 @@ import { openSystem, type System } from '../support/system.ts';
 import { verify } from '../support/verdict.ts';
 
 const thisFile = 'simulators/test/sources/join.test.ts';
-const program = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto'].find(
-  (file) => spawnSync(file, ['-h']).error === undefined,
-);
 const patienceMs = 60_000;
 const rounds = 6;
 const messagesPerRound = 600;
@@ -36,20 +32,7 @@ interface Site {
 async function open(): Promise<Site> {
   const stage = openStage('join');
   const port = await freePort();
-  const config = stage.path('mosquitto.conf');
-  const lines = [
-    `listener ${port} ${loopback}`,
-    'allow_anonymous true',
-    // Started by root it would become another user, who may not write here.
-    `user ${userInfo().username}`,
-    'persistence true',
-    `persistence_location ${stage.folder}/`,
-    'autosave_interval 0',
-    'max_queued_messages 0',
-  ];
-  writeFileSync(config, `${lines.join('\n')}\n`);
-  // Mosquitto does not end with its standard input; the stage kills it.
-  const mosquitto = stage.service({ name: 'mosquitto', file: program ?? '', args: ['-c', config] });
+  const mosquitto = mosquittoBroker(stage, port);
   await mosquitto.start();
   const system = await openSystem(stage, {
     moreSources: `  joined:
@@ -96,7 +79,7 @@ async function publish({ port }: Site, truth: TruthWriter, random: SeededRandom,
   client.destroy();
 }
 
-describe.skipIf(program === undefined)('a broker that is joined', () => {
+describe.skipIf(!hasMosquittoBroker)('a broker that is joined', () => {
   it(
     'and the agent are killed again and again: no saved message is lost, none counts twice',
     { timeout: 300_000 },
