@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hasOpenssl, selfSigned } from '@fogline/shared/testing/certificates';
 import { expect, it } from 'vitest';
 import { hubJsonSchema, loadHubConfig, noHubFile } from './config.ts';
 
@@ -27,23 +28,28 @@ it('takes overrides without a file, and names the variable when one is wrong', (
   );
 });
 
-it('reads keys and certificates, and warns where tokens would travel in clear text', () => {
+it.skipIf(!hasOpenssl)('reads keys and certificates, and warns where tokens would travel in clear text', () => {
+  const { key, cert } = selfSigned();
   const folder = mkdtempSync(join(tmpdir(), 'fogline-hub-'));
   try {
-    writeFileSync(join(folder, 'key.pem'), 'KEY\n', { mode: 0o600 });
-    writeFileSync(join(folder, 'cert.pem'), 'CERT\n');
+    writeFileSync(join(folder, 'key.pem'), `${key}\n`, { mode: 0o600 });
+    writeFileSync(join(folder, 'cert.pem'), cert);
     const text =
       'version: 1\nhttp: { listen: "0.0.0.0:8080" }\nmqtt: { listen: "0.0.0.0:8883", tls: { key: { file: key.pem }, cert: { file: cert.pem } } }\n';
     expect(loadHubConfig({ text, name: 'hub.yaml', folder }, {})).toEqual({
       value: {
         dataFolder: join(folder, 'hub-data'),
         http: { host: '0.0.0.0', port: 8080 },
-        mqtt: { host: '0.0.0.0', port: 8883, tls: { key: 'KEY', cert: 'CERT\n' } },
+        mqtt: { host: '0.0.0.0', port: 8883, tls: { key, cert } },
       },
       warnings: ['hub.yaml:2:17: http.listen: tokens travel in clear text: add "tls", or trust the network'],
     });
     expect(() => loadHubConfig({ text: text.replace('cert.pem', 'nope.pem'), name: 'hub.yaml', folder }, {})).toThrow(
       /^hub\.yaml:3:\d+: mqtt\.tls\.cert\.file: cannot be read: ENOENT/,
+    );
+    writeFileSync(join(folder, 'key.pem'), selfSigned().key, { mode: 0o600 });
+    expect(() => loadHubConfig({ text, name: 'hub.yaml', folder }, {})).toThrow(
+      /^hub\.yaml:3:\d+: mqtt\.tls\.key: does not belong to the certificate of "localhost"/,
     );
   } finally {
     rmSync(folder, { recursive: true });

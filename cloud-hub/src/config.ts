@@ -5,6 +5,7 @@
 import { type ConfigContext, type Loaded, type LoadOptions, loadConfig } from '@fogline/shared/config';
 import { fileReference, listenAddress, secret } from '@fogline/shared/config/fields';
 import { configJsonSchema, type JsonSchema } from '@fogline/shared/config/json-schema';
+import { type KeyPair, readKeyPair } from '@fogline/shared/config/key-pair';
 import { isLoopback } from '@fogline/shared/loopback';
 import { z } from 'zod';
 
@@ -42,8 +43,7 @@ export interface HubListener {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
-  /** PEM texts. */
-  readonly tls?: { readonly key: string; readonly cert: string };
+  readonly tls?: KeyPair;
 }
 
 /** Throws `config_invalid`. */
@@ -75,8 +75,7 @@ function resolve(raw: HubDocument, context: ConfigContext): HubConfig {
 function resolveListener(section: 'http' | 'mqtt', raw: HubDocument['http'], context: ConfigContext): HubListener {
   const { host = '127.0.0.1', port } = raw.listen;
   if (raw.tls !== undefined) {
-    const key = context.secret([section, 'tls', 'key'], raw.tls.key);
-    return { host, port, tls: { key, cert: context.text([section, 'tls', 'cert'], raw.tls.cert) } };
+    return { host, port, tls: readKeyPair(raw.tls, [section, 'tls'], context) };
   }
   if (!isLoopback(host))
     context.warn([section, 'listen'], 'tokens travel in clear text: add "tls", or trust the network');

@@ -29,9 +29,9 @@ export interface AgentPorts {
 }
 
 export interface Agent {
-  /** Of each local MQTT listener, `host:port`. */
-  readonly mqttAddresses: readonly string[];
-  /** Of each HTTP listener for sensors. */
+  /** Of each MQTT listener, `mqtt://host:port` or `mqtts://host:port`. */
+  readonly mqttUrls: readonly string[];
+  /** Of each HTTP listener for sensors, with https:// where it speaks TLS. */
   readonly writeUrls: readonly string[];
   /** Of the agent's own endpoint. */
   readonly httpUrl: string | undefined;
@@ -53,9 +53,7 @@ export async function openAgent(config: AgentConfig, ports: AgentPorts): Promise
     throw error;
   }
   return {
-    mqttAddresses: rooms.doors.mqtt.map(({ address, port }) =>
-      address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
-    ),
+    mqttUrls: rooms.doors.mqtt.map(({ url }) => url),
     writeUrls: rooms.doors.http.map(({ url }) => url),
     httpUrl: rooms.http?.url,
     failed,
@@ -154,7 +152,7 @@ class Rooms {
       routes: {
         '/healthz': () => json({ status: 'ok' }),
         '/readyz': () => (core.isOverloaded ? json({ status: 'overloaded' }, 503) : json({ status: 'ready' })),
-        '/status': () => json(core.status()),
+        '/status': () => json({ ...core.status(), listeners: this.doors.urls() }),
         '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.expose() }),
       },
       posts: {

@@ -7,6 +7,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type * as http from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type * as https from 'node:https';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { FoglineError } from './errors.ts';
@@ -21,7 +22,8 @@ export interface HttpReply {
 }
 
 /** An `import` would evaluate every export of the module, and with them load Node's HTTP client: 13 MB for nothing. */
-const { createServer } = createRequire(import.meta.url)('node:http') as typeof http;
+const require = createRequire(import.meta.url);
+const { createServer } = require('node:http') as typeof http;
 
 /** Answers a GET of one exact path. */
 export type HttpRoute = () => HttpReply | Promise<HttpReply>;
@@ -93,35 +95,67 @@ export interface HttpLimits {
   readonly idleMs: number;
 }
 
+export interface HttpTls {
+  /** PEM texts. */
+  readonly key: string;
+  readonly cert: string;
+  /** When given, clients must present a certificate signed by it. */
+  readonly ca?: string;
+}
+
+export interface HttpAddress {
+  readonly host: string;
+  readonly port: number;
+  /** Absent: in clear text. */
+  readonly tls?: HttpTls;
+}
+
 /** A bounded server for whoever answers requests in a way of their own. Rejects with `address_in_use` when the port is taken. */
 export async function openHttpServer(
-  address: { readonly host: string; readonly port: number },
+  address: HttpAddress,
   limits: HttpLimits,
   handle: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<HttpServer> {
-  const server = createServer(
-    {
-      maxHeaderSize: headerBytesMax,
-      requestTimeout: limits.requestMs,
-      headersTimeout: limits.headersMs,
-      keepAliveTimeout: limits.idleMs,
-      // Node looks for connections that are too slow no more often than this.
-      connectionsCheckingInterval: Math.min(limits.headersMs, limits.requestMs),
-    },
-    handle,
-  );
+  const { tls } = address;
+  const options = {
+    maxHeaderSize: headerBytesMax,
+    requestTimeout: limits.requestMs,
+    headersTimeout: limits.headersMs,
+    keepAliveTimeout: limits.idleMs,
+    // Node looks for connections that are too slow no more often than this.
+    connectionsCheckingInterval: Math.min(limits.headersMs, limits.requestMs),
+  };
+  const server = tls === undefined ? createServer(options, handle) : createTlsServer(tls, options, handle);
   server.maxConnections = limits.connectionsMax;
   await listen(server, address);
   const { port } = server.address() as AddressInfo;
   return {
     port,
-    url: `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
+}
+
+function createTlsServer(
+  { key, cert, ca }: HttpTls,
+  options: http.ServerOptions & { readonly headersTimeout: number },
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): https.Server {
+  const trust = ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true };
+  const { createServer: create } = require('node:https') as typeof https;
+  const secure = {
+    ...options,
+    key,
+    cert,
+    ...trust,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: options.headersTimeout,
+  } as const;
+  return create(secure, handle);
 }
 
 function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {

@@ -3,19 +3,18 @@ import type { ConfigContext } from '@fogline/shared/config';
 import type { ListenAddress, Secret } from '@fogline/shared/config/fields';
 import { isLoopback } from '@fogline/shared/loopback';
 import { reservedPaths, writeTopic } from '../sources/influx-api.ts';
+import type { LocalAccess } from '../sources/local-access.ts';
+import { type AskedTls, type ListenTls, resolveListenTls } from './listen-tls.ts';
 import type { AgentDocument } from './schema.ts';
 import { filtersOverlap, pathsOf } from './topics.ts';
 
 /** One MQTT broker of this agent; several sources may share it. */
-export interface ListenerConfig {
-  readonly host: string;
+export interface ListenerConfig extends LocalAccess {
   /** 0 = any free port. */
   readonly port: number;
-  /** Password by user name. */
-  readonly users: Readonly<Record<string, string>>;
-  /** Who may come without a password: nobody, this machine, or private networks. */
-  readonly anonymous: 'nobody' | 'loopback' | 'lan';
   readonly sources: readonly string[];
+  /** Absent: in clear text. */
+  readonly tls?: ListenTls;
 }
 
 export interface HttpListenerConfig extends ListenerConfig {
@@ -24,12 +23,10 @@ export interface HttpListenerConfig extends ListenerConfig {
   readonly bodyBytesMax: number;
 }
 
-type Door = 'mqtt' | 'http';
+type Door = AskedTls['door'];
 
 /** What a source says of its listener, whichever kind that is. */
-interface Listening {
-  readonly door: Door;
-  readonly source: string;
+interface Listening extends AskedTls {
   readonly listen: ListenAddress;
   readonly users: Readonly<Record<string, { readonly password: Secret }>>;
   readonly tokens: readonly Secret[];
@@ -40,6 +37,7 @@ interface Listening {
 }
 
 const mqttPortDefault = 1_883;
+const mqttsPortDefault = 8_883;
 
 export function resolveListeners(
   raw: AgentDocument,
@@ -54,8 +52,8 @@ export function resolveListeners(
   };
 }
 
-function mqttPart({ host, port, users, anonymous, sources }: HttpListenerConfig): ListenerConfig {
-  return { host, port, users, anonymous, sources };
+function mqttPart({ tokens: _tokens, bodyBytesMax: _bodyBytesMax, ...listener }: HttpListenerConfig): ListenerConfig {
+  return listener;
 }
 
 function listening(name: string, source: AgentDocument['sources'][string]): Listening[] {
@@ -66,24 +64,24 @@ function listening(name: string, source: AgentDocument['sources'][string]): List
       {
         door: 'mqtt',
         source: name,
-        listen: mqtt.listen ?? { port: mqttPortDefault },
+        listen: mqtt.listen ?? { port: mqtt.tls === undefined ? mqttPortDefault : mqttsPortDefault },
         users: mqtt.users ?? {},
         tokens: [],
         isLan: mqtt.anonymous === 'lan',
         bodyBytesMax: 0,
+        tls: mqtt.tls,
         topics: mqtt.topics.map((topic, index) => ({ topic, path: [...path, 'mqtt', 'topics', index] })),
       },
     ];
   }
   if (http === undefined || mqtt !== undefined) return [];
-  const { paths, listen, users = {}, tokens = [], anonymous, body_max } = http;
+  const { paths, listen, users = {}, tokens = [], anonymous, body_max, tls } = http;
+  const isLan = anonymous === 'lan';
   const topics = pathsOf(name, source).map((topic) => {
     const index = paths?.findIndex((written) => written.replace(/^\//, '') === topic) ?? -1;
     return { topic, path: index < 0 ? [...path, 'http'] : [...path, 'http', 'paths', index] };
   });
-  return [
-    { door: 'http', source: name, listen, users, tokens, isLan: anonymous === 'lan', bodyBytesMax: body_max, topics },
-  ];
+  return [{ door: 'http', source: name, listen, users, tokens, isLan, bodyBytesMax: body_max, topics, tls }];
 }
 
 interface Resolved {
@@ -121,8 +119,10 @@ function resolveListener(port: number, sharing: readonly Listening[], context: C
     written.map((token, index) => context.secret(['sources', source, door, 'tokens', index], token)),
   );
   checkReaders(own, context);
+  const tls = resolveListenTls(own, context);
   const isLan = own.some((one) => one.isLan);
-  const isOpen = isLan || users.size > 0 || tokens.length > 0;
+  const hasCredential = users.size > 0 || tokens.length > 0;
+  const isOpen = isLan || hasCredential || tls?.ca !== undefined;
   // A port alone means loopback until somebody is allowed in; then it means every address.
   const host = first.listen.host ?? (isOpen ? '0.0.0.0' : '127.0.0.1');
   if (!isLoopback(host) && !isOpen) {
@@ -136,12 +136,19 @@ function resolveListener(port: number, sharing: readonly Listening[], context: C
     host,
     port,
     users: Object.fromEntries(users),
-    anonymous: isLan ? ('lan' as const) : isOpen ? ('nobody' as const) : ('loopback' as const),
+    anonymous: anonymousOf(isLan, hasCredential, tls),
     sources: own.map(({ source }) => source),
     tokens,
     bodyBytesMax: Math.max(...own.map(({ bodyBytesMax }) => bodyBytesMax)),
+    ...(tls === undefined ? {} : { tls }),
   };
   return [{ door, listener }];
+}
+
+function anonymousOf(isLan: boolean, hasCredential: boolean, tls: ListenTls | undefined): LocalAccess['anonymous'] {
+  if (isLan) return 'lan';
+  if (hasCredential) return 'nobody';
+  return tls?.ca === undefined ? 'loopback' : 'certified';
 }
 
 function resolveUsers(sharing: readonly Listening[], context: ConfigContext): Map<string, string> {

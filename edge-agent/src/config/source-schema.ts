@@ -100,9 +100,13 @@ const anonymous = z
   .optional()
   .meta({ description: 'lan: clients on private networks need no password' });
 
+const clientCa = fileReference
+  .optional()
+  .meta({ description: 'Clients must have a certificate of this authority; without users that is enough' });
+
 const mqtt = z.strictObject({
   listen: listenAddress(
-    'Port or host:port of the broker in this agent that sensors publish to; default 1883',
+    'Port or host:port of the broker in this agent that sensors publish to; default 1883, with tls 8883',
   ).optional(),
   url: z
     .string()
@@ -120,9 +124,18 @@ const mqtt = z.strictObject({
     .optional()
     .meta({ description: 'At the broker that is joined, which keeps a session by it; default: agent id and source' }),
   tls: z
-    .strictObject({ ca: fileReference.optional(), cert: fileReference.optional(), key: fileReference.optional() })
+    .strictObject({
+      cert: fileReference.optional().meta({ description: 'PEM, the own one first' }),
+      key: secret.optional().meta({ description: 'PEM, private key of cert' }),
+      client_ca: clientCa,
+      ca: fileReference
+        .optional()
+        .meta({ description: 'Of a url: whom to trust instead of the authorities of the system' }),
+    })
     .optional()
-    .meta({ description: 'Of a url that begins with mqtts://' }),
+    .meta({
+      description: 'Of the broker in this agent: cert and key. Of a url that begins with mqtts://: ca, or cert and key',
+    }),
 });
 
 const http = z.strictObject({
@@ -139,6 +152,13 @@ const http = z.strictObject({
     .optional()
     .meta({ description: 'Tokens of clients that send "Authorization: Token …"' }),
   anonymous,
+  tls: z
+    .strictObject({
+      cert: fileReference.meta({ description: 'PEM, the own one first' }),
+      key: secret.meta({ description: 'PEM, private key of cert' }),
+      client_ca: clientCa,
+    })
+    .optional(),
   body_max: size('Largest body of a request, inflated', { min: 1024, max: 64 * mebibyte }).prefault('16MiB'),
 });
 

@@ -1,5 +1,6 @@
 /** Sources and the doors they come through: who may send, on which address, and that no message has two readers. */
 import type { ConfigContext } from '@fogline/shared/config';
+import { readAuthority, readKeyPair } from '@fogline/shared/config/key-pair';
 import { isLoopback } from '@fogline/shared/loopback';
 import type { ParseConfig } from '../decoders/decoder.ts';
 import { type HttpListenerConfig, type ListenerConfig, resolveListeners } from './listeners.ts';
@@ -100,7 +101,7 @@ function resolveTopics(name: string, source: SourceDocument, context: ConfigCont
 }
 
 const listenerKeys = ['users', 'anonymous'] as const;
-const joinKeys = ['username', 'password', 'client_id', 'tls'] as const;
+const joinKeys = ['username', 'password', 'client_id'] as const;
 
 function resolveJoin(name: string, { mqtt }: SourceDocument, agent: string, context: ConfigContext): JoinConfig[] {
   const path = ['sources', name, 'mqtt'];
@@ -129,13 +130,6 @@ function resolveJoin(name: string, { mqtt }: SourceDocument, agent: string, cont
   if (mqtt.password !== undefined && !address.isTls && address.host !== '' && !isLoopback(address.host)) {
     context.warn([...path, 'url'], 'the password travels in clear text: use mqtts:// beyond a trusted network');
   }
-  if ((mqtt.tls?.cert === undefined) !== (mqtt.tls?.key === undefined)) {
-    context.error([...path, 'tls'], 'cert and key go together');
-  }
-  const pem = (key: 'ca' | 'cert' | 'key') => {
-    const reference = mqtt.tls?.[key];
-    return reference === undefined ? {} : { [key]: context.text([...path, 'tls', key], reference) };
-  };
   return [
     {
       source: name,
@@ -143,9 +137,24 @@ function resolveJoin(name: string, { mqtt }: SourceDocument, agent: string, cont
       clientId: mqtt.client_id ?? `${agent}-${name}`,
       ...(mqtt.username === undefined ? {} : { username: mqtt.username }),
       ...(mqtt.password === undefined ? {} : { password: context.secret([...path, 'password'], mqtt.password) }),
-      ...pem('ca'),
-      ...pem('cert'),
-      ...pem('key'),
+      ...joinTls(mqtt.tls, [...path, 'tls'], context),
     },
   ];
+}
+
+type TlsDocument = NonNullable<SourceDocument['mqtt']>['tls'];
+
+/** Whom the agent trusts at a broker that it joins, and how it shows who it is. */
+function joinTls(
+  tls: TlsDocument,
+  path: readonly string[],
+  context: ConfigContext,
+): Pick<JoinConfig, 'ca' | 'cert' | 'key'> {
+  const { ca, cert, key, client_ca: clientCa } = tls ?? {};
+  if (clientCa !== undefined) context.error([...path, 'client_ca'], 'goes with listen: at a broker, trust is ca');
+  if ((cert === undefined) !== (key === undefined)) context.error(path, 'cert and key go together');
+  return {
+    ...(ca === undefined ? {} : { ca: readAuthority(ca, [...path, 'ca'], context) }),
+    ...(cert === undefined || key === undefined ? {} : readKeyPair({ cert, key }, path, context)),
+  };
 }

@@ -28,8 +28,11 @@ export const runCommand = defineCommand({
         log,
         software: `fogline-agent ${version}`,
       });
+      const at = (scheme: string): string[] =>
+        agent.mqttUrls.filter((url) => url.startsWith(scheme)).map((url) => url.slice(scheme.length));
       const open = [
-        ['mqtt', agent.mqttAddresses],
+        ['mqtt', at('mqtt://')],
+        ['mqtts', at('mqtts://')],
         ['write', agent.writeUrls],
         ['http', agent.httpUrl === undefined ? [] : [agent.httpUrl]],
       ] as const;

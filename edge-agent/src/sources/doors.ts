@@ -85,6 +85,11 @@ export class Doors {
     return [...this.mqtt, ...this.joined].find(({ sources }) => sources.includes(source));
   }
 
+  /** Of every listener for sensors. */
+  urls(): string[] {
+    return [...this.mqtt, ...this.http].map(({ url }) => url);
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#all().map((door) => door.close()));
   }

@@ -4,7 +4,7 @@
  * may still be taken later, by 503 with Retry-After. A crash loses what was not answered; its senders send it again.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { openHttpServer } from '@fogline/shared/http-server';
+import { type HttpTls, openHttpServer } from '@fogline/shared/http-server';
 import type { Logger } from '@fogline/shared/log';
 import { hasLines } from '../decoders/create-decoder.ts';
 import type { Precision } from '../decoders/decoder.ts';
@@ -51,6 +51,7 @@ export interface HttpListenOptions extends DoorPorts {
     readonly port: number;
     readonly tokens: readonly string[];
     readonly bodyBytesMax: number;
+    readonly tls?: HttpTls;
   };
   readonly sources: readonly SourceOptions[];
   readonly log: Logger;

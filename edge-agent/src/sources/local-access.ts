@@ -8,8 +8,8 @@ export interface LocalAccess {
   readonly host: string;
   /** Password by user name. */
   readonly users: Readonly<Record<string, string>>;
-  /** Who may come without a password: nobody, this machine, or private networks. */
-  readonly anonymous: 'nobody' | 'loopback' | 'lan';
+  /** Who may come without a password: nobody, this machine, private networks, or whoever TLS let in by a certificate. */
+  readonly anonymous: 'nobody' | 'loopback' | 'lan' | 'certified';
 }
 
 export interface LocalIdentity {
@@ -23,7 +23,7 @@ export function checkAccess(
   { host, users, anonymous }: LocalAccess,
   tokens: readonly string[] = [],
 ): void {
-  const isOpen = Object.keys(users).length > 0 || tokens.length > 0 || anonymous === 'lan';
+  const isOpen = Object.keys(users).length > 0 || tokens.length > 0 || anonymous === 'lan' || anonymous === 'certified';
   if (!isLoopback(host) && !isOpen) {
     throw new FoglineError(
       'config_invalid',
@@ -54,9 +54,21 @@ export function authenticator({ users, anonymous }: LocalAccess): Authenticator 
       const isSame = timingSafeEqual(digestOf(password ?? Buffer.alloc(0)), known ?? nothing);
       return isSame && known !== undefined ? { user: username } : 'refused';
     }
-    const isWelcome = anonymous === 'lan' ? isPrivate(address) : anonymous === 'loopback' && isThisMachine(address);
-    return isWelcome ? { user: undefined } : 'refused';
+    return isWelcome(anonymous, address) ? { user: undefined } : 'refused';
   };
+}
+
+function isWelcome(anonymous: LocalAccess['anonymous'], address: string): boolean {
+  switch (anonymous) {
+    case 'nobody':
+      return false;
+    case 'loopback':
+      return isThisMachine(address);
+    case 'lan':
+      return isPrivate(address);
+    case 'certified':
+      return true;
+  }
 }
 
 const nothing = digestOf(Buffer.alloc(0));

@@ -1,12 +1,9 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join as pathJoin } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { frame, publishFrame, WireClient, type WireFrame } from '@fogline/shared/broker/testing/wire-client';
 import { type Logger, silentLogger } from '@fogline/shared/log';
 import { SeededRandom } from '@fogline/shared/random';
+import { hasOpenssl, selfSigned } from '@fogline/shared/testing/certificates';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ParseConfig } from '../decoders/decoder.ts';
@@ -55,7 +52,12 @@ afterEach(async () => {
 });
 
 const broker = (): MqttJoinOptions['broker'] => ({
-  ...{ host: '127.0.0.1', port, isTls: false, clientId: 'pi-climate', username: 'pi', password: 'secret' },
+  host: '127.0.0.1',
+  port,
+  isTls: false,
+  clientId: 'pi-climate',
+  username: 'pi',
+  password: 'secret',
   answers: [],
 });
 
@@ -183,18 +185,9 @@ describe('joining', () => {
   });
 });
 
-describe.skipIf(spawnSync('openssl', ['version']).status !== 0)('over TLS (needs the openssl command)', () => {
+describe.skipIf(!hasOpenssl)('over TLS (needs the openssl command)', () => {
   it('a broker with a trusted certificate is joined, another one never', async () => {
-    const folder = mkdtempSync(pathJoin(tmpdir(), 'fogline-join-'));
-    const made = (name: string): { key: string; cert: string } => {
-      const [key, cert] = [pathJoin(folder, `${name}.key`), pathJoin(folder, `${name}.pem`)];
-      const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', '2'];
-      const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-      spawnSync('openssl', ['req', '-x509', ...curve, '-keyout', key, '-out', cert, ...subject]);
-      return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
-    };
-    const [own, other] = [made('own'), made('other')];
-    rmSync(folder, { recursive: true });
+    const [own, other] = [selfSigned(), selfSigned()];
     const secure = createTlsServer(own, (socket) => all.push(WireClient.over(socket)));
     secure.on('tlsClientError', () => undefined);
     await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));

@@ -4,6 +4,7 @@
  * batch is durable (P1). Everything published is delivered to local subscribers as well, after that. A crash loses what was not acked;
  * its senders send it again.
  */
+import { isIPv6 } from 'node:net';
 import { openBroker } from '@fogline/shared/broker/broker';
 import type { BrokerLog, BrokerTls } from '@fogline/shared/broker/broker-port';
 import { defaultGateLimits, type GateLimits } from '@fogline/shared/broker/gate-limits';
@@ -15,10 +16,9 @@ import { type Observer, observed } from './observe.ts';
 import type { SourceOptions } from './source-batcher.ts';
 
 export interface MqttListenOptions extends DoorPorts {
-  readonly listener: LocalAccess & { readonly port: number };
+  readonly listener: LocalAccess & { readonly port: number; readonly tls?: BrokerTls };
   readonly sources: readonly SourceOptions[];
   readonly log: BrokerLog;
-  readonly tls?: BrokerTls;
   readonly limits?: Partial<GateLimits>;
   /** Sees every publish beside the sources. */
   readonly observer?: Observer;
@@ -28,6 +28,8 @@ export interface MqttListenOptions extends DoorPorts {
 export interface MqttListener extends OpenDoor, ActuatorBroker {
   readonly port: number;
   readonly address: string;
+  /** `mqtt://host:port` or `mqtts://host:port`. */
+  readonly url: string;
   connectionCount(): number;
 }
 
@@ -35,10 +37,11 @@ export interface MqttListener extends OpenDoor, ActuatorBroker {
 export async function openMqttListener(options: MqttListenOptions): Promise<MqttListener> {
   checkAccess('MQTT', options.listener);
   const intake = new MqttIntake(options.sources, options);
-  const { listener, clock, log, tls } = options;
+  const { listener, clock, log } = options;
+  const { host, port, tls } = listener;
   const broker = await openBroker<LocalIdentity>({
-    host: listener.host,
-    port: listener.port,
+    host,
+    port,
     ...(tls === undefined ? {} : { tls }),
     limits: { ...defaultGateLimits, ...options.limits },
     clock,
@@ -53,6 +56,7 @@ export async function openMqttListener(options: MqttListenOptions): Promise<Mqtt
   return {
     port: broker.port,
     address: broker.address,
+    url: `${tls === undefined ? 'mqtt' : 'mqtts'}://${isIPv6(broker.address) ? `[${broker.address}]` : broker.address}:${broker.port}`,
     sources: intake.names,
     command(topic, payload, { qos, isRetained }, end) {
       // To nobody it would be lost: after a restart its actuators are not back yet. What is retained waits for them by itself.

@@ -32,11 +32,12 @@ export function summaryOf(config: AgentConfig): string[] {
 function doorPhrase({ name, topics }: SourceConfig, { listeners, httpListeners, joins, files }: AgentConfig): string {
   const holds = ({ sources }: ListenerConfig) => sources.includes(name);
   const mqtt = listeners.find(holds);
-  if (mqtt !== undefined) return `listens for MQTT on ${address(mqtt)} (${whoMayCome(mqtt)}) to ${list(topics)}`;
+  if (mqtt !== undefined)
+    return `listens for ${over(mqtt, 'MQTT')} on ${address(mqtt)} (${whoMayCome(mqtt)}) to ${list(topics)}`;
   const http = httpListeners.find(holds);
   if (http !== undefined) {
     const paths = topics.map((topic) => `/${topic}`);
-    return `listens for HTTP on ${address(http)} (${whoMayCome(http)}) at ${list(paths)}`;
+    return `listens for ${over(http, 'HTTP')} on ${address(http)} (${whoMayCome(http)}) at ${list(paths)}`;
   }
   const join = joins.find(({ source }) => source === name);
   if (join !== undefined) {
@@ -45,12 +46,21 @@ function doorPhrase({ name, topics }: SourceConfig, { listeners, httpListeners, 
   return `takes the file ${files.find(({ source }) => source === name)?.path ?? ''}`;
 }
 
+function over({ tls }: ListenerConfig, what: string): string {
+  return tls === undefined ? what : `${what} over TLS`;
+}
+
 function whoMayCome({ anonymous, users, tokens = [] }: ListenerConfig & Partial<HttpListenerConfig>): string {
   const names = Object.keys(users);
   const who = [
     ...(names.length === 0 ? [] : [`users ${list(names)}`]),
     ...(tokens.length === 0 ? [] : ['who has a token']),
-    ...{ nobody: [], loopback: ['this machine only'], lan: ['anybody on private networks'] }[anonymous],
+    ...{
+      nobody: [],
+      loopback: ['this machine only'],
+      lan: ['anybody on private networks'],
+      certified: ['who has a certificate'],
+    }[anonymous],
   ];
   return list(who);
 }
