@@ -48,6 +48,12 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     summary: 'single readings over MQTT through agent, link and hub: rate, CPU, bytes, memory, latency, loss',
     load: () => import('./end-to-end/main.ts'),
   },
+  peers: {
+    summary:
+      'the same readings through Fogline and through mosquitto, NATS and VictoriaMetrics, with a cut of the uplink',
+    isLong: true,
+    load: () => import('./peers/main.ts'),
+  },
   'agent-memory': {
     summary: 'memory, disk, start-up and draining of an agent with a backlog of a million readings',
     load: () => import('./agent-memory/main.ts'),

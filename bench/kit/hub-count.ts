@@ -10,44 +10,48 @@ interface Held {
   readonly sum: number;
 }
 
+export interface SeriesColumns {
+  readonly id: number | string;
+  readonly columns: Readonly<Record<string, readonly number[]>>;
+}
+
 interface DataAnswer {
-  readonly series: readonly {
-    readonly columns: { readonly count: readonly number[]; readonly sum: readonly number[] };
-  }[];
+  readonly series: readonly SeriesColumns[];
   readonly next: string | null;
 }
 
-/** All readings of the last day and the next, of every device. */
-async function heldAtHub(httpUrl: string): Promise<Held> {
+/** All readings of the last day and the next, of every device, from the roll-ups. */
+export async function heldAtHub(httpUrl: string, match = 'temperature'): Promise<Held> {
   let count = 0;
   let sum = 0;
+  for await (const { columns } of seriesAtHub(httpUrl, { match, every: '1d', agg: 'count,sum' })) {
+    for (const each of columns['count'] ?? []) count += each;
+    for (const each of columns['sum'] ?? []) sum += each;
+  }
+  return { count, sum };
+}
+
+/** What the hub answers for the last day and the next: columns of one series after the other, those of a page together. */
+export async function* seriesAtHub(
+  httpUrl: string,
+  asked: Readonly<Record<string, string>>,
+): AsyncGenerator<SeriesColumns, void> {
   let cursor: string | null = null;
   do {
     const url = new URL('/api/v1/data', httpUrl);
-    const asked = {
-      match: 'temperature',
-      from: 'now-1d',
-      to: 'now+1d',
-      every: '1d',
-      agg: 'count,sum',
-      limit: '100000',
-    };
-    for (const [name, text] of Object.entries(asked)) url.searchParams.set(name, text);
+    const range = { from: 'now-1d', to: 'now+1d', limit: '100000' };
+    for (const [name, text] of Object.entries({ ...range, ...asked })) url.searchParams.set(name, text);
     if (cursor !== null) url.searchParams.set('cursor', cursor);
     const response = await fetch(url);
     if (!response.ok) throw new Error(`${url.pathname}: ${response.status} ${await response.text()}`);
     const page = (await response.json()) as DataAnswer;
-    for (const { columns } of page.series) {
-      for (const each of columns.count) count += each;
-      for (const each of columns.sum) sum += each;
-    }
+    yield* page.series;
     cursor = page.next;
   } while (cursor !== null);
-  return { count, sum };
 }
 
 /** Readings that this process of the hub has applied; costs it next to nothing to say. */
-async function appliedAtHub(httpUrl: string): Promise<number> {
+export async function appliedAtHub(httpUrl: string): Promise<number> {
   const text = await metricsOf(httpUrl);
   const value = /^fogline_hub_ingest_total\{kind="itemsApplied"\} (\S+)$/m.exec(text)?.[1];
   if (value === undefined) throw new Error('the hub does not say how many items it applied');

@@ -1,8 +1,11 @@
-/** The publisher as a process of a benchmark. */
+/** The load generators as processes of a benchmark. */
 import type { PublishResult } from '../load/publisher.ts';
 import { Running } from './running.ts';
 
-const script = new URL('../load/publisher.ts', import.meta.url);
+const scripts = {
+  mqtt: new URL('../load/publisher.ts', import.meta.url),
+  lines: new URL('../load/line-publisher.ts', import.meta.url),
+};
 
 export interface Load {
   readonly connections: number;
@@ -18,6 +21,10 @@ export interface Load {
   readonly prefix?: string;
   /** One write for all that the window has room for, instead of one a message. */
   readonly isCoalesced?: boolean;
+  /** Values of three data sets instead of one. */
+  readonly isThree?: boolean;
+  /** So many readings are sent where nobody stores them. */
+  readonly astray?: number;
 }
 
 export interface Publishing {
@@ -26,9 +33,33 @@ export interface Publishing {
 }
 
 /** Resolves when all connections are accepted. */
-export async function connectLoad(port: number, { isCoalesced, ...load }: Load): Promise<Publishing> {
+export async function connectLoad(port: number, { isCoalesced, isThree, ...load }: Load): Promise<Publishing> {
   const args = Object.entries({ port, ...load }).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const process = new Running('the publisher', script, isCoalesced === true ? [...args, '--coalesce'] : args);
+  const flags = [...(isCoalesced === true ? ['--coalesce'] : []), ...(isThree === true ? ['--three'] : [])];
+  return await connect(scripts.mqtt, [...args, ...flags]);
+}
+
+export interface LineLoad {
+  readonly connections: number;
+  /** Of each connection. */
+  readonly devices: number;
+  /** Lines a request. */
+  readonly lines: number;
+  readonly seconds: number;
+  readonly rate?: number;
+  readonly astray?: number;
+}
+
+/** Line protocol over HTTP. Resolves when all connections are open. */
+export async function connectLines(port: number, load: LineLoad): Promise<Publishing> {
+  return await connect(
+    scripts.lines,
+    Object.entries({ port, ...load }).flatMap(([name, value]) => [`--${name}`, String(value)]),
+  );
+}
+
+async function connect(script: URL, args: readonly string[]): Promise<Publishing> {
+  const process = new Running('the load', script, args);
   await process.line('ready');
   return {
     async start() {

@@ -18,13 +18,25 @@ export function usageOf(pid: number): Usage {
   // The name of the program may hold spaces and brackets; what follows its last bracket is numbers.
   const stat = read('stat');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const ticks = Number(fields[11]) + Number(fields[12]);
+  // Its own, and those of children that have ended.
+  const ticks = [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field]), 0);
   const status = read('status');
   return {
     cpuSeconds: ticks / ticksPerSecond,
     writtenBytes: numberAfter('write_bytes:', read('io')),
     rssBytes: numberAfter('VmRSS:', status) * 1024,
     peakRssBytes: numberAfter('VmHWM:', status) * 1024,
+  };
+}
+
+/** Of several processes together. */
+export function sumOf(usages: readonly Usage[]): Usage {
+  const total = (of: (usage: Usage) => number): number => usages.reduce((sum, usage) => sum + of(usage), 0);
+  return {
+    cpuSeconds: total((usage) => usage.cpuSeconds),
+    writtenBytes: total((usage) => usage.writtenBytes),
+    rssBytes: total((usage) => usage.rssBytes),
+    peakRssBytes: total((usage) => usage.peakRssBytes),
   };
 }
 

@@ -11,6 +11,8 @@ process.once('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
 const stopMs = 30_000;
+/** Of standard output, not asked for yet. */
+const linesMax = 1_000;
 
 export class Running {
   readonly pid: number;
@@ -21,10 +23,13 @@ export class Running {
   readonly #errors: string[] = [];
   #onLine: () => void = () => {};
 
-  /** Runs a script with this Node. `nodeOptions` come before the script. */
-  constructor(name: string, script: URL, args: readonly string[], nodeOptions: readonly string[] = []) {
+  /** Runs a script with this Node, `nodeOptions` before it; or a program of PATH. */
+  constructor(name: string, program: URL | string, args: readonly string[], nodeOptions: readonly string[] = []) {
     this.#name = name;
-    this.#child = spawn(process.execPath, [...nodeOptions, script.pathname, ...args], { stdio: 'pipe' });
+    this.#child =
+      typeof program === 'string'
+        ? spawn(program, args, { stdio: 'pipe' })
+        : spawn(process.execPath, [...nodeOptions, program.pathname, ...args], { stdio: 'pipe' });
     if (this.#child.pid === undefined) throw new Error(`${name} did not start`);
     this.pid = this.#child.pid;
     alive.add(this.#child);
@@ -34,6 +39,7 @@ export class Running {
     });
     this.#read(this.#child.stdout, (line) => {
       this.#lines.push(line);
+      if (this.#lines.length > linesMax) this.#lines.shift();
       this.#onLine();
     });
     this.#read(this.#child.stderr, (line) => {

@@ -30,6 +30,8 @@ export interface AgentOptions {
   readonly commit: 'prompt' | 'flash';
   /** Further lines of `buffer:`. */
   readonly buffer?: readonly string[];
+  /** Instead of every reading of MQTT as the stream `live`, and of line protocol as `lines`. */
+  readonly pipelines?: readonly string[];
 }
 
 export interface LinkBytes {
@@ -128,6 +130,7 @@ export class AgentProcess {
   readonly #nodeOptions: readonly string[];
   #running: Running | undefined;
   #mqttPort = 0;
+  #writeUrl = '';
   #httpUrl = '';
 
   constructor(config: string, folder: string, nodeOptions: readonly string[]) {
@@ -145,6 +148,11 @@ export class AgentProcess {
     return this.#mqttPort;
   }
 
+  /** Where line protocol is posted. */
+  get writeUrl(): string {
+    return this.#writeUrl;
+  }
+
   /** Returns the milliseconds from the start of the process to its `ready` line. */
   async start(): Promise<number> {
     const startedMs = performance.now();
@@ -153,6 +161,7 @@ export class AgentProcess {
     const ready = await this.#running.line('ready ');
     const tookMs = performance.now() - startedMs;
     this.#mqttPort = Number(fieldOf(ready, 'mqtt').split(':').at(-1));
+    this.#writeUrl = fieldOf(ready, 'write');
     this.#httpUrl = fieldOf(ready, 'http');
     return tookMs;
   }
@@ -178,7 +187,9 @@ export interface AgentStatus {
   readonly usedBytes: number;
 }
 
-function configText({ id, commit, buffer = [] }: AgentOptions, uplinkPort: number): string {
+const everyReading = ['live: { from: climate }', 'lines: { from: telegraf }'];
+
+function configText({ id, commit, buffer = [], pipelines = everyReading }: AgentOptions, uplinkPort: number): string {
   return `version: 1
 agent: { id: ${id} }
 sources:
@@ -187,9 +198,11 @@ sources:
     parse:
       json: { temperature: { unit: °C } }
       time: { field: ts, unit: ms, max_skew: 1d }
+  telegraf:
+    http: { listen: 127.0.0.1:0 }
+    parse: { line_protocol: auto, device: device, time: { max_skew: 1d } }
 pipelines:
-  live: { from: climate }
-buffer:
+${pipelines.map((line) => `  ${line}\n`).join('')}buffer:
   path: ./data
   commit: ${commit}
 ${buffer.map((line) => `  ${line}\n`).join('')}uplinks:

@@ -3,14 +3,12 @@
  * for acks leave in the order of the publishes.
  */
 import { connect, type Socket } from 'node:net';
+import { DeviceClock } from './device-clock.ts';
 import { connectFrame, FrameRing } from './frames.ts';
 
 const packetIdMax = 65_535;
 const connackBytes = 4;
 const pubackBytes = 4;
-/** Between two readings of a device, at the least; clocks of real sensors are no more regular than that. */
-const stepMsMin = 1;
-const stepMsMax = 4;
 
 export interface ConnectionOptions {
   readonly host: string;
@@ -22,6 +20,8 @@ export interface ConnectionOptions {
   /** Values of each device, sent round and round. */
   readonly columns: readonly Int32Array[];
   readonly firstRow: number;
+  /** So many messages of the beginning go to a topic that is stored nowhere. */
+  readonly astray?: number;
   readonly onReady: () => void;
   readonly onAcks: (connection: Connection, count: number) => void;
   readonly onError: (error: Error) => void;
@@ -33,13 +33,13 @@ export class Connection {
   readonly sentAt: Float64Array;
   sent = 0;
   acked = 0;
-  /** Of all values sent, in hundredths. */
+  /** Of all values sent but those that went astray, in hundredths. */
   sumHundredths = 0;
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
   readonly #name: string;
   #timeMs = 0;
-  #jitter: number;
+  readonly #clock: DeviceClock;
   #row: number;
   #isReady = false;
   #partial: Buffer = Buffer.alloc(0);
@@ -47,7 +47,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#row = options.firstRow;
-    this.#jitter = options.firstRow;
+    this.#clock = new DeviceClock(options.firstRow);
     this.#name = options.devices[0] ?? '';
     this.ring = new FrameRing(options.devices, options.window);
     this.sentAt = new Float64Array(options.window);
@@ -93,19 +93,18 @@ export class Connection {
     this.#socket.uncork();
   }
 
-  /** No two readings of a device share a time: the agent would take equal ones for a repeat. */
   #patch(slot: number, wallMs: number): void {
-    const { columns } = this.#options;
+    const { columns, window } = this.#options;
     const device = this.sent % columns.length;
     if (device === 0) {
-      this.#jitter = (Math.imul(this.#jitter, 1_664_525) + 1_013_904_223) | 0;
-      const stepMs = stepMsMin + ((this.#jitter >>> 16) % (stepMsMax - stepMsMin + 1));
-      this.#timeMs = Math.max(this.#timeMs + stepMs, wallMs);
+      this.#timeMs = this.#clock.next(wallMs);
       this.#row++;
     }
+    const { astray = 0 } = this.#options;
+    if (this.sent < astray + window) this.ring.address(slot, this.sent < astray);
     const column = columns[device] as Int32Array;
     const hundredths = column[this.#row % column.length] as number;
-    this.sumHundredths += hundredths;
+    if (this.sent >= astray) this.sumHundredths += hundredths;
     this.ring.patch(slot, (this.sent % packetIdMax) + 1, hundredths, this.#timeMs);
   }
 

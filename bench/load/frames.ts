@@ -4,6 +4,9 @@
  */
 import { FrameWriter } from '@fogline/simulators/fleet/mqtt-frames';
 
+/** As long as the other. */
+const roots = { ingest: 'sensors', astray: 'nowhere' } as const;
+const rootAt = 4;
 const valueWidth = 6;
 const timeWidth = 13;
 
@@ -58,6 +61,11 @@ export class FrameRing {
     this.#patchDigits(at + this.#timeAt + 6, 7, timeMs - upper * 1e7);
   }
 
+  /** To the topic that is stored, or to one that nobody asked for. */
+  address(slot: number, isAstray: boolean): void {
+    this.#all.write(isAstray ? roots.astray : roots.ingest, slot * this.frameBytes + rootAt, 'latin1');
+  }
+
   /** Right-aligned with two decimals; JSON allows the blanks before it. */
   #patchValue(at: number, hundredths: number): void {
     const all = this.#all;
@@ -81,7 +89,7 @@ export class FrameRing {
 }
 
 function topicOf(device: string): string {
-  return `sensors/${device}/climate`;
+  return `${roots.ingest}/${device}/climate`;
 }
 
 /** CONNECT with a clean session and no keepalive. */

@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { parseOptions } from '@fogline/shared/cli-options';
 import { percentile } from '../kit/figures.ts';
 import { Connection } from './connection.ts';
-import { readValues } from './values.ts';
+import { readValues, threeDataSets } from './values.ts';
 
 /** What the publisher prints in the end. */
 export interface PublishResult {
@@ -32,6 +32,8 @@ const options = {
   seconds: { type: 'integer', default: 10, help: 'how long to send' },
   readings: { type: 'integer', default: 0, help: 'stop after so many; 0: by time' },
   rate: { type: 'integer', default: 0, help: 'readings a second over all; 0: as fast as acks allow' },
+  three: { type: 'flag', help: 'values of three data sets instead of one' },
+  astray: { type: 'integer', default: 0, help: 'so many readings are sent where nobody stores them' },
   prefix: { type: 'text', default: 'mote', help: 'of device names' },
   coalesce: { type: 'flag', help: 'one write for all that the window has room for, instead of one a message' },
 } as const;
@@ -58,9 +60,9 @@ class Publisher {
   constructor(argv: readonly string[], onReady: () => void, onDone: (result: PublishResult) => void) {
     this.#options = parseOptions(argv, options).values;
     this.#done = onDone;
-    const { source, columns } = readValues();
+    const { connections, devices, window, port, prefix, astray, three } = this.#options;
+    const { source, columns } = readValues(three ? threeDataSets : undefined);
     this.#source = source;
-    const { connections, devices, window, port, prefix } = this.#options;
     if (window % devices !== 0) throw new RangeError('the window is no multiple of the devices of a connection');
     this.#connections = Array.from({ length: connections }, (_, index) => {
       return new Connection({
@@ -74,6 +76,7 @@ class Publisher {
           return columns[(index * devices + device) % columns.length] ?? new Int32Array(1);
         }),
         firstRow: index * 97,
+        astray: index === 0 ? astray : 0,
         onReady: () => {
           if (++this.#ready === connections) onReady();
         },
