@@ -43,7 +43,9 @@ async function runHere(...args: string[]): Promise<{ code: number; out: string; 
 }
 
 /** Starts the hub; resolves with the line that says it is ready. */
-async function start(...args: string[]): Promise<{ child: ChildProcess; http: string; ended: Promise<number | null> }> {
+async function start(
+  ...args: string[]
+): Promise<{ child: ChildProcess; http: string; ended: Promise<number | null>; err(): string }> {
   const child = spawn(
     process.execPath,
     [cli, 'run', '--data', folder, '--http', '127.0.0.1:0', '--mqtt', '127.0.0.1:0', ...args],
@@ -52,6 +54,10 @@ async function start(...args: string[]): Promise<{ child: ChildProcess; http: st
   running.push(child);
   const ended = new Promise<number | null>((resolve) => {
     child.once('exit', resolve);
+  });
+  let err = '';
+  child.stderr.on('data', (chunk) => {
+    err += String(chunk);
   });
   const http = await new Promise<string>((resolve, reject) => {
     let out = '';
@@ -62,10 +68,20 @@ async function start(...args: string[]): Promise<{ child: ChildProcess; http: st
     });
     void ended.then((code) => reject(new Error(`ended with ${code} before it was ready`)));
   });
-  return { child, http, ended };
+  return { child, http, ended, err: () => err };
 }
 
 describe('fogline-hub run', () => {
+  it('prints the admin token on the first start, and never again', async () => {
+    const first = await start();
+    expect(first.err()).toMatch(
+      /^first start: this is the admin token of the API; it is not shown again: [\w-]{43}\n/m,
+    );
+    first.child.kill('SIGTERM');
+    await first.ended;
+    expect((await start()).err()).not.toContain('token');
+  });
+
   it('says when it is ready, lets commands work beside it, and stops on a signal with code 0', async () => {
     const { child, http, ended } = await start();
     expect((await fetch(`${http}/healthz`)).status).toBe(200);
@@ -104,9 +120,9 @@ describe('fogline-hub run', () => {
 describe('what is wrong', () => {
   it.each([
     [
-      ['run', '--http', '0.0.0.0:0', '--mqtt', '127.0.0.1:0'],
+      ['run', '--mqtt', '0.0.0.0:0', '--http', '127.0.0.1:0'],
       78,
-      /http\.listen is to listen on 0\.0\.0\.0, beyond this machine, but there is no credential yet: run "fogline-hub token add/,
+      /mqtt\.listen is to listen on 0\.0\.0\.0, beyond this machine, but there is no credential yet: run "fogline-hub agent add/,
     ],
     [['run', '--config', 'missing.yaml'], 78, /missing\.yaml: cannot be read/],
     [['run', '--http', 'nonsense'], 2, /--http: "nonsense" is not an address/],
@@ -117,7 +133,7 @@ describe('what is wrong', () => {
     [
       ['token', 'add', 'me', '--scope', 'reed'],
       2,
-      /--scope: "reed" is none of read, write, admin \(did you mean "read"\?\)/,
+      /--scope: "reed" is none of read, write, command, admin \(did you mean "read"\?\)/,
     ],
     [['token', 'add', 'me'], 2, /--scope is required/],
     [['quarantin'], 2, /unknown command "quarantin" \(did you mean "quarantine"\?\)/],
@@ -141,16 +157,30 @@ describe('credentials', () => {
     expect(second).not.toBe(first);
     await runHere('agent', 'revoke', 'gw1', '--data', folder);
     expect((await runHere('agent', 'list', '--data', folder)).out).toBe('gw1\trevoked\tnever seen\n');
-    expect((await runHere('token', 'add', 'me', '--scope', 'read,write', '--data', folder)).out).toMatch(
-      /^[\w-]{43}\n$/,
-    );
+    expect(
+      (await runHere('token', 'add', 'me', '--scope', 'read,write', '--site', 'oslo', '--data', folder)).out,
+    ).toMatch(/^[\w-]{43}\n$/);
     await runHere('token', 'revoke', 'me', '--data', folder);
-    expect((await runHere('token', 'list', '--data', folder)).out).toMatch(/^me\tread,write\trevoked\tmade 20/);
+    expect((await runHere('token', 'list', '--data', folder)).out).toMatch(
+      /^me\tread,write\toslo\trevoked 20\S+\tmade 20/,
+    );
     expect(await runHere('quarantine', '--data', folder)).toEqual({
       code: 0,
       out: '',
       err: 'nothing is quarantined\n',
     });
+    await runHere('agent', 'site', 'gw1', 'oslo', '--data', folder);
+    expect((await runHere('agent', 'list', '--data', folder)).out).toBe('gw1\trevoked\tnever seen\tsite oslo\n');
+    const audited = (await runHere('audit', '--data', folder)).out.split('\n').map((line) => line.split('\t').slice(3));
+    expect(audited).toEqual([
+      ['agent site', 'agent=gw1 site=oslo', 'ok', '1x'],
+      ['token revoke', 'name=me', 'ok', '1x'],
+      ['token add', 'name=me scopes=read,write sites=oslo', 'ok', '1x'],
+      ['agent revoke', 'agent=gw1', 'ok', '1x'],
+      ['agent add --rotate', 'agent=gw1', 'ok', '1x'],
+      ['agent add', 'agent=gw1', 'ok', '1x'],
+      [],
+    ]);
     expect(readFileSync(join(folder, 'hub.db')).includes(second.trim())).toBe(false);
     expect(statSync(folder).mode & 0o077).toBe(0);
   });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,17 +10,17 @@ import { systemRandom } from '@fogline/shared/random';
 import mqtt, { type MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HubConfig } from './config.ts';
-import { openDataFolder } from './data-folder.ts';
+import { copyCredentials, openDataFolder } from './data-folder.ts';
 import { AgentRegistry } from './fleet/agents.ts';
 import { ApiTokens } from './fleet/tokens.ts';
 import { type Hub, openHub } from './hub.ts';
 import { definition } from './testing/store-fixture.ts';
 
 const epoch = '00112233445566aa';
-/** Looks for revoked tokens at once instead of every two seconds. */
+/** Looks for revoked tokens at once instead of every quarter of a second. */
 const clock: Clock = {
   ...systemClock,
-  after: (name, delayMs, fire) => systemClock.after(name, name === 'hub.revocations' ? 1 : delayMs, fire),
+  after: (name, delayMs, fire) => systemClock.after(name, name === 'hub.credentials' ? 1 : delayMs, fire),
 };
 const ports = { clock, random: systemRandom, log: silentLogger };
 let folder = '';
@@ -191,10 +191,14 @@ describe('beyond loopback', () => {
   const everywhere = { host: '0.0.0.0', port: 0 };
 
   it('nothing listens until a credential exists', async () => {
+    await expect(open({ mqtt: everywhere })).rejects.toThrow('run "fogline-hub agent add ID" first');
+    const db = openDataFolder(folder);
+    new ApiTokens(db, systemClock).revoke('admin');
+    copyCredentials(folder, db);
+    db.close();
     await expect(open({ http: everywhere })).rejects.toThrow(
       'http.listen is to listen on 0.0.0.0, beyond this machine, but there is no credential yet: run "fogline-hub token add NAME --scope read" first, or listen on 127.0.0.1',
     );
-    await expect(open({ mqtt: everywhere })).rejects.toThrow('run "fogline-hub agent add ID" first');
   });
 
   it('a revoked agent is no credential', async () => {
@@ -206,9 +210,40 @@ describe('beyond loopback', () => {
     await expect(open({ mqtt: everywhere })).rejects.toThrow('run "fogline-hub agent add ID" first');
   });
 
+  it('the first start makes a token that may do everything, and no other start does', async () => {
+    const hub = await open({ http: everywhere });
+    const headers = { authorization: `Bearer ${hub.firstToken ?? ''}` };
+    expect(hub.firstToken).toMatch(/^[\w-]{43}$/);
+    const made = await fetch(`${hub.httpUrl}/api/v1/tokens`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'grafana', scopes: ['read'] }),
+    });
+    expect(made.status).toBe(201);
+    const { token } = (await made.json()) as { token: string };
+    expect((await get(hub, '/api/v1/series', { authorization: `Bearer ${token}` })).status).toBe(200);
+    expect((await get(hub, '/api/v1/tokens', { authorization: `Bearer ${token}` })).status).toBe(403);
+    expect((await fetch(`${hub.httpUrl}/api/v1/tokens/grafana`, { method: 'DELETE', headers })).status).toBe(200);
+    expect(readFileSync(join(folder, 'hub.credentials'), 'utf8')).toMatch(/"grafana"[^}]*"revoked":\d/);
+    await hub.close();
+    const again = await open({ http: everywhere });
+    expect(again.firstToken).toBeUndefined();
+    expect(await get(again, '/api/v1/audit', headers)).toMatchObject({
+      status: 200,
+      body: {
+        audit: [
+          { who: 'admin', what: 'DELETE /api/v1/tokens/:name', target: 'name=grafana', outcome: 'ok' },
+          { who: 'grafana', what: 'GET /api/v1/tokens', target: '', outcome: 'forbidden', times: 1 },
+          { who: 'admin', what: 'POST /api/v1/tokens', target: 'name=grafana scopes=["read"]', outcome: 'ok' },
+          { who: 'hub', what: 'first start', target: 'token name=admin', outcome: 'ok' },
+        ],
+      },
+    });
+  });
+
   it('a token is asked for, until it is revoked', async () => {
     const db = openDataFolder(folder);
-    const token = new ApiTokens(db, systemClock).create('me', ['read']);
+    const token = new ApiTokens(db, systemClock).create('me', { scopes: ['read'], sites: undefined });
     db.close();
     const hub = await open({ http: everywhere });
     const headers = { authorization: `Bearer ${token}` };

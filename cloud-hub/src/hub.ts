@@ -11,10 +11,12 @@ import { Metrics } from '@fogline/shared/metrics';
 import type { Random } from '@fogline/shared/random';
 import { type Api, buildApi } from './api/app.ts';
 import { checkExposure } from './auth/access.ts';
+import { AuditLog } from './auth/audit-log.ts';
 import { type AgentBroker, openAgentBroker } from './broker/agent-broker.ts';
 import type { HubConfig, HubListener } from './config.ts';
 import { lockDataFolder, openSoundFolder, type SoundFolder } from './data-folder.ts';
 import { AgentRegistry } from './fleet/agents.ts';
+import { CredentialWatch } from './fleet/credential-watch.ts';
 import { ApiTokens } from './fleet/tokens.ts';
 import { registerHubMetrics } from './hub-metrics.ts';
 import { IngestDriver } from './ingest/driver.ts';
@@ -39,12 +41,13 @@ export interface Hub {
   /** Credentials of agents and of API callers: what the commands change from outside, for a process that has the hub inside. */
   readonly agents: AgentRegistry;
   readonly tokens: ApiTokens;
+  /** On the first start: the token that may do everything. It cannot be read again. */
+  readonly firstToken: string | undefined;
   /** Rejects when the storage failed: the process must exit and start anew. */
   readonly failed: Promise<never>;
   close(): Promise<void>;
 }
 
-const revocationCheckMs = 2_000;
 /** After so long without an error a suspicion was unfounded. */
 const clearedAfterMs = 60_000;
 
@@ -68,7 +71,9 @@ class Rooms {
   #driver: IngestDriver | undefined;
   #broker: AgentBroker | undefined;
   #api: Api | undefined;
-  #revocationCheck: Timer | undefined;
+  #audit: AuditLog | undefined;
+  #watch: CredentialWatch | undefined;
+  #clearing: Timer | undefined;
   #notReady: string | undefined = 'the hub is starting';
   #closing: Promise<void> | undefined;
 
@@ -89,11 +94,18 @@ class Rooms {
     this.#folder = folder;
     const agents = new AgentRegistry(db, clock, random);
     const tokens = new ApiTokens(db, clock, random);
+    const audit = new AuditLog(dataFolder, clock, (error) => log.error({ error }, 'refusals could not be audited'));
+    this.#audit = audit;
     const core = new HubCore(db, {
       clock,
       log: log.child('ingest'),
       send: (agent, kind, payload) => this.#broker?.send(agent, kind, payload),
     });
+    const firstToken = tokens.createFirst();
+    if (firstToken !== undefined) {
+      folder.saveCredentials();
+      audit.record({ who: 'hub', from: '', what: 'first start', target: 'token name=admin', outcome: 'ok' });
+    }
     checkExposures(this.#config, core, tokens);
     const driver = new IngestDriver(core, (error) => {
       this.#notReady = 'the storage failed';
@@ -104,7 +116,13 @@ class Rooms {
     this.#driver = driver;
     const broker = await this.#openBroker(hasFallback, agents, driver);
     this.#broker = broker;
-    this.#watchCredentials(folder, broker);
+    // An agent whose token was revoked or exchanged loses its connections too.
+    const watch = new CredentialWatch(db, clock, () => {
+      broker.dropRevoked();
+      folder.saveCredentials();
+    });
+    this.#watch = watch;
+    this.#clearing = clock.after('hub.suspicion', clearedAfterMs, () => folder.clearSuspicion());
     const metrics = new Metrics();
     registerHubMetrics(metrics, core, broker);
     this.#api = buildApi({
@@ -113,6 +131,9 @@ class Rooms {
       log: log.child('api'),
       metrics,
       access: { isLoopback: isLoopback(http.host), callerOf: (token) => tokens.verify(token) },
+      tokens,
+      credentialsChanged: () => watch.poll(),
+      audit,
       ...(http.tls === undefined ? {} : { tls: http.tls }),
       notReady: () => this.#notReady,
     });
@@ -121,7 +142,16 @@ class Rooms {
     const httpUrl = `${http.tls === undefined ? 'http' : 'https'}://${hostPort(http.host, httpPort)}`;
     const mqttAddress = hostPort(mqtt.host, broker.port);
     log.info({ data: dataFolder, http: httpUrl, mqtt: mqttAddress }, 'the hub is ready');
-    return { httpUrl, mqttAddress, mqttPort: broker.port, agents, tokens, failed, close: () => this.close() };
+    return {
+      httpUrl,
+      mqttAddress,
+      mqttPort: broker.port,
+      agents,
+      tokens,
+      firstToken,
+      failed,
+      close: () => this.close(),
+    };
   }
 
   close(): Promise<void> {
@@ -131,12 +161,14 @@ class Rooms {
 
   async #close(): Promise<void> {
     this.#notReady = 'the hub is stopping';
-    this.#revocationCheck?.cancel();
+    this.#watch?.stop();
+    this.#clearing?.cancel();
     await this.#api?.close();
     this.#driver?.stop();
     await this.#broker?.close();
     this.#folder?.saveCredentials();
     this.#folder?.db.close();
+    this.#audit?.close();
     this.#lock?.release();
     if (this.#api !== undefined) this.#ports.log.info({}, 'the hub has stopped');
   }
@@ -155,26 +187,6 @@ class Rooms {
         submit: (agent, kind, payload, done) => driver.submit(agent, kind, payload, done),
       }),
     );
-  }
-
-  /** An agent whose token another process revoked or exchanged loses its connections too. */
-  #watchCredentials(folder: SoundFolder, broker: AgentBroker): void {
-    const { clock } = this.#ports;
-    const openedMs = clock.monotonic();
-    // Changes when another connection has written.
-    const statement = folder.db.prepare<{ data_version: number }>('PRAGMA data_version');
-    let seen = statement.get()?.data_version;
-    const check = (): void => {
-      const version = statement.get()?.data_version;
-      if (version !== seen) {
-        seen = version;
-        broker.dropRevoked();
-        folder.saveCredentials();
-      }
-      if (clock.monotonic() - openedMs >= clearedAfterMs) folder.clearSuspicion();
-      this.#revocationCheck = clock.after('hub.revocations', revocationCheckMs, check);
-    };
-    this.#revocationCheck = clock.after('hub.revocations', revocationCheckMs, check);
   }
 }
 

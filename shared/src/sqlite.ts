@@ -103,6 +103,11 @@ export function isDiskFull(error: unknown): boolean {
   return sqliteCode(error) === 'SQLITE_FULL' || (error instanceof Error && 'code' in error && error.code === 'ENOSPC');
 }
 
+/** SQLite says that the file is damaged, or no database at all. */
+export function isDamage(error: unknown): boolean {
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(sqliteCode(error));
+}
+
 function prepareFile(raw: Sqlite.Database, path: string, options: DatabaseOptions): void {
   const number = (pragma: string): number => Number(raw.pragma(pragma, { simple: true }));
   if (options.readOnly !== true) {

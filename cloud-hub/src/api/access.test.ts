@@ -1,48 +1,83 @@
+import { FoglineError } from '@fogline/shared/errors';
 import { describe, expect, it } from 'vitest';
 import { openApiFixture } from '../testing/api-fixture.ts';
 
-const tokens: Readonly<Record<string, readonly string[]>> = { reader: ['read'], writer: ['write'], boss: ['admin'] };
-const callerOf = (token: string) => (tokens[token] === undefined ? undefined : { name: token, scopes: tokens[token] });
+const now = Date.UTC(2026, 0, 1);
 
+/** Every route there is: what it asks for, and a request that it would answer with this status. */
 const routes = [
-  ['/api/v1/data?match=t', 'read'],
-  ['/api/v1/series', 'read'],
-  ['/api/v1/latest', 'read'],
-  ['/api/v1/gaps', 'read'],
-  ['/api/v1/agents', 'read'],
-  ['/api/v1/ledger', 'read'],
-  ['/metrics', 'read'],
-  ['/api/v1/devices', 'read'],
-  ['/api/v1/events', 'read'],
-  ['/healthz', 'public'],
-  ['/readyz', 'public'],
+  ['GET', '/api/v1/data', 'read', '/api/v1/data?match=t', 200],
+  ['GET', '/api/v1/series', 'read', '/api/v1/series', 200],
+  ['GET', '/api/v1/latest', 'read', '/api/v1/latest', 200],
+  ['GET', '/api/v1/gaps', 'read', '/api/v1/gaps', 200],
+  ['GET', '/api/v1/agents', 'read', '/api/v1/agents', 200],
+  ['GET', '/api/v1/ledger', 'read', '/api/v1/ledger', 200],
+  ['GET', '/api/v1/devices', 'read', '/api/v1/devices', 200],
+  ['GET', '/api/v1/events', 'read', '/api/v1/events', 200],
+  ['GET', '/metrics', 'read of the whole hub', '/metrics', 200],
+  ['GET', '/api/v1/tokens', 'admin', '/api/v1/tokens', 200],
+  ['POST', '/api/v1/tokens', 'admin', '/api/v1/tokens', 400],
+  ['DELETE', '/api/v1/tokens/:name', 'admin', '/api/v1/tokens/none', 404],
+  ['GET', '/api/v1/audit', 'admin', '/api/v1/audit', 200],
+  ['GET', '/healthz', 'public', '/healthz', 200],
+  ['GET', '/readyz', 'public', '/readyz', 200],
 ] as const;
 
-const allowed: Readonly<Record<string, Readonly<Record<'read' | 'public', number>>>> = {
-  nobody: { read: 401, public: 200 },
-  stranger: { read: 401, public: 200 },
-  writer: { read: 403, public: 200 },
-  reader: { read: 200, public: 200 },
-  boss: { read: 200, public: 200 },
+const grants = {
+  reader: { scopes: ['read'], sites: undefined },
+  osloer: { scopes: ['read'], sites: ['oslo'] },
+  writer: { scopes: ['write'], sites: undefined },
+  commander: { scopes: ['command'], sites: undefined },
+  all: { scopes: ['read', 'write', 'command'], sites: undefined },
+  boss: { scopes: ['admin'], sites: undefined },
+  revoked: { scopes: ['admin'], sites: undefined },
+};
+const callers = ['nobody', 'stranger', ...(Object.keys(grants) as (keyof typeof grants)[])] as const;
+
+type Needed = (typeof routes)[number][2];
+
+/** Who is let in; anybody else is refused. */
+const allowed: Readonly<Record<Needed, readonly (typeof callers)[number][]>> = {
+  public: callers,
+  read: ['reader', 'osloer', 'all', 'boss'],
+  'read of the whole hub': ['reader', 'all', 'boss'],
+  admin: ['boss'],
 };
 
+function openGuarded(isLoopback: boolean) {
+  const fixture = openApiFixture(now, { isLoopback });
+  const secrets = new Map(Object.entries(grants).map(([name, grant]) => [name, fixture.tokens.create(name, grant)]));
+  fixture.tokens.revoke('revoked');
+  return { ...fixture, secretOf: (caller: string) => secrets.get(caller) ?? 'x'.repeat(43) };
+}
+
 describe('beyond loopback', () => {
-  const { api } = openApiFixture(Date.UTC(2026, 0, 1), { isLoopback: false, callerOf });
+  const { api, secretOf } = openGuarded(false);
 
   it.each(
-    routes.flatMap(([url, scope]) =>
-      Object.entries(allowed).map(([caller, status]) => [url, caller, status[scope]] as const),
+    routes.flatMap(([method, , needed, url, status]) =>
+      callers.map((caller) => {
+        const isUnknown = caller === 'nobody' || caller === 'stranger' || caller === 'revoked';
+        return [method, url, caller, allowed[needed].includes(caller) ? status : isUnknown ? 401 : 403] as const;
+      }),
     ),
-  )('%s as %s: %i', async (url, caller, status) => {
-    const authorization = caller === 'nobody' ? {} : { authorization: `Bearer ${caller}` };
-    const response = await api.app.inject({ method: 'GET', url, headers: { host: 'hub.example', ...authorization } });
+  )('%s %s as %s: %i', async (method, url, caller, status) => {
+    const authorization = caller === 'nobody' ? {} : { authorization: `Bearer ${secretOf(caller)}` };
+    const body = method === 'POST' ? { payload: {} } : {};
+    const response = await api.app.inject({ method, url, headers: { host: 'hub.example', ...authorization }, ...body });
     expect(response.statusCode).toBe(status);
     if (status === 401) expect(response.headers['www-authenticate']).toBe('Bearer');
+    if (status === 401 || status === 403)
+      expect(response.json()).toMatchObject({ status, instance: url.split('?')[0] });
   });
 
-  it('the table above names every route there is', () => {
-    const known = api.app.printRoutes({ commonPrefix: false }).match(/\/\S+(?= \(GET)/g);
-    expect(new Set(known)).toEqual(new Set(routes.map(([url]) => url.split('?')[0])));
+  it('the table above names every route there is, and what it declares', () => {
+    const heads = routes.filter(([method]) => method === 'GET').map(([, url, needed]) => `HEAD ${url} ${needed}`);
+    const table = [...routes.map(([method, url, needed]) => `${method} ${url} ${needed}`), ...heads];
+    const declared = api.routes.map(({ method, url, scope, isHubWide }) => {
+      return `${method} ${url} ${scope}${isHubWide && scope !== 'admin' ? ' of the whole hub' : ''}`;
+    });
+    expect(declared.sort()).toEqual(table.sort());
   });
 
   it('an unknown path tells a stranger nothing', async () => {
@@ -53,16 +88,48 @@ describe('beyond loopback', () => {
   it('a route that declares no scope cannot be registered', () => {
     const { app } = openApiFixture(0).api;
     expect(() => app.get('/open', () => 'data')).toThrow('route GET /open declares no scope');
-    expect(() => app.get('/closed', { config: { scope: 'admin' } }, () => 'data')).not.toThrow();
+    expect(() =>
+      app.get('/closed', { config: { guard: { scope: 'admin', isHubWide: false, audited: [] } } }, () => 'data'),
+    ).not.toThrow();
   });
 });
 
 describe('on loopback', () => {
-  const { api } = openApiFixture(Date.UTC(2026, 0, 1), { isLoopback: true, callerOf });
+  const { api, secretOf } = openGuarded(true);
+  const ask = async (method: 'GET' | 'POST' | 'DELETE', url: string, headers: Record<string, string>) => {
+    const body = method === 'POST' ? { payload: {} } : {};
+    return (await api.app.inject({ method, url, headers, ...body })).statusCode;
+  };
 
-  it.each(routes)('%s needs no token but a loopback name', async (url) => {
-    const local = await api.app.inject({ method: 'GET', url, headers: { host: '127.0.0.1:8080' } });
-    const rebound = await api.app.inject({ method: 'GET', url, headers: { host: 'evil.example:8080' } });
-    expect([local.statusCode, rebound.statusCode]).toEqual([200, 421]);
+  it.each(routes)(
+    '%s %s (%s) needs a loopback name, and a token only for admin',
+    async (method, _, needed, url, status) => {
+      const host = '127.0.0.1:8080';
+      expect(await ask(method, url, { host })).toBe(needed === 'admin' ? 401 : status);
+      expect(await ask(method, url, { host, authorization: `Bearer ${secretOf('boss')}` })).toBe(status);
+      expect(await ask(method, url, { host: 'evil.example:8080' })).toBe(421);
+      expect(await ask(method, url, { host, origin: 'https://evil.example' })).toBe(403);
+    },
+  );
+
+  it('a change that cannot be audited is not confirmed', async () => {
+    const fixture = openGuarded(true);
+    fixture.audit.record = () => {
+      throw new FoglineError('storage_io', 'no space');
+    };
+    const response = await fixture.api.app.inject({
+      method: 'POST',
+      url: '/api/v1/tokens',
+      headers: { host: 'localhost', authorization: `Bearer ${fixture.secretOf('boss')}` },
+      payload: { name: 'new', scopes: ['read'] },
+    });
+    expect(response.statusCode).toBe(503);
+    expect(response.json()).toMatchObject({ type: 'urn:fogline:problem:unavailable' });
+  });
+
+  it('what a page may send to another site unasked is no request', async () => {
+    const headers = { host: 'localhost', 'content-type': 'text/plain', authorization: `Bearer ${secretOf('boss')}` };
+    const response = await api.app.inject({ method: 'POST', url: '/api/v1/tokens', headers, payload: '{}' });
+    expect(response.statusCode).toBe(415);
   });
 });

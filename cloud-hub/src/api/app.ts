@@ -1,6 +1,6 @@
 /**
- * The HTTP side of the hub: every request is checked for host, token and rate, every error is a problem document, and no route
- * exists without a declared scope: registering one throws at start. Nothing here outlives a request.
+ * The HTTP side of the hub: every request passes the gate (gate.ts), every error is a problem document, and no route exists without
+ * a declared scope: registering one throws at start. Nothing here outlives a request.
  */
 import type { Server } from 'node:http';
 import type { Clock } from '@fogline/shared/clock';
@@ -12,24 +12,32 @@ import Fastify, {
   type FastifyReply,
   type FastifyRequest,
 } from 'fastify';
-import { type AccessPolicy, decideAccess, type RouteScope } from '../auth/access.ts';
+import type { AccessPolicy, Caller } from '../auth/access.ts';
+import type { AuditLog } from '../auth/audit-log.ts';
+import { storeOfSites } from '../auth/site-view.ts';
+import type { ApiTokens } from '../fleet/tokens.ts';
 import type { StoreRead } from '../store/read.ts';
 import { dataRoute } from './data-route.ts';
 import { devicesRoute, eventsRoute } from './event-routes.ts';
 import { agentsRoute, ledgerRoute } from './fleet-routes.ts';
+import { Gate, type GateRequest, guardOfNowhere, type Passage, type RouteGuard } from './gate.ts';
 import { gapsRoute, latestRoute, seriesRoute } from './list-routes.ts';
-import { parseQuery } from './params.ts';
+import { parseBody, parseQuery } from './params.ts';
 import { describeError, HttpError, problemContentType, problemOf } from './problems.ts';
-import { RateLimiter } from './rate-limit.ts';
 import { rawProblem } from './raw-problem.ts';
 import type { ApiContext, Route } from './route.ts';
 import { healthRoute, metricsRoute, readyRoute } from './service-routes.ts';
+import { auditRoute, tokenRoutes } from './token-routes.ts';
 import { QueryRunner } from './turns.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What a caller needs; a route without it cannot be registered. */
-    scope?: RouteScope;
+    /** A route without it cannot be registered. */
+    guard?: RouteGuard;
+  }
+  interface FastifyRequest {
+    /** Undefined where the URL could not even be read. */
+    passage: Passage | undefined;
   }
 }
 
@@ -39,6 +47,10 @@ export interface ApiOptions {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly access: AccessPolicy;
+  readonly tokens: Pick<ApiTokens, 'create' | 'list' | 'revoke'>;
+  /** Tokens were made or revoked: makes it count everywhere. */
+  readonly credentialsChanged: () => void;
+  readonly audit: AuditLog;
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Why the hub is not ready; undefined when it is. */
   notReady(): string | undefined;
@@ -48,16 +60,33 @@ const connectionsMax = 1_000;
 const bodyBytesMax = 64 * 1024;
 const headerBytesMax = 16 * 1024;
 
+/** A route as it was registered. */
+interface RouteEntry extends RouteGuard {
+  readonly method: string;
+  readonly url: string;
+}
+
 export interface Api {
   readonly app: FastifyInstance;
+  readonly routes: readonly RouteEntry[];
   /** Stops listening, ends connections, and returns when no query reads the store any more. */
   close(): Promise<void>;
 }
 
 export function buildApi(options: ApiOptions): Api {
-  const context: ApiContext = { store: options.store, clock: options.clock, queries: new QueryRunner(options.clock) };
+  const { store, clock, log } = options;
+  const queries = new QueryRunner(clock);
+  const contextOf = (caller: Caller | undefined): ApiContext => {
+    if (caller === undefined) throw new Error('invariant violated: a request without caller');
+    const seen = caller.sites === undefined ? store : storeOfSites(store, caller.sites);
+    return { store: seen, clock, queries, caller };
+  };
   const app = createApp(options);
-  const routes = [
+  const routes = recordRoutes(app);
+  passGate(app, new Gate(options));
+  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, log));
+  app.setNotFoundHandler((request, reply) => sendProblem(missing(app, request), request, reply, log));
+  const declared = [
     dataRoute,
     seriesRoute,
     latestRoute,
@@ -69,20 +98,23 @@ export function buildApi(options: ApiOptions): Api {
     healthRoute,
     readyRoute(options.notReady),
     metricsRoute(options.metrics),
+    ...tokenRoutes(options.tokens, options.credentialsChanged),
+    auditRoute(options.audit),
   ];
   countRequests(app, options);
-  for (const route of routes) addRoute(app, route, context);
+  for (const route of declared) addRoute(app, route, contextOf);
   return {
     app,
+    routes,
     async close() {
-      context.queries.stop();
+      queries.stop();
       await app.close();
-      await context.queries.settled();
+      await queries.settled();
     },
   };
 }
 
-function createApp({ tls, clock, access, log }: ApiOptions): FastifyInstance {
+function createApp({ tls, log }: ApiOptions): FastifyInstance {
   const serverOptions: FastifyHttpOptions<Server> = {
     logger: false,
     bodyLimit: bodyBytesMax,
@@ -100,52 +132,71 @@ function createApp({ tls, clock, access, log }: ApiOptions): FastifyInstance {
   const secure = tls === undefined ? {} : { https: { key: tls.key, cert: tls.cert, maxHeaderSize: headerBytesMax } };
   const app = Fastify({ ...serverOptions, ...secure } as FastifyHttpOptions<Server>);
   app.server.maxConnections = connectionsMax;
-  const limiter = new RateLimiter(clock);
-  app.addHook('onRoute', (route) => {
-    if (route.config?.scope === undefined)
-      throw new Error(`route ${String(route.method)} ${route.url} declares no scope`);
-  });
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
-    const waitSeconds = limiter.retryAfterSeconds(request.ip);
-    if (waitSeconds > 0) {
-      throw new HttpError('rate_limited', `too many requests from ${request.ip}; try again in ${waitSeconds} s`, {
-        'retry-after': String(waitSeconds),
-      });
-    }
-    const decision = decideAccess(access, {
-      // An unknown path must not be told apart from a known one without a token.
-      scope: request.is404 ? 'read' : (request.routeOptions.config.scope ?? 'admin'),
-      authorization: request.headers.authorization,
-      host: request.headers.host,
-    });
-    if (decision !== 'pass') {
-      throw new HttpError(
-        decision.refused,
-        decision.detail,
-        decision.refused === 'unauthorized' ? { 'www-authenticate': 'Bearer' } : {},
-      );
-    }
-  });
-  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, log));
-  app.setNotFoundHandler((request, reply) => sendProblem(missing(app, request), request, reply, log));
+  // What a page of another site may send without asking first.
+  app.removeContentTypeParser('text/plain');
   return app;
 }
 
-function addRoute(app: FastifyInstance, route: Route, context: ApiContext): void {
+function addRoute(
+  app: FastifyInstance,
+  { method, url, scope, isHubWide, audited, query, answer }: Route,
+  contextOf: (caller: Caller | undefined) => ApiContext,
+): void {
   app.route({
-    method: 'GET',
-    url: route.url,
-    config: { scope: route.scope },
+    method,
+    url,
+    config: { guard: { scope, isHubWide, audited } },
     async handler(request, reply) {
-      const query = parseQuery(route.query, request.query);
-      const answer = await route.answer(context, query, () => request.raw.socket.destroyed);
-      return reply.headers(answer.headers).header('content-type', answer.contentType).send(answer.body);
+      const path = request.params as Record<string, string>;
+      const asked = method === 'POST' ? parseBody(query, request.body, path) : parseQuery(query, request.query, path);
+      const rendered = await answer(contextOf(request.passage?.caller), asked, () => request.raw.socket.destroyed);
+      const { status = 200, headers, contentType, body } = rendered;
+      return reply.code(status).headers(headers).header('content-type', contentType).send(body);
     },
   });
 }
 
-const methodsTried = ['GET', 'HEAD'] as const;
+/** Throws at the registration of a route that declares no scope. */
+function recordRoutes(app: FastifyInstance): readonly RouteEntry[] {
+  const routes: RouteEntry[] = [];
+  app.addHook('onRoute', ({ method, url, config }) => {
+    for (const name of [method].flat()) {
+      if (config?.guard === undefined) throw new Error(`route ${name} ${url} declares no scope`);
+      routes.push({ method: name, url, ...config.guard });
+    }
+  });
+  return routes;
+}
+
+function passGate(app: FastifyInstance, gate: Gate): void {
+  app.decorateRequest('passage');
+  app.addHook('onRequest', async (request, reply) => {
+    const passage: Passage = {};
+    request.passage = passage;
+    reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
+    gate.admit(gateRequestOf(request), passage);
+  });
+  app.addHook('onSend', async (request, _reply, payload) => {
+    if (request.passage !== undefined) gate.note(gateRequestOf(request), request.passage);
+    return payload;
+  });
+}
+
+function gateRequestOf(request: FastifyRequest): GateRequest {
+  const { method, ip, is404, params, body, routeOptions, headers } = request;
+  const { authorization, host, origin } = headers;
+  return {
+    method,
+    ip,
+    url: is404 ? undefined : routeOptions.url,
+    guard: (is404 ? undefined : routeOptions.config.guard) ?? guardOfNowhere,
+    headers: { authorization, host, origin },
+    params: params as Readonly<Record<string, string>>,
+    body,
+  };
+}
+
+const methodsTried = ['GET', 'HEAD', 'POST', 'DELETE'] as const;
 
 /** 405 where the path exists for another method, else 404. */
 function missing(app: FastifyInstance, request: FastifyRequest): HttpError {
@@ -168,6 +219,7 @@ function missing(app: FastifyInstance, request: FastifyRequest): HttpError {
 
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const { name, detail, headers } = describeError(error);
+  if (request.passage !== undefined) request.passage.problem = name;
   const path = request.url.split('?', 1)[0] ?? '';
   const problem = problemOf(name, detail, path);
   if (problem.status >= 500 && !(error instanceof HttpError))

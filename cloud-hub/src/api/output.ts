@@ -13,6 +13,8 @@ export interface Paging {
 }
 
 export interface Rendered {
+  /** Default 200. */
+  readonly status?: number;
   readonly contentType: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;

@@ -9,12 +9,13 @@ import { z } from 'zod';
 /** Parameters that may be given more than once. */
 const repeatable: ReadonlySet<string> = new Set(['match']);
 
-/** Reads what the URL carried; `schema` is an object schema whose keys are the parameters of the route. */
+/** Reads what the URL carried; `schema` is an object schema whose keys are the parameters of the route; `path`: those in the path. */
 export function parseQuery<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
   raw: unknown,
+  path: Readonly<Record<string, string>> = {},
 ): z.output<z.ZodObject<Shape>> {
-  const known = Object.keys(schema.shape);
+  const known = Object.keys(schema.shape).filter((key) => !Object.hasOwn(path, key));
   const given: Record<string, string | string[]> = {};
   for (const [key, value] of Object.entries(raw as Record<string, string | string[]>)) {
     if (!known.includes(key)) throw unknownParameter(key, known);
@@ -23,10 +24,32 @@ export function parseQuery<Shape extends z.ZodRawShape>(
     else if (values.length > 1) throw refuseQuery(`${key}: given ${values.length} times, it can be given once`);
     else given[key] = values[0] ?? '';
   }
+  return checked(schema, { ...given, ...path });
+}
+
+function checked<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  given: Readonly<Record<string, unknown>>,
+): z.output<z.ZodObject<Shape>> {
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw refuseQuery(`${issue?.path[0]?.toString() ?? 'query'}: ${issue?.message ?? 'invalid'}`);
+}
+
+/** As `parseQuery`, of a JSON body; `path`: what stands in the path. */
+export function parseBody<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  body: unknown,
+  path: Readonly<Record<string, string>>,
+): z.output<z.ZodObject<Shape>> {
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw refuseQuery('the body must be a JSON object, with "Content-Type: application/json"');
+  const known = Object.keys(schema.shape);
+  for (const key of Object.keys(body)) {
+    if (!known.includes(key) || Object.hasOwn(path, key)) throw unknownParameter(key, known);
+  }
+  return checked(schema, { ...body, ...path });
 }
 
 function unknownParameter(key: string, known: readonly string[]): FoglineError {

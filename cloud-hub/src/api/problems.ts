@@ -64,6 +64,7 @@ const byCode: Partial<Record<ErrorCode, ProblemName>> = {
   query_invalid: 'query_invalid',
   limit_exceeded: 'query_invalid',
   not_found: 'not_found',
+  usage: 'query_invalid',
   unauthorized: 'unauthorized',
   forbidden: 'forbidden',
   unavailable: 'unavailable',

@@ -1,21 +1,40 @@
-/** What a route of the API is: one declaration that routing, access, checking of parameters and (later) documentation read. */
+/**
+ * What a route of the API is: one declaration that routing, access, checking of parameters, the audit log and documentation read. Its
+ * parameters come from the path and from the query string; with POST from a JSON object in the body.
+ */
 import type { Clock } from '@fogline/shared/clock';
 import type { z } from 'zod';
-import type { RouteScope } from '../auth/access.ts';
+import type { Caller, RouteScope } from '../auth/access.ts';
 import type { StoreRead } from '../store/read.ts';
 import type { Rendered } from './output.ts';
 import type { QueryRunner } from './turns.ts';
 
 export interface ApiContext {
+  /** As far as the caller may see it. */
   readonly store: StoreRead;
   readonly clock: Clock;
   readonly queries: QueryRunner;
+  readonly caller: Caller;
 }
 
-export interface RouteDefinition<Shape extends z.ZodRawShape> {
+export type Method = 'GET' | 'POST' | 'DELETE';
+
+interface RouteFacts {
   readonly url: string;
   readonly scope: RouteScope;
   readonly summary: string;
+}
+
+interface RouteOptions {
+  /** Default GET. */
+  readonly method?: Method;
+  /** It tells of the hub as a whole, whatever the caller may see: closed to tokens that are limited to sites. */
+  readonly isHubWide?: boolean;
+  /** Parameters that the audit log notes beside those of the path, for what changes something. */
+  readonly audited?: readonly string[];
+}
+
+export interface RouteDefinition<Shape extends z.ZodRawShape> extends RouteFacts, RouteOptions {
   /** Its keys are the parameters; any other is refused. */
   readonly query: z.ZodObject<Shape>;
   answer(
@@ -25,21 +44,22 @@ export interface RouteDefinition<Shape extends z.ZodRawShape> {
   ): Promise<Rendered> | Rendered;
 }
 
-export interface Route {
-  readonly url: string;
-  readonly scope: RouteScope;
-  readonly summary: string;
+export interface Route extends RouteFacts, Required<RouteOptions> {
   readonly query: z.ZodObject;
   answer(context: ApiContext, query: unknown, isAbandoned: () => boolean): Promise<Rendered> | Rendered;
 }
 
 export function defineRoute<Shape extends z.ZodRawShape>(definition: RouteDefinition<Shape>): Route {
+  const { method = 'GET', isHubWide = false, audited = [], url, scope, summary, query } = definition;
   return {
-    url: definition.url,
-    scope: definition.scope,
-    summary: definition.summary,
-    query: definition.query,
-    answer: (context, query, isAbandoned) =>
-      definition.answer(context, query as z.output<z.ZodObject<Shape>>, isAbandoned),
+    method,
+    isHubWide,
+    audited,
+    url,
+    scope,
+    summary,
+    query,
+    answer: (context, asked, isAbandoned) =>
+      definition.answer(context, asked as z.output<z.ZodObject<Shape>>, isAbandoned),
   };
 }

@@ -33,6 +33,7 @@ export function metricsRoute(metrics: Metrics): Route {
   return defineRoute({
     url: '/metrics',
     scope: 'read',
+    isHubWide: true,
     summary: 'Figures in the Prometheus text format.',
     query: none,
     async answer() {

@@ -8,6 +8,8 @@ import { FoglineError } from '@fogline/shared/errors';
 import { agentIdPattern } from '@fogline/shared/protocol/topics';
 import { type Random, systemRandom } from '@fogline/shared/random';
 import type { Database, Statement } from '@fogline/shared/sqlite';
+import { noteCredentialChange } from './credential-watch.ts';
+import { checkName } from './names.ts';
 import { hashSecret, newSecret } from './secret.ts';
 
 interface CredentialRow {
@@ -46,6 +48,16 @@ export class AgentRegistry {
     });
   }
 
+  /** Where it stands: what tokens may be limited to. '' = nowhere. Throws `usage`, `not_found`. */
+  setSite(agent: string, site: string): void {
+    if (site !== '') checkName('site', site);
+    const { changes } = this.#db.transaction(() => {
+      noteCredentialChange(this.#db);
+      return this.#db.prepare('UPDATE agents SET site = ? WHERE name = ?').run(site, agent);
+    });
+    if (changes === 0) throw new FoglineError('not_found', `no agent "${agent}"`);
+  }
+
   /** A new token in place of the old, which stops working at once. Throws `not_found`. */
   rotate(agent: string): string {
     return this.#db.transaction(() => {
@@ -61,6 +73,7 @@ export class AgentRegistry {
         .prepare('UPDATE agents SET revoked = ?, token_hash = NULL WHERE name = ?')
         .run(this.#clock.now(), agent);
       if (changes === 0) throw new FoglineError('not_found', `no agent "${agent}"`);
+      noteCredentialChange(this.#db);
     });
   }
 
@@ -75,6 +88,7 @@ export class AgentRegistry {
   #issue(agent: string): string {
     const token = newSecret(this.#random);
     this.#db.prepare('UPDATE agents SET token_hash = ?, revoked = NULL WHERE name = ?').run(hashSecret(token), agent);
+    noteCredentialChange(this.#db);
     return token;
   }
 }

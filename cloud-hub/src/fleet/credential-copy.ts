@@ -12,8 +12,8 @@ interface Copy {
   readonly tokens: readonly Readonly<Record<string, string | number | null>>[];
 }
 
-const agentColumns = 'id, name, hex(token_hash) AS token_hash, created, revoked';
-const tokenColumns = 'name, hex(hash) AS hash, scopes, created, revoked';
+const agentColumns = 'id, name, site, hex(token_hash) AS token_hash, created, revoked';
+const tokenColumns = 'name, hex(hash) AS hash, scopes, sites, created, revoked';
 
 /** Writes the copy where it says something else than the database. */
 export function saveCredentials(db: Database, path: string): void {
@@ -52,20 +52,20 @@ export function mendCredentials(db: Database, path: string): number {
   const text = readText(path);
   if (text === undefined) return 0;
   const { agents, tokens } = JSON.parse(text) as Copy;
-  const find = db.prepare<{ hash: string; revoked: number | null }>(
-    'SELECT hex(token_hash) AS hash, revoked FROM agents WHERE name = ?',
+  const find = db.prepare<{ hash: string; revoked: number | null; site: string }>(
+    'SELECT hex(token_hash) AS hash, revoked, site FROM agents WHERE name = ?',
   );
   const add = db.prepare('INSERT INTO agents (name, created) VALUES (?, ?)');
-  const set = db.prepare('UPDATE agents SET token_hash = ?, revoked = ? WHERE name = ?');
+  const set = db.prepare('UPDATE agents SET token_hash = ?, revoked = ?, site = ? WHERE name = ?');
   const findToken = db.prepare<Record<string, Value>>(`SELECT ${tokenColumns} FROM api_tokens WHERE name = ?`);
   const dropToken = db.prepare('DELETE FROM api_tokens WHERE name = ?');
   return db.transaction(() => {
     let mended = 0;
-    for (const { name = '', created = 0, revoked = null, token_hash: hash = '' } of agents) {
+    for (const { name = '', created = 0, revoked = null, site = '', token_hash: hash = '' } of agents) {
       const found = find.get(name);
-      if (found?.hash === hash && found.revoked === revoked) continue;
+      if (found?.hash === hash && found.revoked === revoked && found.site === site) continue;
       if (found === undefined) add.run(name, created);
-      set.run(bytesOf(hash), revoked, name);
+      set.run(bytesOf(hash), revoked, site, name);
       mended++;
     }
     for (const token of tokens) {

@@ -4,6 +4,7 @@ import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { expect, it } from 'vitest';
 import { openHubDatabase } from '../store/schema.ts';
 import { AgentRegistry } from './agents.ts';
+import { CredentialWatch } from './credential-watch.ts';
 import { ApiTokens } from './tokens.ts';
 
 const db = () => openHubDatabase(':memory:');
@@ -59,20 +60,70 @@ it('an API token brings its name and scopes until it is revoked; its name may th
   const file = db();
   const tokens = new ApiTokens(file, new ManualClock(5000), new SeededRandom(2));
   expect(tokens.any()).toBe(false);
-  const token = tokens.create('grafana', ['read']);
+  const token = tokens.create('grafana', { scopes: ['read'], sites: ['oslo'] });
   expect(tokens.any()).toBe(true);
-  expect(tokens.verify(token)).toEqual({ name: 'grafana', scopes: ['read'] });
+  expect(tokens.verify(token)).toEqual({ name: 'grafana', scopes: ['read'], sites: ['oslo'] });
   expect(tokens.verify(`${token}x`)).toBeUndefined();
   expect(tokens.verify('')).toBeUndefined();
-  failsWith('usage', () => tokens.create('grafana', ['admin']));
-  failsWith('usage', () => tokens.create('a b', []));
+  for (const [name, scopes, sites] of [
+    ['grafana', ['read'], undefined],
+    ['a b', ['read'], undefined],
+    ['other', ['read'], []],
+    ['other', ['read'], ['a b']],
+    ['other', ['read', 'admin'], ['oslo']],
+  ] as const)
+    failsWith('usage', () => tokens.create(name, { scopes, sites }));
   expect(new ApiTokens(file, new ManualClock()).verify(token)?.name).toBe('grafana');
   tokens.revoke('grafana');
   failsWith('not_found', () => tokens.revoke('grafana'));
   expect(tokens.verify(token)).toBeUndefined();
   expect(tokens.any()).toBe(false);
-  expect(tokens.list()).toEqual([{ name: 'grafana', scopes: ['read'], createdMs: 5000, isRevoked: true }]);
-  const again = tokens.create('grafana', ['admin']);
-  expect(tokens.verify(again)).toEqual({ name: 'grafana', scopes: ['admin'] });
+  expect(tokens.list()).toEqual([
+    { name: 'grafana', scopes: ['read'], sites: ['oslo'], createdMs: 5000, revokedMs: 5000 },
+  ]);
+  const again = tokens.create('grafana', { scopes: ['admin'], sites: undefined });
+  expect(tokens.verify(again)).toEqual({ name: 'grafana', scopes: ['admin'], sites: undefined });
   expect(tokens.verify(token)).toBeUndefined();
+});
+
+it('the first token is made once: a hub that had one, in force or not, gets no other', () => {
+  const file = db();
+  const tokens = new ApiTokens(file, new ManualClock());
+  const first = tokens.createFirst();
+  expect(tokens.verify(first ?? '')).toEqual({ name: 'admin', scopes: ['admin'], sites: undefined });
+  expect(tokens.createFirst()).toBeUndefined();
+  tokens.revoke('admin');
+  expect(new ApiTokens(file, new ManualClock()).createFirst()).toBeUndefined();
+});
+
+it('a change of credentials is noticed, whoever made it, and nothing else is', () => {
+  const file = db();
+  const clock = new ManualClock();
+  const tokens = new ApiTokens(file, clock);
+  const registry = new AgentRegistry(file, clock);
+  let changes = 0;
+  const watch = new CredentialWatch(file, clock, () => changes++);
+  const steps = [
+    () => registry.create('gw1'),
+    () => registry.setSite('gw1', 'oslo'),
+    () => registry.rotate('gw1'),
+    () => registry.revoke('gw1'),
+    () => tokens.create('a', { scopes: ['read'], sites: undefined }),
+    () => tokens.revoke('a'),
+  ];
+  for (const [index, step] of steps.entries()) {
+    step();
+    watch.poll();
+    watch.poll();
+    expect(changes).toBe(index + 1);
+  }
+  file.exec("INSERT INTO agents (name, created) VALUES ('heard', 0)");
+  clock.advance(10_000);
+  expect(changes).toBe(steps.length);
+  failsWith('usage', () => registry.setSite('gw1', 'a b'));
+  failsWith('not_found', () => registry.setSite('gw9', 'oslo'));
+  tokens.create('b', { scopes: ['read'], sites: undefined });
+  clock.advance(1_000);
+  expect(changes).toBe(steps.length + 1);
+  watch.stop();
 });

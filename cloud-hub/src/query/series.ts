@@ -19,6 +19,7 @@ export function labelsOf(series: SeriesInfo): Labels {
     kind: series.kind,
     type: series.type,
     sampling: series.sampling,
+    ...(series.site === '' ? {} : { site: series.site }),
   };
   const own = new Set(Object.keys(labels));
   for (const [key, value] of series.tags) labels[own.has(key) ? `tag_${key}` : key] = value;

@@ -16,6 +16,8 @@ export interface AgentInfo {
   /** Hub-wide number, never reused. */
   readonly id: number;
   readonly agent: string;
+  /** As given at enrolment; '' = none. */
+  readonly site: string;
   readonly createdMs: number;
   readonly isOnline: boolean;
   /** Time of the last message of any kind; undefined = never. */
@@ -37,6 +39,8 @@ export interface AgentInfo {
 export interface SeriesInfo {
   readonly id: number;
   readonly agent: string;
+  /** Of the agent, not of the identity. */
+  readonly site: string;
   readonly stream: string;
   readonly device: string;
   readonly metric: string;
@@ -59,6 +63,8 @@ export interface SeriesFilter {
   readonly device?: string;
   readonly metric?: string;
   readonly kind?: 'reading' | 'window';
+  /** Only of agents of these sites. */
+  readonly sites?: readonly string[];
   /** Only ids above this: the cursor of the previous page. */
   readonly after?: number;
   /** Default and most: `readLimits.seriesMax`. */

@@ -88,13 +88,17 @@ export class StoreReader implements StoreRead {
       where.push(`${column} = ?`);
       values.push(value);
     }
+    if (filter.sites !== undefined) {
+      where.push(`a.site IN (${filter.sites.map(() => '?').join(', ')})`);
+      values.push(...filter.sites);
+    }
     const limit = Math.min(filter.limit ?? readLimits.seriesMax, readLimits.seriesMax);
-    const sql = `SELECT s.*, a.name AS agent_name FROM series s JOIN agents a ON a.id = s.agent WHERE ${where.join(' AND ')} ORDER BY s.id LIMIT ?`;
+    const sql = `SELECT s.*, a.name AS agent_name, a.site FROM series s JOIN agents a ON a.id = s.agent WHERE ${where.join(' AND ')} ORDER BY s.id LIMIT ?`;
     return this.#all<SeriesSql>(sql, ...values, limit).map(seriesFrom);
   }
 
   series(id: number): SeriesInfo | undefined {
-    const sql = 'SELECT s.*, a.name AS agent_name FROM series s JOIN agents a ON a.id = s.agent WHERE s.id = ?';
+    const sql = 'SELECT s.*, a.name AS agent_name, a.site FROM series s JOIN agents a ON a.id = s.agent WHERE s.id = ?';
     const [row] = this.#all<SeriesSql>(sql, id);
     return row === undefined ? undefined : seriesFrom(row);
   }

@@ -7,6 +7,7 @@ import type { AgentInfo, HubEvent, LedgerLine, SeriesInfo } from './read.ts';
 export interface AgentSql {
   readonly id: number;
   readonly name: string;
+  readonly site: string;
   readonly token_hash: Uint8Array | null;
   readonly created: number;
   readonly revoked: number | null;
@@ -23,6 +24,7 @@ export function agentFrom(row: AgentSql, isOnline: boolean, lastSeenMs: number |
   return {
     id: row.id,
     agent: row.name,
+    site: row.site,
     createdMs: row.created,
     isOnline,
     lastSeenMs: lastSeenMs ?? row.last_seen ?? undefined,
@@ -40,6 +42,7 @@ export function agentFrom(row: AgentSql, isOnline: boolean, lastSeenMs: number |
 export interface SeriesSql {
   readonly id: number;
   readonly agent_name: string;
+  readonly site: string;
   readonly stream: string;
   readonly device: string;
   readonly metric: string;
@@ -58,6 +61,7 @@ export function seriesFrom(row: SeriesSql): SeriesInfo {
   return {
     id,
     agent: row.agent_name,
+    site: row.site,
     stream,
     device,
     metric,

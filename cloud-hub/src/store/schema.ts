@@ -8,11 +8,12 @@ import { type Database, openDatabase, type StorageFaults } from '@fogline/shared
 /** Epochs are 16 hex digits, times integer ms, lists JSON; float64 values are 8 bytes little endian, so that −0 survives. */
 const schema = `
 CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO state VALUES ('folded', 0), ('rolled', 0), ('rolling_series', 0);
+INSERT INTO state VALUES ('folded', 0), ('rolled', 0), ('rolling_series', 0), ('credentials', 0);
 
 CREATE TABLE agents (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT NOT NULL UNIQUE,
+  site TEXT NOT NULL DEFAULT '',
   token_hash BLOB,
   created INTEGER NOT NULL,
   revoked INTEGER,
@@ -28,6 +29,7 @@ CREATE TABLE api_tokens (
   name TEXT PRIMARY KEY,
   hash BLOB NOT NULL UNIQUE,
   scopes TEXT NOT NULL,
+  sites TEXT,
   created INTEGER NOT NULL,
   revoked INTEGER
 ) WITHOUT ROWID;
@@ -206,7 +208,7 @@ export interface HubDatabaseOptions {
 }
 
 /** 'FLHB' */
-export const hubDatabase = { applicationId: 0x464c4842, schemaVersion: 2, schema, cacheKib: 16_384 } as const;
+export const hubDatabase = { applicationId: 0x464c4842, schemaVersion: 3, schema, cacheKib: 16_384 } as const;
 
 /** Opens or creates a hub's database; `:memory:` or the bytes of a backup for tests and simulations. Throws `storage_open`. */
 export function openHubDatabase(file: string | Uint8Array, options: HubDatabaseOptions = {}): Database {

@@ -4,27 +4,38 @@ import { Metrics } from '@fogline/shared/metrics';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { type Api, buildApi } from '../api/app.ts';
 import type { AccessPolicy } from '../auth/access.ts';
+import { AuditLog } from '../auth/audit-log.ts';
+import { ApiTokens } from '../fleet/tokens.ts';
 import { openStoreFixture, type StoreFixture } from './store-fixture.ts';
 
 export interface ApiFixture extends StoreFixture {
   readonly clock: ManualClock;
   readonly api: Api;
+  readonly tokens: ApiTokens;
+  readonly audit: AuditLog;
   /** GET on the loopback, answer parsed. */
   get(url: string): Promise<{ readonly status: number; readonly body: Record<string, unknown> }>;
   text(url: string): Promise<{ readonly headers: Readonly<Record<string, unknown>>; readonly body: string }>;
 }
 
-const open: AccessPolicy = { isLoopback: true, callerOf: () => undefined };
-
-export function openApiFixture(nowMs: number, access: AccessPolicy = open): ApiFixture {
+/** `access` without `callerOf`: tokens are those of the store. */
+export function openApiFixture(
+  nowMs: number,
+  access: Pick<AccessPolicy, 'isLoopback'> & Partial<AccessPolicy> = { isLoopback: true },
+): ApiFixture {
   const clock = new ManualClock(nowMs);
   const store = openStoreFixture(clock);
+  const tokens = new ApiTokens(store.db, clock);
+  const audit = new AuditLog(':memory:', clock);
   const api = buildApi({
     store: store.core.read,
     clock,
     log: silentLogger,
     metrics: new Metrics(),
-    access,
+    access: { callerOf: (token) => tokens.verify(token), ...access },
+    tokens,
+    credentialsChanged: () => undefined,
+    audit,
     notReady: () => undefined,
   });
   const ask = (url: string) => api.app.inject({ method: 'GET', url, headers: { host: 'localhost' } });
@@ -32,6 +43,8 @@ export function openApiFixture(nowMs: number, access: AccessPolicy = open): ApiF
     ...store,
     clock,
     api,
+    tokens,
+    audit,
     async get(url) {
       const response = await ask(url);
       return { status: response.statusCode, body: JSON.parse(response.body) as Record<string, unknown> };

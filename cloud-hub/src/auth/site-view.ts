@@ -1,0 +1,74 @@
+/**
+ * The store as a caller sees it whose token is limited to sites: agents of other sites, and everything of theirs, do not exist. One
+ * instance serves one question; a route gets nothing else, so none can forget to ask.
+ */
+import { FoglineError } from '@fogline/shared/errors';
+import type { SeriesInfo, StoreRead } from '../store/read.ts';
+
+export function storeOfSites(store: StoreRead, sites: readonly string[]): StoreRead {
+  const known = new Map<string, boolean>();
+  const isSeen = (agent: string): boolean => {
+    const before = known.get(agent);
+    if (before !== undefined) return before;
+    const isOfSite = sites.includes(store.agent(agent)?.site ?? '');
+    known.set(agent, isOfSite);
+    return isOfSite;
+  };
+  const seriesSeen = (id: number): SeriesInfo | undefined => {
+    const info = store.series(id);
+    return info !== undefined && isSeen(info.agent) ? info : undefined;
+  };
+  const ofSeen = <Row extends { readonly agent: string }>(rows: readonly Row[]): Row[] =>
+    rows.filter(({ agent }) => isSeen(agent));
+  return {
+    listAgents: () => store.listAgents().filter(({ site }) => sites.includes(site)),
+    agent: (name) => (isSeen(name) ? store.agent(name) : undefined),
+    listSeries: (filter) => store.listSeries({ ...filter, sites }),
+    series: seriesSeen,
+    latest: (ids) => store.latest(ids.filter((id) => seriesSeen(id) !== undefined)),
+    *rollups(id, ...range) {
+      if (seriesSeen(id) !== undefined) yield* store.rollups(id, ...range);
+    },
+    *raw(query) {
+      if (isSeen(query.agent)) yield* store.raw(query);
+    },
+    gaps: (agent, fromMs, toMs) => ofSeen(store.gaps(agent, fromMs, toMs)),
+    voids: (agent) => ofSeen(store.voids(agent)),
+    ledger: (agent) => ofSeen(store.ledger(agent)),
+    events: (options) => seenPage((page) => store.events(page), options, isSeen),
+    quarantine: (options) => seenPage((page) => store.quarantine(page), options, isSeen),
+    quarantineCounts: () => ofSeen(store.quarantineCounts()),
+    storeStats: hubWide,
+    counters: hubWide,
+  };
+}
+
+const rowsPerPage = 1_000;
+
+interface PageOptions {
+  readonly agent?: string;
+  readonly before?: number;
+  readonly limit?: number;
+}
+
+/** A page is filled as far as there is something: fewer than asked for means the end. */
+function seenPage<Row extends { readonly id: number; readonly agent: string }>(
+  read: (options: PageOptions) => Row[],
+  options: PageOptions = {},
+  isSeen: (agent: string) => boolean,
+): Row[] {
+  const rows: Row[] = [];
+  for (let { before } = options; ; ) {
+    const page = read({ ...options, limit: rowsPerPage, ...(before === undefined ? {} : { before }) });
+    for (const row of page) {
+      if (isSeen(row.agent)) rows.push(row);
+      if (rows.length === options.limit) return rows;
+    }
+    if (page.length === 0) return rows;
+    before = page.at(-1)?.id;
+  }
+}
+
+function hubWide(): never {
+  throw new FoglineError('forbidden', 'this token is limited to sites, and this tells of the whole hub');
+}
