@@ -126,6 +126,37 @@ describe('data', () => {
     ]);
   });
 
+  it('pretty is for people: local times, aligned, with what comes next', async () => {
+    const { headers, body } = await fixture.text(
+      `/api/v1/data?match=temperature{agent="gw1"}&from=${start}&to=${start + hour}&every=1m&tz=Asia/Kathmandu&format=pretty&limit=2&agg=max,twa`,
+    );
+    expect(body).toBe(
+      [
+        'temperature{agent="gw1",device="d1",stream="raw"} in Cel, from readings',
+        'time                            max   twa',
+        '2026-01-01T05:45:00.000+05:45  20.5  20.5',
+        '2026-01-01T05:46:00.000+05:45    21    21',
+        '',
+        `more: repeat the question with cursor=${String(headers['fogline-next'])}`,
+        '',
+      ].join('\n'),
+    );
+    expect(headers['content-type']).toBe('text/plain; charset=utf-8');
+    const list = await fixture.text('/api/v1/series?match=door&format=pretty');
+    expect(list.body).toMatch(/^id {2}labels\.agent .*\n 2 {2}gw1 .*\ncomplete\n$/);
+  });
+
+  it('readings that show the shape', async () => {
+    const { body } = await fixture.get(
+      `/api/v1/data?match=temperature{agent="gw1"}&from=${start}&to=${start + hour}&points=3&downsample=lttb`,
+    );
+    expect(body).toMatchObject({
+      series: [{ columns: { time: [0, 1, 5].map((index) => start + index * minute), value: [20.5, 21, 19.5] } }],
+      meta: { source: [{ series: 1, stream: 'raw', level: 'readings' }] },
+      complete: true,
+    });
+  });
+
   it('an offset whose plus sign came as a space is understood', async () => {
     const { status, body } = await fixture.get(
       '/api/v1/data?match=door&from=2026-01-01T01:00:00+01:00&to=2026-01-01T02:00:00+01:00',

@@ -3,6 +3,7 @@
  * a declared scope: registering one throws at start. Nothing here outlives a request.
  */
 import type { Server } from 'node:http';
+import { Readable } from 'node:stream';
 import type { Clock } from '@fogline/shared/clock';
 import type { Logger } from '@fogline/shared/log';
 import type { Metrics } from '@fogline/shared/metrics';
@@ -22,6 +23,7 @@ import { devicesRoute, eventsRoute } from './event-routes.ts';
 import { agentsRoute, ledgerRoute } from './fleet-routes.ts';
 import { Gate, type GateRequest, guardOfNowhere, type Passage, type RouteGuard } from './gate.ts';
 import { gapsRoute, latestRoute, seriesRoute } from './list-routes.ts';
+import type { Rendered } from './output.ts';
 import { parseBody, parseQuery } from './params.ts';
 import { describeError, HttpError, problemContentType, problemOf } from './problems.ts';
 import { rawProblem } from './raw-problem.ts';
@@ -150,10 +152,15 @@ function addRoute(
       const path = request.params as Record<string, string>;
       const asked = method === 'POST' ? parseBody(query, request.body, path) : parseQuery(query, request.query, path);
       const rendered = await answer(contextOf(request.passage?.caller), asked, () => request.raw.socket.destroyed);
-      const { status = 200, headers, contentType, body } = rendered;
-      return reply.code(status).headers(headers).header('content-type', contentType).send(body);
+      const { status = 200, headers, contentType } = rendered;
+      return reply.code(status).headers(headers).header('content-type', contentType).send(bodyOf(rendered));
     },
   });
+}
+
+/** Pieces are made as the client takes them. */
+function bodyOf({ body }: Rendered): string | Readable {
+  return typeof body === 'string' ? body : Readable.from(body, { objectMode: false });
 }
 
 /** Throws at the registration of a route that declares no scope. */

@@ -5,6 +5,7 @@ import { type Aggregate, aggregates as knownAggregates, parseAggregates } from '
 import { parseFill } from '../query/bucket-rows.ts';
 import type { DataQuestion } from '../query/data.ts';
 import { type Grid, gridFor, parseGrid } from '../query/grid.ts';
+import { lttbPointsMin } from '../query/lttb.ts';
 import { type Quality, qualityNames } from '../query/parts.ts';
 import { parseSelector } from '../query/selector.ts';
 import { parseRange } from '../query/time.ts';
@@ -42,6 +43,12 @@ export const dataQuery = z.object({
     .describe(
       'About so many points per series, for a chart: buckets of a fitting width with agg=min,max unless agg says otherwise.',
     ),
+  downsample: z
+    .string()
+    .optional()
+    .describe(
+      'How points are chosen: minmax (default, the envelope: exact at any length) or lttb (readings that show the shape).',
+    ),
   fill: z
     .string()
     .max(40)
@@ -67,7 +74,8 @@ export function questionOf(asked: Asked, nowMs: number): DataQuestion {
     throw refuseQuery(
       'match: name the series, for example match=temperature or match={device="d1"}; match={} means all',
     );
-  const grid = gridOf(asked, nowMs);
+  const lttbPoints = lttbPointsOf(asked);
+  const grid = lttbPoints === undefined ? gridOf(asked, nowMs) : undefined;
   const isBucketed = asked.every !== undefined || asked.points !== undefined;
   const needsBuckets = (name: string, why: string): void => {
     if (!isBucketed) throw refuseQuery(`${name}: ${why}; add every, for example every=1m, or leave ${name} out`);
@@ -88,6 +96,7 @@ export function questionOf(asked: Asked, nowMs: number): DataQuestion {
     aggregates: aggregates ?? (isEnvelope ? ['min', 'max'] : undefined),
     holdMs: asked.hold === undefined ? undefined : parseHold(asked.hold, aggregates ?? []),
     fill,
+    lttbPoints,
     qualities: quality === undefined ? undefined : parseQualities(quality),
     limit,
     cursor,
@@ -104,6 +113,28 @@ function parseHold(text: string, aggregates: readonly Aggregate[]): number {
   if ('problem' in parsed) throw refuseQuery(`hold: ${parsed.problem}`);
   if (parsed.value < holdMsMin || parsed.value > holdMsMax) throw refuseQuery('hold: write 1s to 31d');
   return parsed.value;
+}
+
+const downsamples = ['minmax', 'lttb'] as const;
+
+/** How many points LTTB is to choose; undefined where the envelope or nothing chooses. */
+function lttbPointsOf({ downsample, points, agg, every, tz, fill, limit }: Asked): number | undefined {
+  if (downsample === undefined) return undefined;
+  const parsed = choiceParam(downsamples, 'minmax').safeParse(downsample);
+  if (!parsed.success) throw refuseQuery(`downsample: ${parsed.error.issues[0]?.message ?? ''}`);
+  if (points === undefined)
+    throw refuseQuery('downsample: says how points are chosen; add points, for example points=800');
+  if (parsed.data === 'minmax') return undefined;
+  const others = Object.entries({ agg, every, tz, fill: fill === 'none' ? undefined : fill });
+  const meaningless = others.find(([, value]) => value !== undefined)?.[0];
+  if (meaningless !== undefined)
+    throw refuseQuery(
+      `${meaningless}: downsample=lttb selects readings, it makes no buckets; leave ${meaningless} out`,
+    );
+  if (points < lttbPointsMin) throw refuseQuery(`points: downsample=lttb needs ${lttbPointsMin} or more`);
+  if (points > limit)
+    throw refuseQuery(`points: a series of ${points} points does not fit into limit=${limit}; write limit=${points}`);
+  return points;
 }
 
 /** An envelope has two points a bucket. */

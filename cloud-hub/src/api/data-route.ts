@@ -3,12 +3,12 @@ import { answerData, type DataPage, type DataQuestion } from '../query/data.ts';
 import { emptyRanges, explainGaps, lossesBySeries, quietUntil } from '../query/gaps.ts';
 import type { Grid } from '../query/grid.ts';
 import { lastReadingBefore } from '../query/last-before.ts';
-import type { SeriesPart, Value } from '../query/parts.ts';
-import { labelsOf } from '../query/series.ts';
+import type { SeriesPart } from '../query/parts.ts';
 import { bucketOf, levels } from '../store/levels.ts';
 import type { StoreRead } from '../store/read.ts';
+import { renderData, type Shape } from './data-output.ts';
 import { dataQuery, questionOf } from './data-question.ts';
-import { type Paging, type Rendered, type Row, renderList } from './output.ts';
+import type { Format, Rendered, Row } from './output.ts';
 import { choiceParam, refuseQuery } from './params.ts';
 import { defineRoute } from './route.ts';
 
@@ -24,12 +24,11 @@ export const dataRoute = defineRoute({
     const page = await queries.run(answerData(store, question, nowMs), isAbandoned);
     const paging = { complete: page.next === null, next: page.next };
     const meta = metaOf(store, page, question, nowMs);
-    if (shape === 'columns') return renderList('series', page.parts.map(columnsOf), paging, 'json', meta);
-    return renderRows(page, meta, paging, asked.format);
+    return renderData(page, { format: asked.format, shape, tz: asked.tz }, paging, meta);
   },
 });
 
-function shapeOf(text: string | undefined, format: string): 'columns' | 'rows' {
+function shapeOf(text: string | undefined, format: Format): Shape {
   const shape = text === undefined ? undefined : choiceParam(['columns', 'rows'], 'columns').safeParse(text);
   if (shape?.success === false) throw refuseQuery(`shape: ${shape.error.issues[0]?.message ?? ''}`);
   if (format === 'json') return shape?.data ?? 'columns';
@@ -84,27 +83,4 @@ function lastBefore(store: StoreRead, { series, coveredFromMs, level }: SeriesPa
   const finest = level ?? levels[0];
   const last = lastReadingBefore(store, series, finest, bucketOf(coveredFromMs, finest));
   return last === undefined ? [] : [last.timeMs];
-}
-
-function columnsOf({ series, columns, values }: SeriesPart): Row {
-  return {
-    id: series.id,
-    labels: labelsOf(series),
-    columns: Object.fromEntries(columns.map((column, index) => [column, values[index]])),
-  };
-}
-
-function renderRows(page: DataPage, meta: Row, paging: Paging, format: 'json' | 'ndjson' | 'csv'): Rendered {
-  const rows: Row[] = [];
-  for (const { series, columns, values } of page.parts) {
-    const labels = labelsOf(series);
-    for (let row = 0; row < (values[0]?.length ?? 0); row++) {
-      const cells: Record<string, Value | Row | null> = { time: values[0]?.[row] ?? null, series: series.id, labels };
-      columns.forEach((column, index) => {
-        cells[column] = values[index]?.[row] ?? null;
-      });
-      rows.push(cells);
-    }
-  }
-  return renderList('rows', rows, paging, format, meta);
 }

@@ -22,7 +22,7 @@ describe('every error is a problem document that says what to do', () => {
     [
       'GET',
       '/api/v1/data?match=t&form=now-1h',
-      'unknown parameter "form" (did you mean "from"?); this address takes match, from, to, every, tz, agg, hold, points, fill, quality, shape, format, limit, cursor',
+      'unknown parameter "form" (did you mean "from"?); this address takes match, from, to, every, tz, agg, hold, points, downsample, fill, quality, shape, format, limit, cursor',
     ],
     ['GET', '/api/v1/data?match=t&from=now-1h&from=now-2h', 'from: given 2 times, it can be given once'],
     [
@@ -61,7 +61,11 @@ describe('every error is a problem document that says what to do', () => {
       'hold: only twa asks how long a value stands; write agg=twa, or leave hold out',
     ],
     ['GET', '/api/v1/data?match=t&every=1m&agg=twa&hold=90d', 'hold: write 1s to 31d'],
-    ['GET', '/api/v1/data?match=t&format=cvs', 'format: "cvs" is none of json, ndjson, csv (did you mean "csv"?)'],
+    [
+      'GET',
+      '/api/v1/data?match=t&format=cvs',
+      'format: "cvs" is none of json, ndjson, csv, pretty (did you mean "csv"?)',
+    ],
     ['GET', '/api/v1/data?match=t&shape=row', 'shape: "row" is none of columns, rows (did you mean "rows"?)'],
     [
       'GET',

@@ -5,6 +5,7 @@
 import { FoglineError } from '@fogline/shared/errors';
 import { didYouMean } from '@fogline/shared/suggest';
 import { z } from 'zod';
+import { formats } from './output.ts';
 
 /** Parameters that may be given more than once. */
 const repeatable: ReadonlySet<string> = new Set(['match']);
@@ -81,7 +82,7 @@ export const cursorParam = z
   .optional()
   .describe('`next` of the answer before.');
 
-export const formatParam = choiceParam(['json', 'ndjson', 'csv'], 'json');
+export const formatParam = choiceParam(formats, 'json');
 
 /** One of `choices`; anything else is refused with the nearest. */
 export function choiceParam<const Choice extends string>(choices: readonly Choice[], otherwise: NoInfer<Choice>) {

@@ -12,6 +12,7 @@ import { type Bucket, bucketsOf, bucketsOfReadings, readBucket } from './buckets
 import { decodeCursor, encodeCursor, fingerprint } from './cursor.ts';
 import { type Grid, widened } from './grid.ts';
 import { firstPlaceFrom, itemsOf, type Place } from './items.ts';
+import { lttbPart, withShape } from './lttb.ts';
 import { type Answered, type Budget, bucketPart, itemPart, type Quality, type SeriesPart } from './parts.ts';
 import type { Selector } from './selector.ts';
 import { matchGroups, nameOf } from './series.ts';
@@ -29,6 +30,8 @@ export interface DataQuestion {
   readonly holdMs?: number | undefined;
   /** What stands in buckets without data; undefined: they are left out. */
   readonly fill: Fill | undefined;
+  /** So many readings of each series that show its shape, without `grid`; 3 to `limit`. */
+  readonly lttbPoints?: number | undefined;
   /** Which readings are wanted, without `grid`; undefined: all. */
   readonly qualities: readonly Quality[] | undefined;
   /** Most rows of the page. */
@@ -68,9 +71,12 @@ export function* answerData(store: DataStore, question: DataQuestion, nowMs: num
     question.fill,
     question.qualities,
     question.holdMs,
+    question.lttbPoints,
   ]);
   const { range, position } = beginning(question, mark, nowMs);
-  const groups = matchGroups(store, question.selectors);
+  const { lttbPoints } = question;
+  const matched = matchGroups(store, question.selectors);
+  const groups = lttbPoints === undefined ? matched : matched.map(withShape);
   checkSize(groups.length, range, question.grid);
   const budget = { rows: question.limit, work: workMax };
   const ahead = new Ahead(store, question, range, groups);
@@ -81,8 +87,13 @@ export function* answerData(store: DataStore, question: DataQuestion, nowMs: num
     const kept = isResumed ? sameChoice(group, position.series, range, question.grid, question.aggregates) : undefined;
     const choice = kept ?? (yield* ahead.choose(index));
     const from = kept === undefined ? firstPlaceFrom(range.fromMs) : position.place;
-    if (budget.rows === 0 || budget.work <= 0) {
+    if (budget.rows < (lttbPoints ?? 1) || budget.work <= 0) {
       return { range, parts, next: encode(mark, range, { group: group.id, series: 0, place: from }) };
+    }
+    if (lttbPoints !== undefined) {
+      parts.push(yield* lttbPart(store, choice, lttbPoints, range, budget));
+      budget.work -= workPerSeries;
+      continue;
     }
     const before = { ...budget };
     if (kept === undefined) {

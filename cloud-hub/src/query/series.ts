@@ -40,19 +40,46 @@ export function* matchingSeries(
   selectors: readonly Selector[],
   after = 0,
 ): Generator<SeriesInfo> {
-  const only = selectors.length === 1 ? selectors[0] : undefined;
-  const filter = only === undefined ? {} : filterOf(only);
-  for (let last = after; ; ) {
-    const page = store.listSeries({ ...filter, after: last });
-    for (const series of page) {
-      last = series.id;
-      if (selectors.length === 0) yield series;
-      else {
-        const labels = labelsOf(series);
-        if (selectors.some((selector) => isMatch(selector, labels))) yield series;
-      }
+  if (selectors.length === 0) {
+    yield* pages(store, {}, after);
+    return;
+  }
+  // Each selector is narrowed by the store for itself; a series that several match comes once.
+  const sources = selectors.map((selector) => matchingOne(store, selector, after));
+  const heads = sources.map((source) => source.next());
+  for (;;) {
+    let least: SeriesInfo | undefined;
+    for (const head of heads) if (head.done !== true && head.value.id < (least?.id ?? Infinity)) least = head.value;
+    if (least === undefined) return;
+    yield least;
+    for (const [index, head] of heads.entries()) {
+      const source = sources[index];
+      if (source !== undefined && head.done !== true && head.value.id === least.id) heads[index] = source.next();
     }
-    if (page.length === 0) return;
+  }
+}
+
+function* matchingOne(
+  store: Pick<StoreRead, 'listSeries'>,
+  selector: Selector,
+  after: number,
+): Generator<SeriesInfo, undefined> {
+  for (const series of pages(store, filterOf(selector), after)) if (isMatch(selector, labelsOf(series))) yield series;
+}
+
+const seriesPerPage = 1_000;
+
+function* pages(
+  store: Pick<StoreRead, 'listSeries'>,
+  filter: SeriesFilter,
+  after: number,
+): Generator<SeriesInfo, undefined> {
+  for (let last = after; ; ) {
+    const page = store.listSeries({ ...filter, after: last, limit: seriesPerPage });
+    yield* page;
+    const end = page.at(-1);
+    if (end === undefined) return;
+    last = end.id;
   }
 }
 
