@@ -7,6 +7,7 @@ const now = Date.UTC(2026, 0, 1);
 /** Every route there is: what it asks for, and a request that it would answer with this status. */
 const routes = [
   ['GET', '/api/v1/data', 'read', '/api/v1/data?match=t', 200],
+  ['POST', '/api/v1/data', 'read', '/api/v1/data', 400],
   ['GET', '/api/v1/series', 'read', '/api/v1/series', 200],
   ['GET', '/api/v1/latest', 'read', '/api/v1/latest', 200],
   ['GET', '/api/v1/gaps', 'read', '/api/v1/gaps', 200],

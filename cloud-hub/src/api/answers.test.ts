@@ -146,6 +146,50 @@ describe('data', () => {
     expect(list.body).toMatch(/^id {2}labels\.agent .*\n 2 {2}gw1 .*\ncomplete\n$/);
   });
 
+  it('POST answers a JSON body as GET does its query, page by page', async () => {
+    const post = async (payload: object) => {
+      const headers = { host: 'localhost' };
+      const response = await fixture.api.app.inject({ method: 'POST', url: '/api/v1/data', headers, payload });
+      return { status: response.statusCode, body: response.json<Record<string, unknown>>() };
+    };
+    const to = start + 10 * minute;
+    const body = {
+      match: ['temperature{agent="gw1"}', 'humidity'],
+      from: start,
+      to,
+      every: '15m',
+      agg: ['max', 'last'],
+    };
+    const first = await post({ ...body, fill: null, limit: 1, cursor: null });
+    const query = `match=temperature{agent="gw1"}&match=humidity&from=${start}&to=${to}&every=15m&agg=max,last&fill=null`;
+    expect(first).toEqual(await fixture.get(`/api/v1/data?${query}&limit=1`));
+    const second = await post({ ...body, fill: null, cursor: first.body['next'] });
+    expect(second.body).toEqual((await fixture.get(`/api/v1/data?${query}&cursor=${String(first.body['next'])}`)).body);
+    expect(second.body).toMatchObject({
+      series: [{ labels: { metric: 'humidity' }, columns: { max: [6] } }],
+      complete: true,
+    });
+    for (const [wrong, detail] of [
+      [{ ...body, form: 1 }, /^unknown parameter "form" \(did you mean "from"\?\); this address takes match, from/],
+      [{ ...body, agg: [1] }, 'agg: write a text or a list of texts'],
+      [{ ...body, limit: '5' }, 'limit: write a whole number'],
+      [{ ...body, limit: 1.5 }, 'limit: write a whole number'],
+      [{ ...body, limit: -5 }, 'limit: write a whole number from 1 to 100000'],
+      [{ ...body, from: 1_767_225_600 }, /^from: 1767225600 looks like seconds/],
+      [
+        { ...body, from: { gte: 'now-1h' } },
+        'from: write a text such as now-6h, or whole milliseconds since the epoch',
+      ],
+      [{ ...body, match: [] }, /^match: name the series/],
+      [[body], 'the body must be a JSON object, with "Content-Type: application/json"'],
+    ] as const) {
+      const refused = await post(wrong);
+      expect(refused.status).toBe(400);
+      const expected: unknown = typeof detail === 'string' ? detail : expect.stringMatching(detail);
+      expect(refused.body['detail']).toEqual(expected);
+    }
+  });
+
   it('readings that show the shape', async () => {
     const { body } = await fixture.get(
       `/api/v1/data?match=temperature{agent="gw1"}&from=${start}&to=${start + hour}&points=3&downsample=lttb`,

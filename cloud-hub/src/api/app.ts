@@ -13,12 +13,12 @@ import Fastify, {
   type FastifyReply,
   type FastifyRequest,
 } from 'fastify';
-import type { AccessPolicy, Caller } from '../auth/access.ts';
+import type { AccessPolicy } from '../auth/access.ts';
 import type { AuditLog } from '../auth/audit-log.ts';
 import { storeOfSites } from '../auth/site-view.ts';
 import type { ApiTokens } from '../fleet/tokens.ts';
 import type { StoreRead } from '../store/read.ts';
-import { dataRoute } from './data-route.ts';
+import { dataRoutes } from './data-route.ts';
 import { devicesRoute, eventsRoute } from './event-routes.ts';
 import { agentsRoute, ledgerRoute } from './fleet-routes.ts';
 import { Gate, type GateRequest, guardOfNowhere, type Passage, type RouteGuard } from './gate.ts';
@@ -78,10 +78,12 @@ export interface Api {
 export function buildApi(options: ApiOptions): Api {
   const { store, clock, log } = options;
   const queries = new QueryRunner(clock);
-  const contextOf = (caller: Caller | undefined): ApiContext => {
+  const startedMs = clock.now();
+  const contextOf = ({ passage, headers }: FastifyRequest): ApiContext => {
+    const caller = passage?.caller;
     if (caller === undefined) throw new Error('invariant violated: a request without caller');
     const seen = caller.sites === undefined ? store : storeOfSites(store, caller.sites);
-    return { store: seen, clock, queries, caller };
+    return { store: seen, clock, queries, caller, startedMs, ifNoneMatch: headers['if-none-match'] };
   };
   const app = createApp(options);
   const routes = recordRoutes(app);
@@ -89,7 +91,7 @@ export function buildApi(options: ApiOptions): Api {
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, log));
   app.setNotFoundHandler((request, reply) => sendProblem(missing(app, request), request, reply, log));
   const declared = [
-    dataRoute,
+    ...dataRoutes,
     seriesRoute,
     latestRoute,
     gapsRoute,
@@ -142,7 +144,7 @@ function createApp({ tls, log }: ApiOptions): FastifyInstance {
 function addRoute(
   app: FastifyInstance,
   { method, url, scope, isHubWide, audited, query, answer }: Route,
-  contextOf: (caller: Caller | undefined) => ApiContext,
+  contextOf: (request: FastifyRequest) => ApiContext,
 ): void {
   app.route({
     method,
@@ -151,7 +153,7 @@ function addRoute(
     async handler(request, reply) {
       const path = request.params as Record<string, string>;
       const asked = method === 'POST' ? parseBody(query, request.body, path) : parseQuery(query, request.query, path);
-      const rendered = await answer(contextOf(request.passage?.caller), asked, () => request.raw.socket.destroyed);
+      const rendered = await answer(contextOf(request), asked, () => request.raw.socket.destroyed);
       const { status = 200, headers, contentType } = rendered;
       return reply.code(status).headers(headers).header('content-type', contentType).send(bodyOf(rendered));
     },

@@ -65,7 +65,7 @@ export const dataQuery = z.object({
   cursor: cursorParam,
 });
 
-type Asked = z.output<typeof dataQuery>;
+export type Asked = z.output<typeof dataQuery>;
 
 /** Throws `query_invalid`. */
 export function questionOf(asked: Asked, nowMs: number): DataQuestion {

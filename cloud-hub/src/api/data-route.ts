@@ -1,32 +1,57 @@
-/** `GET /api/v1/data`: readings and aggregates over time, in columns or rows. */
+/** `GET` and `POST /api/v1/data`: readings and aggregates over time, in columns or rows. */
 import { answerData, type DataPage, type DataQuestion } from '../query/data.ts';
 import { emptyRanges, explainGaps, lossesBySeries, quietUntil } from '../query/gaps.ts';
 import type { Grid } from '../query/grid.ts';
 import { lastReadingBefore } from '../query/last-before.ts';
 import type { SeriesPart } from '../query/parts.ts';
+import { versionOf } from '../query/version.ts';
 import { bucketOf, levels } from '../store/levels.ts';
 import type { StoreRead } from '../store/read.ts';
+import { dataBody, queryOf } from './data-body.ts';
 import { renderData, type Shape } from './data-output.ts';
-import { dataQuery, questionOf } from './data-question.ts';
+import { type Asked, dataQuery, questionOf } from './data-question.ts';
+import { etagOf, isKnown } from './etag.ts';
 import type { Format, Rendered, Row } from './output.ts';
-import { choiceParam, refuseQuery } from './params.ts';
-import { defineRoute } from './route.ts';
+import { choiceParam, parseQuery, refuseQuery } from './params.ts';
+import { type ApiContext, defineRoute } from './route.ts';
 
-export const dataRoute = defineRoute({
+const facts = {
   url: '/api/v1/data',
   scope: 'read',
   summary: 'Readings, or exact aggregates of them, over time.',
-  query: dataQuery,
-  async answer({ store, clock, queries }, asked, isAbandoned): Promise<Rendered> {
-    const shape = shapeOf(asked.shape, asked.format);
-    const nowMs = clock.now();
-    const question = questionOf(asked, nowMs);
-    const page = await queries.run(answerData(store, question, nowMs), isAbandoned);
-    const paging = { complete: page.next === null, next: page.next };
-    const meta = metaOf(store, page, question, nowMs);
-    return renderData(page, { format: asked.format, shape, tz: asked.tz }, paging, meta);
-  },
+} as const;
+
+const get = defineRoute({ ...facts, query: dataQuery, answer: answerAsked });
+
+const post = defineRoute({
+  ...facts,
+  method: 'POST',
+  summary: `${facts.summary} The same as GET, of a JSON body.`,
+  query: dataBody,
+  answer: (context, body, isAbandoned) =>
+    answerAsked({ ...context, ifNoneMatch: undefined }, parseQuery(dataQuery, queryOf(body)), isAbandoned),
 });
+
+export const dataRoutes = [get, post];
+
+async function answerAsked(context: ApiContext, asked: Asked, isAbandoned: () => boolean): Promise<Rendered> {
+  const { store, clock, queries, startedMs } = context;
+  const shape = shapeOf(asked.shape, asked.format);
+  const nowMs = clock.now();
+  const question = questionOf(asked, nowMs);
+  const etag = etagOf([startedMs, asked.format, shape, versionOf(store, question, nowMs)]);
+  const caching = { etag, 'cache-control': 'private, no-cache' };
+  if (isKnown(context.ifNoneMatch, etag)) return { status: 304, contentType: 'text/plain', headers: caching, body: '' };
+  const page = await queries.run(answerData(store, question, nowMs), isAbandoned);
+  const paging = { complete: page.next === null, next: page.next };
+  const rendered = renderData(
+    page,
+    { format: asked.format, shape, tz: asked.tz },
+    paging,
+    metaOf(store, page, question, nowMs),
+  );
+  return { ...rendered, headers: { ...rendered.headers, ...caching } };
+}
 
 function shapeOf(text: string | undefined, format: Format): Shape {
   const shape = text === undefined ? undefined : choiceParam(['columns', 'rows'], 'columns').safeParse(text);

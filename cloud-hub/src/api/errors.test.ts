@@ -131,7 +131,7 @@ describe('every error is a problem document that says what to do', () => {
   it('405 names what is allowed', async () => {
     const response = await api.app.inject({
       method: 'POST',
-      url: '/api/v1/data',
+      url: '/api/v1/latest',
       headers: { host: 'localhost' },
       payload: {},
     });

@@ -14,7 +14,11 @@ export interface ApiContext {
   readonly store: StoreRead;
   readonly clock: Clock;
   readonly queries: QueryRunner;
+  /** When this process began to answer: what it remembers, no other does. */
+  readonly startedMs: number;
   readonly caller: Caller;
+  /** The versions of the answer that the caller has. */
+  readonly ifNoneMatch: string | undefined;
 }
 
 export type Method = 'GET' | 'POST' | 'DELETE';

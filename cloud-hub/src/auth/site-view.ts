@@ -32,6 +32,7 @@ export function storeOfSites(store: StoreRead, sites: readonly string[]): StoreR
     *raw(query) {
       if (isSeen(query.agent)) yield* store.raw(query);
     },
+    stamp: (agent, toMs) => store.stamp(agent, toMs),
     gaps: (agent, fromMs, toMs) => ofSeen(store.gaps(agent, fromMs, toMs)),
     voids: (agent) => ofSeen(store.voids(agent)),
     ledger: (agent) => ofSeen(store.ledger(agent)),

@@ -65,6 +65,7 @@ export function applyBatch(
     store.ledger.add(agent.id, message.lane, 'quarantined', new Map([[unknownHour, count]]), -1);
   }
   withdrawVoids(context, claim.voids, message, content);
+  if (claim.voids.length > 0) store.stamps.touchAgent(agent.id);
   if (missing !== undefined) {
     holdQuarantined(context, agent, epoch, message, content.hours);
     context.quarantine(agent, {

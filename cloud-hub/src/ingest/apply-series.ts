@@ -25,6 +25,7 @@ export function applySeries(
     return context.quarantine(agent, { kind: 'series', reason: outcome.kind, detail: outcome.detail, payload });
   }
   store.counters.seriesDefined += outcome.added;
+  store.stamps.touchAgent(agent.id);
   if (outcome.added > 0) ingestWaiting(context, agent);
   context.changedAgents.add(agent.name);
 }

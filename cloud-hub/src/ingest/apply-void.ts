@@ -53,6 +53,7 @@ export function applyVoid(context: IngestContext, agent: AgentState, message: Vo
   ranges.add(first, last);
   store.epochs.saveRange(epoch, lane);
   store.counters.voidsApplied++;
+  store.stamps.touchAgent(agent.id);
   context.changedAgents.add(agent.name);
 }
 

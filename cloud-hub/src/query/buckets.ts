@@ -112,7 +112,10 @@ export function* bucketsOfReadings(
     : pointsOf(store, [series], fromMs, range.toMs);
   for (const found of points) {
     if (found === undefined) yield undefined;
-    else yield* maker.add(found);
+    else {
+      yield* maker.add(found);
+      yield undefined;
+    }
   }
   yield* maker.finish();
 }
@@ -133,6 +136,7 @@ export function* bucketsOfMany(
     }
     const known = makers.get(found.series);
     if (known !== undefined) for (const bucket of known.maker.add(found)) yield { series: known.series, bucket };
+    yield undefined;
   }
   for (const { series: one, maker } of makers.values())
     for (const bucket of maker.finish()) yield { series: one, bucket };

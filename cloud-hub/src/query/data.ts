@@ -61,18 +61,7 @@ const bucketsMax = 100_000_000;
 
 /** Yields where others may run, returns the page. Throws `query_invalid`. */
 export function* answerData(store: DataStore, question: DataQuestion, nowMs: number): Generator<void, DataPage> {
-  const mark = fingerprint([
-    question.selectors.map((selector) => selector.text),
-    question.from,
-    question.to,
-    question.grid?.every,
-    question.grid?.tz,
-    question.aggregates,
-    question.fill,
-    question.qualities,
-    question.holdMs,
-    question.lttbPoints,
-  ]);
+  const mark = markOf(question);
   const { range, position } = beginning(question, mark, nowMs);
   const { lttbPoints } = question;
   const matched = matchGroups(store, question.selectors);
@@ -101,6 +90,7 @@ export function* answerData(store: DataStore, question: DataQuestion, nowMs: num
       else yield* ahead.readBuckets(index, choice, { ...bucketsAsked(question, question.grid), nowMs }, budget);
     }
     const { part, stoppedAt } = yield* answerSeries(store, ahead, choice, { ...question, nowMs }, range, from, budget);
+    yield;
     parts.push(part);
     ahead.learn({ rows: before.rows - budget.rows, work: before.work - budget.work });
     budget.work -= workPerSeries;
@@ -168,7 +158,28 @@ function* readAll(
   }
 }
 
-function beginning(question: DataQuestion, mark: string, nowMs: number): { range: TimeRange; position: Position } {
+/** What must not change between pages. */
+export function markOf(question: DataQuestion): string {
+  return fingerprint([
+    question.selectors.map((selector) => selector.text),
+    question.from,
+    question.to,
+    question.grid?.every,
+    question.grid?.tz,
+    question.aggregates,
+    question.fill,
+    question.qualities,
+    question.holdMs,
+    question.lttbPoints,
+  ]);
+}
+
+/** The range asked for, and where its page begins. */
+export function beginning(
+  question: DataQuestion,
+  mark: string,
+  nowMs: number,
+): { range: TimeRange; position: Position } {
   if (question.cursor === undefined) {
     const asked = parseRange(question.from, question.to, nowMs);
     const range = question.grid === undefined ? asked : widened(asked, question.grid);

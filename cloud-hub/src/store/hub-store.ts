@@ -19,6 +19,7 @@ import { QuarantineTable } from './quarantine.ts';
 import type { LatestValue } from './read.ts';
 import { RollupTable } from './rollup-table.ts';
 import { type LocalSeries, SeriesTable } from './series-table.ts';
+import { Stamps } from './stamps.ts';
 import { StateTable } from './state.ts';
 import { Tail } from './tail.ts';
 import { VoidTable } from './void-table.ts';
@@ -50,6 +51,7 @@ export class HubStore {
   readonly quarantine: QuarantineTable;
   readonly events: EventTable;
   readonly counters: Counters = newCounters();
+  readonly stamps = new Stamps();
   readonly #state: StateTable;
   #live = new Tail();
   #rolling: Rolling | undefined;
@@ -187,6 +189,7 @@ export class HubStore {
     epoch.ranges[lane]?.add(batch.first, batch.last);
     this.epochs.markDirty(epoch, lane);
     this.log.track(batch, agent.id, [...content.hours.keys()]);
+    this.stamps.touch(agent.id, content.hours.keys());
     this.ledger.deliver(agent.id, lane, content.hours);
     this.agents.saw(agent, Math.max(agent.lastSeenMs ?? receivedMs, receivedMs));
     this.#live.add(content, series);

@@ -228,6 +228,11 @@ export interface StoreRead {
   /** Buckets with `fromMs ≤ start < toMs`, ascending. */
   rollups(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<RollupRow>;
   raw(query: RawQuery): Generator<RawChunk>;
+  /**
+   * Grows whenever what the store answers about an agent before `toMs` may have changed: readings, gaps, definitions. Comparable within
+   * one process only.
+   */
+  stamp(agent: string, toMs: number): number;
   /** Up to `readLimits.gapsMax`, ascending by hour. */
   gaps(agent: string | undefined, fromMs: number, toMs: number): GapRow[];
   /** Newest first, up to `readLimits.voidsMax`. */

@@ -134,6 +134,11 @@ export class StoreReader implements StoreRead {
     return scanRaw(this.#fresh(), query);
   }
 
+  stamp(agent: string, toMs: number): number {
+    const store = this.#fresh();
+    return store.stamps.latest(store.agents.find(agent)?.id ?? 0, toMs);
+  }
+
   gaps(agent: string | undefined, fromMs: number, toMs: number): GapRow[] {
     const store = this.#fresh();
     const from = Math.floor(fromMs / hourMs);
