@@ -26,6 +26,7 @@ import { gapsRoute, latestRoute, seriesRoute } from './list-routes.ts';
 import type { Rendered } from './output.ts';
 import { parseBody, parseQuery } from './params.ts';
 import { describeError, HttpError, problemContentType, problemOf } from './problems.ts';
+import { addPrometheusDoor } from './prometheus-routes.ts';
 import { rawProblem } from './raw-problem.ts';
 import type { ApiContext, Route } from './route.ts';
 import { healthRoute, metricsRoute, readyRoute } from './service-routes.ts';
@@ -107,6 +108,7 @@ export function buildApi(options: ApiOptions): Api {
   ];
   countRequests(app, options);
   for (const route of declared) addRoute(app, route, contextOf);
+  addPrometheusDoor(app, contextOf, log, options.notReady);
   return {
     app,
     routes,
