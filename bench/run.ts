@@ -44,6 +44,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     summary: 'readings/s of one core through the operators of the edge, and memory per series',
     load: () => import('./pipeline/main.ts'),
   },
+  prometheus: {
+    summary: 'range queries over a day of readings through the Prometheus door',
+    load: () => import('./prometheus/main.ts'),
+  },
   'end-to-end': {
     summary: 'single readings over MQTT through agent, link and hub: rate, CPU, bytes, memory, latency, loss',
     load: () => import('./end-to-end/main.ts'),

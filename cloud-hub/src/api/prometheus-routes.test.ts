@@ -99,7 +99,10 @@ it('what is bad or text is no sample; uncertain is one; of two values at one tim
 
 it('values are printed as Prometheus prints them', async () => {
   fixture = openApiFixture(nowMs);
-  const result = async (text: string) => ((await query(text)).data?.result as [number, string])[1];
+  const result = async (text: string) => {
+    const { data } = await query(text);
+    return (data?.result as unknown[] | undefined)?.[1];
+  };
   const texts: [string, string][] = [
     ['1e21', '1e+21'],
     ['123456789012345680000', '123456789012345680000'],

@@ -6,7 +6,6 @@
 import { hasCode } from '@fogline/shared/errors';
 import type { Logger } from '@fogline/shared/log';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Caller } from '../auth/access.ts';
 import type { Budget } from '../prometheus/budget.ts';
 import { answerInstant, answerRange } from '../prometheus/engine.ts';
 import { compileMatchers } from '../prometheus/matchers.ts';
@@ -119,7 +118,7 @@ const routes: readonly DoorRoute[] = [
 
 export function addPrometheusDoor(
   app: FastifyInstance,
-  contextOf: (caller: Caller | undefined) => ApiContext,
+  contextOf: (request: FastifyRequest) => ApiContext,
   log: Logger,
   notReady: () => string | undefined,
 ): void {
@@ -150,18 +149,14 @@ export function addPrometheusDoor(
   );
 }
 
-function addRoute(
-  door: FastifyInstance,
-  route: DoorRoute,
-  contextOf: (caller: Caller | undefined) => ApiContext,
-): void {
+function addRoute(door: FastifyInstance, route: DoorRoute, contextOf: (request: FastifyRequest) => ApiContext): void {
   door.route({
     method: route.takesForm ? ['GET', 'POST'] : ['GET'],
     url: route.path,
     config: { guard: guardOf('read') },
     async handler(request, reply) {
       const form = typeof request.body === 'string' ? request.body : '';
-      const { data, warnings = [] } = await route.answer(contextOf(request.passage?.caller), {
+      const { data, warnings = [] } = await route.answer(contextOf(request), {
         params: new PrometheusParams(request.url, form),
         name: (request.params as { readonly name?: string }).name ?? '',
         isAbandoned: () => request.raw.socket.destroyed,

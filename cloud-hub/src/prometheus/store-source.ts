@@ -16,7 +16,7 @@ import type { SampleSource, Samples } from './source.ts';
 export const defaultLookBackMs = 300_000;
 
 /** How long a sample stands: as long as it promises to (until the heartbeat, for one window), and `patienceMs` beyond. */
-export function lookBackOf(series: Pick<SeriesInfo, 'sampling' | 'holdMs' | 'widthMs'>, patienceMs: number): number {
+function lookBackOf(series: Pick<SeriesInfo, 'sampling' | 'holdMs' | 'widthMs'>, patienceMs: number): number {
   return patienceMs + (series.sampling === 'held' ? series.holdMs : 0) + series.widthMs;
 }
 
