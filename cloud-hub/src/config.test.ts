@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasOpenssl, selfSigned } from '@fogline/shared/testing/certificates';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { hubJsonSchema, loadHubConfig, noHubFile } from './config.ts';
+import { defaultRetention } from './store/retention.ts';
 
 it('runs without a file: on loopback, with data beside', () => {
   expect(loadHubConfig(noHubFile('/srv'), {})).toEqual({
@@ -11,6 +12,7 @@ it('runs without a file: on loopback, with data beside', () => {
       dataFolder: '/srv/hub-data',
       http: { host: '127.0.0.1', port: 8080 },
       mqtt: { host: '127.0.0.1', port: 1884 },
+      retention: defaultRetention,
     },
     warnings: [],
   });
@@ -22,6 +24,7 @@ it('takes overrides without a file, and names the variable when one is wrong', (
     dataFolder: '/var/lib/hub',
     http: { host: '127.0.0.1', port: 0 },
     mqtt: { host: '::1', port: 2000 },
+    retention: defaultRetention,
   });
   expect(() => loadHubConfig(noHubFile('/srv'), { FOGLINE__HTPT__LISTEN: '1' })).toThrow(
     'environment FOGLINE__HTPT__LISTEN: htpt: unknown key (did you mean "http"?)',
@@ -41,6 +44,7 @@ it.skipIf(!hasOpenssl)('reads keys and certificates, and warns where tokens woul
         dataFolder: join(folder, 'hub-data'),
         http: { host: '0.0.0.0', port: 8080 },
         mqtt: { host: '0.0.0.0', port: 8883, tls: { key, cert } },
+        retention: defaultRetention,
       },
       warnings: ['hub.yaml:2:17: http.listen: tokens travel in clear text: add "tls", or trust the network'],
     });
@@ -54,6 +58,39 @@ it.skipIf(!hasOpenssl)('reads keys and certificates, and warns where tokens woul
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+describe('retention', () => {
+  const load = (retention: string) =>
+    loadHubConfig({ text: `version: 1\nretention: ${retention}\n`, name: 'hub.yaml', folder: '/srv' }, {});
+
+  it('has units, and forever', () => {
+    const { value } = load('{ raw: 7d, 10s: 36h, 1m: 400d, 15m: forever }');
+    expect(value.retention).toEqual({
+      rawMs: 7 * 86_400_000,
+      levelMs: {
+        10_000: 36 * 3_600_000,
+        60_000: 400 * 86_400_000,
+        900_000: Number.POSITIVE_INFINITY,
+        86_400_000: Number.POSITIVE_INFINITY,
+      },
+    });
+    const env = { FOGLINE__RETENTION__RAW: 'forever', FOGLINE__RETENTION__10S: '40d' };
+    expect(loadHubConfig(noHubFile('/srv'), env).value.retention).toMatchObject({
+      rawMs: Number.POSITIVE_INFINITY,
+      levelMs: { 10_000: 40 * 86_400_000 },
+    });
+  });
+
+  it.each([
+    ['{ raw: 30 }', '2:19: retention.raw: 30 has no unit'],
+    ['{ raw: 5m }', '2:19: retention.raw: must be at least 1h'],
+    ['{ raw: Forever }', '2:19: retention.raw: '],
+    ['{ 1h: 30d }', '2:14: retention.1h: unknown key'],
+    ['{ 10s: 30d, 1m: 7d }', '2:28: retention.1m: is shorter than retention.10s'],
+  ])('%s is refused with place and fix', (text, message) => {
+    expect(() => load(text)).toThrow(message);
+  });
 });
 
 it('describes itself as JSON Schema', () => {

@@ -7,11 +7,48 @@ import { fileReference, listenAddress, secret } from '@fogline/shared/config/fie
 import { configJsonSchema, type JsonSchema } from '@fogline/shared/config/json-schema';
 import { type KeyPair, readKeyPair } from '@fogline/shared/config/key-pair';
 import { isLoopback } from '@fogline/shared/loopback';
+import { durationUnits, formatDuration, parseDurationMs, quantityPattern } from '@fogline/shared/units';
 import { z } from 'zod';
+import { defaultRetention, type Retention } from './store/retention.ts';
 
 const tls = z
   .strictObject({ key: secret, cert: fileReference })
   .meta({ description: 'Private key and certificate chain, PEM' });
+
+const keptMinMs = 3_600_000;
+
+/** A duration of an hour or more, or `forever`. */
+function kept(description: string, defaultMs: number) {
+  return z
+    .unknown()
+    .transform((input, context) => {
+      if (input === 'forever') return Number.POSITIVE_INFINITY;
+      const parsed = parseDurationMs(
+        typeof input === 'string' || typeof input === 'number' ? String(input) : JSON.stringify(input),
+      );
+      const problem =
+        'problem' in parsed
+          ? `${parsed.problem}; or forever`
+          : parsed.value < keptMinMs
+            ? 'must be at least 1h'
+            : undefined;
+      if (problem === undefined && 'value' in parsed) return parsed.value;
+      context.issues.push({ code: 'custom', input, message: problem ?? '' });
+      return z.NEVER;
+    })
+    .prefault(formatKept(defaultMs))
+    .meta({
+      type: 'string',
+      title: 'retention',
+      description: `${description}; a duration of at least 1h, or forever`,
+      pattern: `${quantityPattern(durationUnits)}|^forever$`,
+      examples: ['30d', 'forever'],
+    });
+}
+
+function formatKept(ms: number): string {
+  return ms === Number.POSITIVE_INFINITY ? 'forever' : formatDuration(ms);
+}
 
 const hubSchema = z.strictObject({
   version: z.literal(1),
@@ -28,6 +65,16 @@ const hubSchema = z.strictObject({
       tls: tls.optional(),
     })
     .prefault({}),
+  retention: z
+    .strictObject({
+      raw: kept('The readings themselves; by whole UTC days', defaultRetention.rawMs),
+      '10s': kept('Roll-ups of 10 s', defaultRetention.levelMs[10_000]),
+      '1m': kept('Roll-ups of a minute', defaultRetention.levelMs[60_000]),
+      '15m': kept('Roll-ups of 15 minutes', defaultRetention.levelMs[900_000]),
+      '1d': kept('Roll-ups of a day', defaultRetention.levelMs[86_400_000]),
+    })
+    .prefault({})
+    .meta({ description: 'How long the hub keeps what, by event time' }),
 });
 
 type HubDocument = z.output<typeof hubSchema>;
@@ -37,6 +84,7 @@ export interface HubConfig {
   readonly dataFolder: string;
   readonly http: HubListener;
   readonly mqtt: HubListener;
+  readonly retention: Retention;
 }
 
 export interface HubListener {
@@ -69,7 +117,23 @@ function resolve(raw: HubDocument, context: ConfigContext): HubConfig {
     dataFolder: context.path(raw.data),
     http: resolveListener('http', raw.http, context),
     mqtt: resolveListener('mqtt', raw.mqtt, context),
+    retention: resolveRetention(raw.retention, context),
   };
+}
+
+/** A question that a finer level cannot answer any more goes to a coarser one, so that must not be gone before. */
+function resolveRetention(raw: HubDocument['retention'], context: ConfigContext): Retention {
+  const names = ['10s', '1m', '15m', '1d'] as const;
+  for (const [i, name] of names.entries()) {
+    const finer = names[i - 1];
+    if (finer === undefined || raw[name] >= raw[finer]) continue;
+    context.error(
+      ['retention', name],
+      `is shorter than retention.${finer}, and coarser roll-ups are what old questions are answered from: write ${formatKept(raw[finer])} or more, or less for ${finer}`,
+    );
+  }
+  const [ten, minute, quarter, day] = names.map((name) => raw[name]) as [number, number, number, number];
+  return { rawMs: raw.raw, levelMs: { 10_000: ten, 60_000: minute, 900_000: quarter, 86_400_000: day } };
 }
 
 function resolveListener(section: 'http' | 'mqtt', raw: HubDocument['http'], context: ConfigContext): HubListener {

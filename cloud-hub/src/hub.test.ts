@@ -14,6 +14,7 @@ import { copyCredentials, openDataFolder } from './data-folder.ts';
 import { AgentRegistry } from './fleet/agents.ts';
 import { ApiTokens } from './fleet/tokens.ts';
 import { type Hub, openHub } from './hub.ts';
+import { keptForEver } from './store/retention.ts';
 import { definition } from './testing/store-fixture.ts';
 
 const epoch = '00112233445566aa';
@@ -41,7 +42,7 @@ afterEach(async () => {
 
 function config(fields: Partial<HubConfig> = {}): HubConfig {
   const listener = { host: '127.0.0.1', port: 0 };
-  return { dataFolder: folder, http: listener, mqtt: listener, ...fields };
+  return { dataFolder: folder, http: listener, mqtt: listener, retention: keptForEver, ...fields };
 }
 
 async function open(fields: Partial<HubConfig> = {}, options: Parameters<typeof openHub>[2] = {}): Promise<Hub> {

@@ -21,6 +21,7 @@ import { ApiTokens } from './fleet/tokens.ts';
 import { registerHubMetrics } from './hub-metrics.ts';
 import { IngestDriver } from './ingest/driver.ts';
 import { HubCore } from './ingest/hub-core.ts';
+import { UpkeepDriver } from './ingest/upkeep-driver.ts';
 
 export interface HubPorts {
   readonly clock: Clock;
@@ -69,6 +70,7 @@ class Rooms {
   #lock: { release(): void } | undefined;
   #folder: SoundFolder | undefined;
   #driver: IngestDriver | undefined;
+  #upkeep: UpkeepDriver | undefined;
   #broker: AgentBroker | undefined;
   #api: Api | undefined;
   #audit: AuditLog | undefined;
@@ -83,7 +85,7 @@ class Rooms {
   }
 
   async open(hasFallback: boolean): Promise<Hub> {
-    const { dataFolder, http, mqtt } = this.#config;
+    const { dataFolder, http, mqtt, retention } = this.#config;
     const { clock, random, log } = this.#ports;
     const { promise: failed, reject } = Promise.withResolvers<never>();
     // Whoever awaits it hears of it; nobody else has to.
@@ -96,22 +98,32 @@ class Rooms {
     const tokens = new ApiTokens(db, clock, random);
     const audit = new AuditLog(dataFolder, clock, (error) => log.error({ error }, 'refusals could not be audited'));
     this.#audit = audit;
-    const core = new HubCore(db, {
-      clock,
-      log: log.child('ingest'),
-      send: (agent, kind, payload) => this.#broker?.send(agent, kind, payload),
-    });
+    const core = new HubCore(
+      db,
+      {
+        clock,
+        log: log.child('ingest'),
+        send: (agent, kind, payload) => this.#broker?.send(agent, kind, payload),
+      },
+      { retention },
+    );
     const firstToken = tokens.createFirst();
     if (firstToken !== undefined) {
       folder.saveCredentials();
       audit.record({ who: 'hub', from: '', what: 'first start', target: 'token name=admin', outcome: 'ok' });
     }
     checkExposures(this.#config, core, tokens);
-    const driver = new IngestDriver(core, (error) => {
+    const fail = (error: unknown): void => {
+      this.#upkeep?.stop();
       this.#notReady = 'the storage failed';
       folder.suspect(error);
       log.error({ error }, 'the storage failed; nothing more is acked');
       reject(error);
+    };
+    const driver = new IngestDriver(core, fail);
+    this.#upkeep = new UpkeepDriver(core, clock, (error) => {
+      driver.abandon();
+      fail(error);
     });
     this.#driver = driver;
     const broker = await this.#openBroker(hasFallback, agents, driver);
@@ -164,6 +176,7 @@ class Rooms {
     this.#watch?.stop();
     this.#clearing?.cancel();
     await this.#api?.close();
+    this.#upkeep?.stop();
     this.#driver?.stop();
     await this.#broker?.close();
     this.#folder?.saveCredentials();

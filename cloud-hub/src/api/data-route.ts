@@ -1,5 +1,6 @@
 /** `GET` and `POST /api/v1/data`: readings and aggregates over time, in columns or rows. */
 import { answerData, type DataPage, type DataQuestion } from '../query/data.ts';
+import { expiredBefore } from '../query/expiry.ts';
 import { emptyRanges, explainGaps, lossesBySeries, quietUntil } from '../query/gaps.ts';
 import type { Grid } from '../query/grid.ts';
 import { lastReadingBefore } from '../query/last-before.ts';
@@ -97,7 +98,10 @@ function gapsOfPage(store: StoreRead, page: DataPage, grid: Grid | undefined, no
     const { recordedMs } = part;
     const empty = grid === undefined ? [] : emptyRanges(recordedMs, grid, range);
     const quiet = quietUntil(series, grid === undefined ? [] : [...lastBefore(store, part), ...recordedMs]);
-    const gaps = explainGaps(empty, losses.get(series.id) ?? [], range, quiet);
+    // Buckets made of readings are whole, or were refused.
+    const isWhole = grid !== undefined && part.level === undefined;
+    const expiredMs = isWhole ? Number.NEGATIVE_INFINITY : expiredBefore(store.expiry(), series, part.level);
+    const gaps = explainGaps(empty, losses.get(series.id) ?? [], range, quiet, expiredMs);
     return gaps.map((gap) => ({ series: series.id, ...gap }));
   });
 }

@@ -9,6 +9,7 @@ import type { AgentState } from '../store/agent-table.ts';
 import { type BatchContent, decodeContent, findUnknownSeries, hoursBySeries } from '../store/batch-content.ts';
 import type { EpochState } from '../store/epoch-table.ts';
 import { unknownHour } from '../store/ledger-table.ts';
+import { hourMs } from '../store/levels.ts';
 import type { QuarantineReason } from '../store/quarantine.ts';
 import type { LocalSeries } from '../store/series-table.ts';
 import { sizeWithin, type VoidState } from '../store/void-table.ts';
@@ -208,6 +209,12 @@ function commitBatch(
   if (last > end) {
     const detail = { lane, named: end, held: last };
     store.events.addOnce(context.clock.now(), agent.id, 'rolled_back', epoch.epoch, detail);
+  }
+  const goneMs = store.horizons.of(0);
+  const oldest = Math.min(...content.hours.keys()) * hourMs;
+  if (oldest < goneMs) {
+    const detail = { lane, oldestMs: oldest, keptSinceMs: goneMs };
+    store.events.addOnce(context.clock.now(), agent.id, 'arrived_expired', epoch.epoch, detail);
   }
   const series = store.series.of(epoch);
   store.apply(agent, epoch, { epoch: epoch.id, lane, first, last, receivedMs, payload }, content, series);

@@ -33,6 +33,11 @@ export class IngestDriver {
     }
   }
 
+  /** The storage failed elsewhere: nothing is committed any more. */
+  abandon(): void {
+    this.#isStopped = true;
+  }
+
   #arm(): void {
     if (this.#isDue || this.#isStopped) return;
     this.#isDue = true;

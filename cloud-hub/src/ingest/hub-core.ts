@@ -10,6 +10,7 @@ import type { Database } from '@fogline/shared/sqlite';
 import { HubStore } from '../store/hub-store.ts';
 import type { StoreRead } from '../store/read.ts';
 import { StoreReader } from '../store/reader.ts';
+import { Upkeep } from '../store/upkeep.ts';
 import { buildWelcome } from './apply-hello.ts';
 import { IngestContext } from './context.ts';
 import { dispatch } from './dispatch.ts';
@@ -32,6 +33,7 @@ export class HubCore {
   readonly #store: HubStore;
   readonly #context: IngestContext;
   readonly #flow: FlowControl;
+  readonly #upkeep: Upkeep;
   #queue: Queued[] = [];
   #isCommitting = false;
   #foldedAtMs: number;
@@ -50,6 +52,12 @@ export class HubCore {
       ports.onCommitted !== undefined,
     );
     this.#flow = new FlowControl(this.#limits);
+    this.#upkeep = new Upkeep(this.#store, {
+      nowMs: () => ports.clock.now(),
+      transaction: (work) => this.#transaction(work),
+      counters: this.#store.counters,
+      retention: this.#limits.retention,
+    });
     this.#foldedAtMs = ports.clock.monotonic();
   }
 
@@ -91,6 +99,15 @@ export class HubCore {
       this.#store.continueFold(Number.POSITIVE_INFINITY, nowMs);
     });
     this.#foldedAtMs = this.#ports.clock.monotonic();
+  }
+
+  /**
+   * One step of what keeps the store small, a few milliseconds at most; false when nothing is left to do for now. Between commits only.
+   * Throws what the storage threw, as `commit`.
+   */
+  upkeep(): boolean {
+    invariant(!this.#isCommitting, 'no upkeep within a commit');
+    return this.#upkeep.step();
   }
 
   #commitGroup(queued: readonly Queued[]): void {

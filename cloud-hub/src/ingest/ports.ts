@@ -3,6 +3,7 @@ import type { Clock } from '@fogline/shared/clock';
 import type { Lane } from '@fogline/shared/protocol/limits';
 import type { DownKind } from '@fogline/shared/protocol/topics';
 import type { ReadingColumns, WindowColumns } from '@fogline/shared/reading';
+import { defaultRetention, type Retention } from '../store/retention.ts';
 
 /** One batch that was just committed, in hub series ids: rows of one series are together, ids need not ascend. */
 export interface AppliedBatch {
@@ -61,6 +62,7 @@ export interface HubLimits {
   readonly rangesMax: number;
   readonly epochsPerAgentMax: number;
   readonly seriesPerAgentMax: number;
+  readonly retention: Retention;
 }
 
 export const hubLimits: HubLimits = {
@@ -79,4 +81,5 @@ export const hubLimits: HubLimits = {
   rangesMax: 4096,
   epochsPerAgentMax: 262_144,
   seriesPerAgentMax: 1_000_000,
+  retention: defaultRetention,
 };

@@ -5,18 +5,19 @@
 import type { VoidReason } from '@fogline/shared/protocol/messages';
 import { bucketOf, hourMs } from '../store/levels.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
+import { expiredBefore } from './expiry.ts';
 import { fixedGrid, type Grid } from './grid.ts';
 import { firstPlaceFrom, itemsOf } from './items.ts';
 import { exactLevel, presenceLevel } from './stream-choice.ts';
 import type { TimeRange } from './time.ts';
 
-export type GapCause = VoidReason | 'quiet' | 'not_recorded';
+export type GapCause = VoidReason | 'quiet' | 'not_recorded' | 'expired';
 
 export interface Gap {
   /** Half open. */
   readonly fromMs: number;
   readonly toMs: number;
-  /** `quiet`: a deadband held the last value, which stands. */
+  /** `quiet`: a deadband held the last value, which stands. `expired`: retention removed it. */
   readonly cause: GapCause;
   /** How many items were declared lost; undefined where nobody knows. */
   readonly items: number | undefined;
@@ -64,21 +65,27 @@ export function emptyRanges(starts: Iterable<number>, grid: Pick<Grid, 'endOf'>,
 
 const hourly = fixedGrid(hourMs);
 
-/** Empty ranges and losses → gaps, ascending; a loss explains its hour, the rest of an empty range is quiet or not recorded. */
+/** Empty ranges and losses → gaps, ascending; a loss explains its hour, the rest of an empty range is quiet or not recorded; before `expiredMs` nobody knows. */
 export function explainGaps(
   empty: readonly TimeRange[],
   losses: readonly Loss[],
   range: TimeRange,
   quiet: (atMs: number) => number,
+  expiredMs: number,
 ): Gap[] {
   const gaps: Gap[] = [];
+  if (range.fromMs < expiredMs) {
+    gaps.push({ fromMs: range.fromMs, toMs: Math.min(range.toMs, expiredMs), cause: 'expired', items: undefined });
+  }
   for (const { hourMs: start, reason, items } of losses) {
     const fromMs = Math.max(start, range.fromMs);
     const toMs = Math.min(start + hourMs, range.toMs);
     if (fromMs < toMs) gaps.push({ fromMs, toMs, cause: reason, items });
   }
   const lostHours = [...new Set(losses.map((loss) => loss.hourMs))];
-  for (const { fromMs, toMs } of empty) {
+  for (const { fromMs: emptyMs, toMs } of empty) {
+    const fromMs = Math.max(emptyMs, expiredMs);
+    if (fromMs >= toMs) continue;
     const quietTo = Math.min(toMs, Math.max(fromMs, quiet(fromMs)));
     if (quietTo > fromMs) gaps.push({ fromMs, toMs: quietTo, cause: 'quiet', items: undefined });
     const rest = { fromMs: quietTo, toMs };
@@ -112,7 +119,7 @@ export function quietUntil(series: SeriesInfo, starts: readonly number[]): (atMs
 
 /** Gaps of one series at a resolution of `everyMs`, or of its own windows where those are wider. Yields where others may run. */
 export function* gapsOf(
-  store: Pick<StoreRead, 'rollups' | 'raw'>,
+  store: Pick<StoreRead, 'rollups' | 'raw' | 'expiry'>,
   series: SeriesInfo,
   range: TimeRange,
   everyMs: number,
@@ -144,7 +151,8 @@ export function* gapsOf(
     fixedGrid(resolutionMs),
     range,
   );
-  return { gaps: explainGaps(empty, losses, range, quietUntil(series, seen)), everyMs: resolutionMs };
+  const expiredMs = expiredBefore(store.expiry(), series, level);
+  return { gaps: explainGaps(empty, losses, range, quietUntil(series, seen), expiredMs), everyMs: resolutionMs };
 }
 
 const rowsPerTurn = 5_000;

@@ -35,6 +35,7 @@ export class AgentTable {
   readonly #online = new Set<string>();
   readonly #find: Statement<AgentRow>;
   readonly #findId: Statement<AgentRow>;
+  readonly #ids: Statement<{ id: number }>;
   readonly #insert: Statement<never>;
   readonly #hello: Statement<never>;
   readonly #counters: Statement<never>;
@@ -43,12 +44,18 @@ export class AgentTable {
   constructor(db: Database) {
     this.#find = db.prepare('SELECT id, name, last_seen, epoch FROM agents WHERE name = ?');
     this.#findId = db.prepare('SELECT id, name, last_seen, epoch FROM agents WHERE id = ?');
+    this.#ids = db.prepare('SELECT id FROM agents ORDER BY id');
     this.#insert = db.prepare('INSERT INTO agents (name, created) VALUES (?, ?)');
     this.#hello = db.prepare(
       'UPDATE agents SET epoch = ?, software = ?, queued = ?, clock_offset = ?, clock_trusted = ?, last_seen = ? WHERE id = ?',
     );
     this.#counters = db.prepare('UPDATE agents SET counters = ? WHERE id = ?');
     this.#seen = db.prepare('UPDATE agents SET last_seen = max(coalesce(last_seen, ?1), ?1) WHERE id = ?2');
+  }
+
+  /** Row ids, ascending. */
+  ids(): number[] {
+    return this.#ids.all().map(({ id }) => id);
   }
 
   /** The row of an authenticated agent, made when missing. */

@@ -141,3 +141,45 @@ export function hoursBySeries(content: BatchContent): Map<number, Hours> {
   for (const columns of content.windows) count(columns.series, columns.start, columns.count);
   return bySeries;
 }
+
+/** What of a batch is in its tables already, while its raw rows come anew: only a salvage says so. */
+export interface Settled {
+  /** Items before this time; an hour's begin. */
+  readonly beforeMs: number;
+  /** In the ledger. */
+  readonly isCounted: boolean;
+  /** In roll-ups and latest values: of hub series up to this id. */
+  readonly seriesTo: number;
+}
+
+/** Hours to be counted and rows to be rolled up that are not settled. */
+export function unsettled(content: BatchContent, table: LocalSeries, settled: Settled): BatchContent {
+  const { beforeMs, isCounted, seriesTo } = settled;
+  const hours = isCounted ? new Map([...content.hours].filter(([hour]) => hour * hourMs >= beforeMs)) : content.hours;
+  const rowsOf = (series: Uint32Array, time: Float64Array, count: number): number[] =>
+    Array.from({ length: count }, (_, row) => row).filter(
+      (row) => (time[row] as number) >= beforeMs || (table.ids[series[row] as number] ?? 0) > seriesTo,
+    );
+  const readings = content.readings.map((columns) => {
+    const rows = rowsOf(columns.series, columns.time, columns.count);
+    return {
+      count: rows.length,
+      series: Uint32Array.from(rows, (row) => columns.series[row] as number),
+      time: Float64Array.from(rows, (row) => columns.time[row] as number),
+      value: Float64Array.from(rows, (row) => columns.value[row] as number),
+      flags: Uint8Array.from(rows, (row) => columns.flags[row] as number),
+      strings: columns.strings,
+    };
+  });
+  const windows = content.windows.map((columns) => {
+    const rows = rowsOf(columns.series, columns.start, columns.count);
+    return {
+      count: rows.length,
+      series: Uint32Array.from(rows, (row) => columns.series[row] as number),
+      start: Float64Array.from(rows, (row) => columns.start[row] as number),
+      delta: Uint8Array.from(rows, (row) => columns.delta[row] as number),
+      partial: rows.map((row) => columns.partial[row] as Uint8Array),
+    };
+  });
+  return { ...content, readings, windows, hours };
+}

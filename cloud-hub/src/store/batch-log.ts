@@ -17,6 +17,14 @@ export interface LoggedBatch {
   readonly payload: Uint8Array;
 }
 
+export interface BatchHead {
+  readonly epoch: number;
+  readonly lane: Lane;
+  readonly first: number;
+  readonly last: number;
+  readonly lastHour: number;
+}
+
 export interface BatchRange {
   readonly batch: number;
   readonly first: number;
@@ -55,11 +63,15 @@ export class BatchLog {
   readonly #insertRange: Statement<never>;
   readonly #insertHour: Statement<never>;
   readonly #hours: Statement<{ hour: number; batch: number }>;
+  readonly #head: Statement<BatchHead>;
+  readonly #delete: Statement<never>;
+  readonly #deleteRange: Statement<never>;
+  readonly #deleteHour: Statement<never>;
 
   constructor(db: Database, state: StateTable) {
     this.#state = state;
     this.#insert = db.prepare(
-      'INSERT INTO batches (id, epoch, lane, first, last, received, payload) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO batches (id, epoch, lane, first, last, received, last_hour, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     );
     this.#get = db.prepare('SELECT * FROM batches WHERE id = ?');
     this.#after = db.prepare('SELECT * FROM batches WHERE id > ? ORDER BY id LIMIT ?');
@@ -69,6 +81,10 @@ export class BatchLog {
     );
     this.#insertRange = db.prepare('INSERT INTO batch_ranges (epoch, lane, last, first, batch) VALUES (?, ?, ?, ?, ?)');
     this.#insertHour = db.prepare('INSERT INTO batch_hours (agent, hour, batch) VALUES (?, ?, ?)');
+    this.#head = db.prepare('SELECT epoch, lane, first, last, last_hour AS lastHour FROM batches WHERE id = ?');
+    this.#delete = db.prepare('DELETE FROM batches WHERE id = ?');
+    this.#deleteRange = db.prepare('DELETE FROM batch_ranges WHERE epoch = ? AND lane = ? AND last = ?');
+    this.#deleteHour = db.prepare('DELETE FROM batch_hours WHERE agent = ? AND hour = ? AND batch = ?');
     this.#hours = db.prepare(
       `SELECT hour, batch FROM batch_hours
        WHERE agent = ?1 AND (hour, batch) > (?2, ?3) AND hour <= ?4 ORDER BY hour, batch LIMIT ?5`,
@@ -87,9 +103,11 @@ export class BatchLog {
     return this.#nextId - 1;
   }
 
-  append(batch: Omit<LoggedBatch, 'id'>): number {
+  /** `lastHour`: the latest event hour of its items. */
+  append(batch: Omit<LoggedBatch, 'id'>, lastHour: number): number {
     const id = this.#nextId++;
-    this.#insert.run(id, batch.epoch, batch.lane, batch.first, batch.last, batch.receivedMs, batch.payload);
+    const { epoch, lane, first, last, receivedMs, payload } = batch;
+    this.#insert.run(id, epoch, lane, first, last, receivedMs, lastHour, payload);
     return id;
   }
 
@@ -145,6 +163,26 @@ export class BatchLog {
       after = page.at(-1)?.id ?? after;
       if (page.length < pageRows) return;
     }
+  }
+
+  /** Folded (hour, batch) pairs of an agent before an hour, ascending. */
+  before(agent: number, hour: number, limit: number): HourCursor[] {
+    return this.#hours.all(agent, Number.MIN_SAFE_INTEGER, 0, hour - 1, limit);
+  }
+
+  /** What a batch is besides its payload; undefined when there is none. */
+  head(id: number): BatchHead | undefined {
+    return this.#head.get(id);
+  }
+
+  forgetHour(agent: number, { hour, batch }: HourCursor): void {
+    this.#deleteHour.run(agent, hour, batch);
+  }
+
+  /** A folded batch; its entries by hour are forgotten one by one. */
+  drop(id: number, { epoch, lane, last }: BatchHead): void {
+    this.#delete.run(id);
+    this.#deleteRange.run(epoch, lane, last);
   }
 
   fold(): void {

@@ -18,6 +18,8 @@ export function newCounters(): Counters {
     seriesDefined: 0,
     groups: 0,
     folds: 0,
+    blocksPacked: 0,
+    batchesDropped: 0,
     quarantined: Object.fromEntries(quarantineReasons.map((reason) => [reason, 0])) as Record<QuarantineReason, number>,
   };
 }

@@ -8,12 +8,14 @@ export const eventKinds = [
   'lineage_conflict',
   'epochs_exceeded',
   'rollup_overflow',
+  'arrived_expired',
   'hub_damaged',
 ] as const;
 /**
  * `rolled_back`: a child names less of its parent than the hub holds. `cloned`: a parent has two children. `replaced`: a known
  * agent came with an epoch that has no parent. `lineage_conflict`: an epoch named another parent than before.
  * `epochs_exceeded`: an agent offers more epochs than its limit. `rollup_overflow`: a contribution did not fit into a roll-up (a count beyond 2^53) and is in no roll-up.
+ * `arrived_expired`: items older than retention.raw came; they are in the roll-ups that are kept so long, once per epoch.
  * `hub_damaged`: the hub's own database was damaged and salvaged; the detail counts what of its log was sound.
  */
 export type EventKind = (typeof eventKinds)[number];

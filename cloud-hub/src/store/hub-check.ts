@@ -8,7 +8,11 @@ import { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { Database } from '@fogline/shared/sqlite';
 import { decodeContent } from './batch-content.ts';
 import { BatchLog, type LoggedBatch } from './batch-log.ts';
-import { openPartial } from './rollup-table.ts';
+import { type DroppedRow, droppedPairs } from './dropped-ranges.ts';
+import { blockSpanMs, hourMs } from './levels.ts';
+import { Horizons, isSound } from './retention.ts';
+import { rowsOfBlock } from './rollup-blocks.ts';
+import { openSealed } from './sealed.ts';
 import { StateTable } from './state.ts';
 
 export interface EpochNames {
@@ -61,6 +65,9 @@ function problemInRows(db: Database): string | undefined {
     )
     .get();
   if (dangling !== undefined && dangling.n > 0) return `${dangling.n} definitions of series that are not there`;
+  const stored = db.prepare<{ what: number; ms: number; checksum: number }>('SELECT * FROM horizons').all();
+  if (!stored.every(isSound)) return 'a horizon of what was removed does not match its checksum';
+  const horizons = new Horizons(db);
   const state = new StateTable(db);
   const folded = state.get('folded');
   const derived = new Derived();
@@ -84,6 +91,8 @@ function problemInRows(db: Database): string | undefined {
     const flat = JSON.parse(pieces) as number[];
     for (let i = 0; i < flat.length; i += 2) hold(epoch, lane, flat[i] ?? 0, flat[i + 1] ?? 0);
   }
+  for (const row of db.prepare<DroppedRow>('SELECT * FROM dropped_ranges').all())
+    for (const [first, last] of droppedPairs(row)) hold(row.epoch, row.lane, first, last);
   const waiting = db.prepare<{ epoch: number; lane: number; first: number; last: number }>(
     'SELECT epoch, lane, first, last FROM quarantine WHERE is_held = 1',
   );
@@ -109,7 +118,7 @@ function problemInRows(db: Database): string | undefined {
       return `the ranges of lane ${lane} of epoch ${epoch} are not those of its batches`;
   }
   for (const key of held.keys()) if (!seen.has(key)) return `the ranges of ${key} are missing`;
-  return derived.problem(db) ?? problemInRollups(db);
+  return derived.problem(db, horizons.of(0) / hourMs) ?? problemInRollups(db);
 }
 
 function isWithin(inner: SeqRanges | undefined, outer: SeqRanges | undefined): boolean {
@@ -119,12 +128,30 @@ function isWithin(inner: SeqRanges | undefined, outer: SeqRanges | undefined): b
   return true;
 }
 
+interface BlockSql {
+  readonly id: number;
+  readonly level: number;
+  readonly series: number;
+  readonly start: number;
+  readonly rows: number;
+  readonly packed: Uint8Array;
+}
+
 /** By no index: a row whose key flipped is out of order, and a search would pass it by. */
 function problemInRollups(db: Database): string | undefined {
   const rows = db.prepare<{ level: number; series: number; start: number; partial: Uint8Array }>(
     'SELECT * FROM rollups',
   );
-  for (const { level, partial, series, start } of rows.iterate()) openPartial(partial, level, series, start);
+  for (const { level, partial, series, start } of rows.iterate()) openSealed(partial, level, series, start);
+  const blocks = db.prepare<BlockSql>('SELECT * FROM rollup_blocks NOT INDEXED');
+  const byPlace = db.prepare<{ id: number }>(
+    'SELECT id FROM rollup_blocks INDEXED BY rollup_blocks_place WHERE level = ? AND series = ? AND start = ?',
+  );
+  for (const { id, level, series, start, rows, packed } of blocks.iterate()) {
+    if (byPlace.get(level, series, start)?.id !== id) return `the block of series ${series} at ${start} is not found`;
+    const found = rowsOfBlock(level, series, { start, packed }, start, start + blockSpanMs(level));
+    if (found.length !== rows) return `the block of series ${series} at ${start} has not the rows it should have`;
+  }
   return undefined;
 }
 
@@ -144,7 +171,8 @@ class Derived {
     }
   }
 
-  problem(db: Database): string | undefined {
+  /** Before `horizonHour` batches may be gone; what is there must be right nevertheless. */
+  problem(db: Database, horizonHour: number): string | undefined {
     const keysOf = (sql: string): string[] =>
       db
         .prepare<Record<string, number>>(sql)
@@ -153,10 +181,26 @@ class Derived {
     const ranges = keysOf('SELECT epoch, lane, last, first, batch FROM batch_ranges');
     if (!isSame(ranges, this.#ranges)) return 'the index of ranges is not that of the batches';
     const hours = keysOf('SELECT agent, hour, batch FROM batch_hours');
-    if (!isSame(hours, this.#hours)) return 'the index of hours is not that of the batches';
-    const delivered = keysOf('SELECT agent, lane, hour, delivered FROM ledger WHERE delivered > 0');
-    const expected = new Set([...this.#delivered].map(([key, items]) => `${key},${items}`));
-    return isSame(delivered, expected) ? undefined : 'the account of what was delivered is not that of the batches';
+    const isOld = (hour: number): boolean => hour < horizonHour;
+    const hourOf = (key: string, at: number): number => Number(key.split(',')[at]);
+    const isOldPair = (key: string): boolean => isOld(hourOf(key, 1));
+    const recent = hours.filter((key) => !isOldPair(key));
+    const expectedHours = new Set([...this.#hours].filter((key) => !isOldPair(key)));
+    const isIndexed = isSame(recent, expectedHours) && hours.every((key) => this.#hours.has(key));
+    if (!isIndexed) return 'the index of hours is not that of the batches';
+    const delivered = db
+      .prepare<{ agent: number; lane: number; hour: number; delivered: number }>(
+        'SELECT agent, lane, hour, delivered FROM ledger WHERE delivered > 0',
+      )
+      .all();
+    const told = new Map(delivered.map((row) => [`${row.agent},${row.lane},${row.hour}`, row.delivered]));
+    for (const key of new Set([...told.keys(), ...this.#delivered.keys()])) {
+      const items = told.get(key) ?? 0;
+      const least = this.#delivered.get(key) ?? 0;
+      if (items === least || (items > least && isOld(hourOf(key, 2)))) continue;
+      return 'the account of what was delivered is not that of the batches';
+    }
+    return undefined;
   }
 }
 

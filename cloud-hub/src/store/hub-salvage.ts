@@ -10,16 +10,19 @@ import { attempt, copyRow, keyColumns, readable, tableNames } from '@fogline/sha
 import { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { Database, Value } from '@fogline/shared/sqlite';
 import { restoreCredentials } from '../fleet/credential-copy.ts';
-import { decodeContent, findUnknownSeries } from './batch-content.ts';
+import { decodeContent, findUnknownSeries, type Settled } from './batch-content.ts';
 import type { LoggedBatch } from './batch-log.ts';
 import { batchProblem, epochNames } from './hub-check.ts';
 import { HubStore } from './hub-store.ts';
+import { copyExpired, copyHorizons, type Expired, type Read } from './salvage-expired.ts';
 import { balance } from './void-table.ts';
 
 export interface HubSalvaged {
   readonly agents: number;
   readonly batches: number;
   readonly batchesLost: number;
+  /** Roll-ups whose readings are gone, and which did not match their checksums. */
+  readonly rollupsLost: number;
   readonly voids: number;
 }
 
@@ -28,7 +31,7 @@ type Row = Record<string, Value>;
 /** Made anew from the log, or written by what is copied here. Any other table is copied as it reads. */
 const rebuilt = new Set(
   // What was quarantined and held comes again, because its range is not held any more.
-  'state agents api_tokens epochs series definitions batches voids gaps ledger ranges batch_ranges batch_hours rollups latest quarantine sqlite_sequence'.split(
+  'state agents api_tokens epochs series definitions batches voids gaps ledger ranges batch_ranges batch_hours rollups rollup_blocks latest quarantine horizons dropped_ranges sqlite_sequence'.split(
     ' ',
   ),
 );
@@ -49,8 +52,10 @@ export function salvageHub(from: Database | undefined, to: Database, credentials
       for (const row of read<Row>(table)) attempt(() => copyRow(to, table, row));
     }
   });
+  to.transaction(() => copyHorizons(to, read, nowMs));
   const store = new HubStore(to);
-  const counts = replay(store, read<Row>('batches'), nowMs);
+  const expired = to.transaction(() => copyExpired(store, read));
+  const counts = { ...replay(store, read, expired.settledOf, nowMs), rollupsLost: expired.rollupsLost };
   const voids = to.transaction(() => copyVoids(store, read, nowMs));
   to.transaction(() => copyReports(store, read));
   const agents = to.prepare<{ id: number }>('SELECT id FROM agents').all();
@@ -59,8 +64,6 @@ export function salvageHub(from: Database | undefined, to: Database, credentials
   });
   return { agents: agents.length, ...counts, voids };
 }
-
-type Read = <R>(table: string) => Iterable<R>;
 
 function copyAgents(to: Database, read: Read, hasCredentials: boolean): void {
   const update = to.prepare(
@@ -100,7 +103,12 @@ function copyDefinitions(to: Database, read: Read): void {
     DELETE FROM definitions WHERE series NOT IN (SELECT id FROM series) OR epoch NOT IN (SELECT id FROM epochs)`);
 }
 
-function replay(store: HubStore, rows: Iterable<Row>, nowMs: number): { batches: number; batchesLost: number } {
+function replay(
+  store: HubStore,
+  read: Read,
+  settledOf: Expired['settledOf'],
+  nowMs: number,
+): { batches: number; batchesLost: number } {
   const names = epochNames(store.db);
   const sound: LoggedBatch[] = [];
   let batches = 0;
@@ -108,14 +116,14 @@ function replay(store: HubStore, rows: Iterable<Row>, nowMs: number): { batches:
   const flush = (): void => {
     store.db.transaction(() => {
       for (const batch of sound.splice(0)) {
-        if (applyAgain(store, batch)) batches++;
+        if (applyAgain(store, batch, settledOf(batch.id))) batches++;
         else batchesLost++;
       }
       store.startFold(nowMs);
       store.continueFold(Number.POSITIVE_INFINITY, nowMs);
     });
   };
-  for (const row of rows) {
+  for (const row of read<Row>('batches')) {
     const batch = attempt(() => batchOf(row));
     if (batch === undefined || batchProblem(batch, names) !== undefined) batchesLost++;
     else sound.push(batch);
@@ -138,7 +146,7 @@ function batchOf(row: Row): LoggedBatch {
   };
 }
 
-function applyAgain(store: HubStore, batch: LoggedBatch): boolean {
+function applyAgain(store: HubStore, batch: LoggedBatch, settled: Settled | undefined): boolean {
   const epoch = store.epochs.byId(batch.epoch);
   const agent = epoch === undefined ? undefined : store.agents.byId(epoch.agent);
   if (epoch === undefined || agent === undefined) return false;
@@ -146,7 +154,7 @@ function applyAgain(store: HubStore, batch: LoggedBatch): boolean {
   const content = decodeContent(decodeBatch(batch.payload));
   const series = store.series.of(epoch);
   if (findUnknownSeries(content, series) !== undefined) return false;
-  store.apply(agent, epoch, batch, content, series);
+  store.apply(agent, epoch, batch, content, series, settled);
   return true;
 }
 

@@ -5,18 +5,22 @@
  * over the following transactions, so that no transaction stands still for long. All writing happens inside a transaction of
  * the caller; when that does not commit, `invalidate` must be called, and everything kept in memory is read anew before it is used.
  */
+import type { Lane } from '@fogline/shared/protocol/limits';
 import { decodeBatch } from '@fogline/shared/protocol/messages';
 import type { Database } from '@fogline/shared/sqlite';
 import { type AgentState, AgentTable } from './agent-table.ts';
-import { type BatchContent, decodeContent } from './batch-content.ts';
+import { type BatchContent, decodeContent, type Settled, unsettled } from './batch-content.ts';
 import { BatchLog, type LoggedBatch } from './batch-log.ts';
 import { type Counters, newCounters } from './counters.ts';
+import { DroppedRanges } from './dropped-ranges.ts';
 import { type EpochState, EpochTable } from './epoch-table.ts';
 import { EventTable } from './events.ts';
 import { LatestTable, laterOf } from './latest.ts';
 import { LedgerTable } from './ledger-table.ts';
+import type { RollupLevelMs } from './levels.ts';
 import { QuarantineTable } from './quarantine.ts';
 import type { LatestValue } from './read.ts';
+import { Horizons, horizonOf } from './retention.ts';
 import { RollupTable } from './rollup-table.ts';
 import { type LocalSeries, SeriesTable } from './series-table.ts';
 import { Stamps } from './stamps.ts';
@@ -45,6 +49,8 @@ export class HubStore {
   readonly series: SeriesTable;
   readonly log: BatchLog;
   readonly rollups: RollupTable;
+  readonly horizons: Horizons;
+  readonly dropped: DroppedRanges;
   readonly latest: LatestTable;
   readonly ledger: LedgerTable;
   readonly voids: VoidTable;
@@ -55,6 +61,7 @@ export class HubStore {
   readonly #state: StateTable;
   #live = new Tail();
   #rolling: Rolling | undefined;
+  readonly #cached: readonly { reset(): void }[];
   #isStale = true;
 
   constructor(db: Database) {
@@ -64,18 +71,27 @@ export class HubStore {
     this.epochs = new EpochTable(db);
     this.series = new SeriesTable(db, this.epochs);
     this.log = new BatchLog(db, this.#state);
-    this.rollups = new RollupTable(db);
+    this.horizons = new Horizons(db);
+    this.dropped = new DroppedRanges(db);
+    this.rollups = new RollupTable(db, (levelMs, series) => this.horizonOf(levelMs, series));
     this.latest = new LatestTable(db);
     this.ledger = new LedgerTable(db);
     this.voids = new VoidTable(db, this.ledger);
     this.quarantine = new QuarantineTable(db);
     this.events = new EventTable(db);
+    const { agents, epochs, series, log, ledger, quarantine, horizons } = this;
+    this.#cached = [agents, epochs, series, log, ledger, quarantine, horizons];
     this.refresh();
   }
 
   /** What no roll-up has yet; a contribution is in exactly one of them. */
   get tails(): readonly Tail[] {
     return this.#rolling === undefined ? [this.#live] : [this.#rolling.tail, this.#live];
+  }
+
+  /** Before which time a level of a series is gone. */
+  horizonOf(levelMs: RollupLevelMs, series: number): number {
+    return horizonOf(this.horizons.expiry, levelMs, this.series.isHeld(series));
   }
 
   latestOf(series: number): LatestValue | undefined {
@@ -95,7 +111,7 @@ export class HubStore {
   /** Reads what is kept in memory anew, if it was invalidated. Inside a transaction it sees what that has written so far. */
   refresh(): void {
     if (!this.#isStale) return;
-    for (const table of [this.agents, this.epochs, this.series, this.log, this.ledger, this.quarantine]) table.reset();
+    for (const table of this.#cached) table.reset();
     this.#live = new Tail();
     const folded = this.#state.get('folded');
     const rolling = new Tail(this.#state.get('rolling_series'));
@@ -105,16 +121,19 @@ export class HubStore {
     this.#isStale = false;
   }
 
-  /** Appends a batch to the log and to the tail. Its range must be free or freed of voids, its series known. */
+  /**
+   * Appends a batch to the log and, but for what is settled, to the tail. Its range must be free or freed of voids, its series known.
+   */
   apply(
     agent: AgentState,
     epoch: EpochState,
     batch: Omit<LoggedBatch, 'id'>,
     content: BatchContent,
     series: LocalSeries,
+    settled?: Settled,
   ): void {
-    const id = this.log.append(batch);
-    this.#contribute({ ...batch, id }, agent, epoch, content, series);
+    const id = this.log.append(batch, Math.max(...content.hours.keys()));
+    this.#contribute({ ...batch, id }, agent, epoch, content, series, settled);
     this.counters.batchesApplied++;
     this.counters.itemsApplied += content.items;
   }
@@ -166,6 +185,29 @@ export class HubStore {
     this.#rolling = undefined;
   }
 
+  /**
+   * Forgets up to `limit` pairs of batch and hour before an hour, and the batches that have nothing later. False when none is left, or
+   * a fold is under way, which still needs its batches.
+   */
+  dropBatches(agent: number, beforeHour: number, limit: number): boolean {
+    if (this.#rolling !== undefined) return false;
+    const pairs = this.log.before(agent, beforeHour, limit);
+    const dropped = new Map<string, { epoch: number; lane: Lane; pairs: [number, number][] }>();
+    for (const pair of pairs) {
+      this.log.forgetHour(agent, pair);
+      const head = this.log.head(pair.batch);
+      if (head === undefined || head.lastHour >= beforeHour) continue;
+      this.log.drop(pair.batch, head);
+      const { epoch, lane, first, last } = head;
+      const of = dropped.get(`${epoch}/${lane}`) ?? { epoch, lane, pairs: [] };
+      of.pairs.push([first, last]);
+      dropped.set(`${epoch}/${lane}`, of);
+      this.counters.batchesDropped++;
+    }
+    for (const { epoch, lane, pairs: ranges } of dropped.values()) this.dropped.add(epoch, lane, ranges);
+    return pairs.length === limit;
+  }
+
   /** `rolling` set: ledger, ranges and indexes have the batch, and some series of it may be done too. */
   #replay(batch: LoggedBatch, rolling: Tail | undefined): void {
     const epoch = this.epochs.byId(batch.epoch);
@@ -184,14 +226,16 @@ export class HubStore {
     epoch: EpochState,
     content: BatchContent,
     series: LocalSeries,
+    settled?: Settled,
   ): void {
+    const fresh = settled === undefined ? content : unsettled(content, series, settled);
     const { lane, receivedMs } = batch;
     epoch.ranges[lane]?.add(batch.first, batch.last);
     this.epochs.markDirty(epoch, lane);
     this.log.track(batch, agent.id, [...content.hours.keys()]);
     this.stamps.touch(agent.id, content.hours.keys());
-    this.ledger.deliver(agent.id, lane, content.hours);
+    this.ledger.deliver(agent.id, lane, fresh.hours);
     this.agents.saw(agent, Math.max(agent.lastSeenMs ?? receivedMs, receivedMs));
-    this.#live.add(content, series);
+    this.#live.add(fresh, series);
   }
 }

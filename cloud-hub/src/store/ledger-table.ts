@@ -64,6 +64,11 @@ export class LedgerTable {
     for (const [hour, items] of hours) this.#add[column].run(agent, lane, hour, items * sign);
   }
 
+  /** For a salvage: what was delivered and is no batch any more. */
+  restoreDelivered(agent: number, lane: number, hour: number, items: number): void {
+    this.#add.delivered.run(agent, lane, hour, items);
+  }
+
   report(agent: number, row: ReportedRow, atMs: number): void {
     this.#report.run(agent, row.lane, row.hour, row.produced, row.queued, row.evicted, atMs);
   }

@@ -16,3 +16,11 @@ export function finestLevel(widthMs: number): number | undefined {
 export function bucketOf(timeMs: number, levelMs: number): number {
   return Math.floor(timeMs / levelMs) * levelMs;
 }
+
+/** Buckets of one packed block at most: it holds those of one aligned span of its level. */
+export const blockBuckets = 2048;
+
+/** Length of the span that one block covers. */
+export function blockSpanMs(levelMs: number): number {
+  return levelMs * blockBuckets;
+}

@@ -11,6 +11,7 @@ import type { ReadingColumns, Sampling, ValueType, WindowColumns } from '@foglin
 import type { EventKind } from './events.ts';
 import type { RollupLevelMs } from './levels.ts';
 import type { QuarantineReason } from './quarantine.ts';
+import type { Expiry } from './retention.ts';
 
 export interface AgentInfo {
   /** Hub-wide number, never reused. */
@@ -206,6 +207,10 @@ export interface HubCounters {
   readonly seriesDefined: number;
   readonly groups: number;
   readonly folds: number;
+  /** Blocks of old roll-ups written. */
+  readonly blocksPacked: number;
+  /** Batches older than their retention removed. */
+  readonly batchesDropped: number;
   readonly quarantined: Readonly<Record<QuarantineReason, number>>;
 }
 
@@ -225,8 +230,9 @@ export interface StoreRead {
   series(id: number): SeriesInfo | undefined;
   /** In the order asked for; series without a value are left out. */
   latest(seriesIds: readonly number[]): LatestValue[];
-  /** Buckets with `fromMs ≤ start < toMs`, ascending. */
+  /** Buckets with `fromMs ≤ start < toMs`, ascending; none that expired. */
   rollups(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<RollupRow>;
+  /** None that expired. */
   raw(query: RawQuery): Generator<RawChunk>;
   /**
    * Grows whenever what the store answers about an agent before `toMs` may have changed: readings, gaps, definitions. Comparable within
@@ -247,4 +253,6 @@ export interface StoreRead {
   quarantineCounts(): { agent: string; reason: QuarantineReason; count: number }[];
   storeStats(): StoreStats;
   counters(): HubCounters;
+  /** What retention removed. */
+  expiry(): Expiry;
 }

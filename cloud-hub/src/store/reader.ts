@@ -25,6 +25,7 @@ import {
   type StoreStats,
   type VoidRow,
 } from './read.ts';
+import type { Expiry } from './retention.ts';
 import { mergedBytes } from './rollup-table.ts';
 import {
   type AgentSql,
@@ -36,8 +37,6 @@ import {
   type SeriesSql,
   seriesFrom,
 } from './rows.ts';
-
-const rollupPageRows = 512;
 
 interface GapSql extends Omit<GapRow, 'series' | 'hourMs' | 'min' | 'max' | 'mean'> {
   readonly hour: number;
@@ -110,17 +109,15 @@ export class StoreReader implements StoreRead {
 
   *rollups(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<RollupRow> {
     const level = levels.indexOf(levelMs);
-    for (let from = fromMs; from < toMs; ) {
+    for (let from = Math.max(fromMs, this.#fresh().horizonOf(levelMs, seriesId)); from < toMs; ) {
       // Rows and tail of one page are read at one instant: a fold between pages moves buckets, never within one.
       const store = this.#fresh();
-      const rows = store.rollups.page(levelMs, seriesId, from, toMs, rollupPageRows);
-      const isLast = rows.length < rollupPageRows;
-      const end = isLast ? toMs : (rows.at(-1)?.startMs ?? toMs) + levelMs;
+      const { rows, endMs: end } = store.rollups.page(levelMs, seriesId, from, toMs);
       const merged = new Map(rows.map((row) => [row.startMs, row.partial]));
       for (const tail of store.tails) {
         for (const [start, partial] of tail.rollups.collect(seriesId, level, from, end)) {
           const known = merged.get(start);
-          const sum = known === undefined ? partial.encode() : mergedBytes(known, partial, seriesId, start);
+          const sum = known === undefined ? partial.encode() : mergedBytes(known, partial.encode(), seriesId, start);
           if (sum !== undefined) merged.set(start, sum);
         }
       }
@@ -131,7 +128,8 @@ export class StoreReader implements StoreRead {
   }
 
   raw(query: RawQuery): Generator<RawChunk> {
-    return scanRaw(this.#fresh(), query);
+    const store = this.#fresh();
+    return scanRaw(store, { ...query, fromMs: Math.max(query.fromMs, store.horizons.of(0)) });
   }
 
   stamp(agent: string, toMs: number): number {
@@ -243,6 +241,10 @@ export class StoreReader implements StoreRead {
   counters(): HubCounters {
     const { counters } = this.#store;
     return { ...counters, quarantined: { ...counters.quarantined } };
+  }
+
+  expiry(): Expiry {
+    return this.#fresh().horizons.expiry;
   }
 
   #fresh(): HubStore {

@@ -54,6 +54,18 @@ CREATE TABLE ranges (
   PRIMARY KEY (epoch, lane)
 ) WITHOUT ROWID;
 
+CREATE TABLE dropped_ranges (
+  epoch INTEGER NOT NULL,
+  lane INTEGER NOT NULL,
+  ranges BLOB NOT NULL,
+  PRIMARY KEY (epoch, lane)
+) WITHOUT ROWID;
+CREATE TABLE horizons (
+  what INTEGER PRIMARY KEY,
+  ms INTEGER NOT NULL,
+  checksum INTEGER NOT NULL
+);
+
 CREATE TABLE series (
   id INTEGER PRIMARY KEY,
   agent INTEGER NOT NULL,
@@ -88,6 +100,7 @@ CREATE TABLE batches (
   first INTEGER NOT NULL,
   last INTEGER NOT NULL,
   received INTEGER NOT NULL,
+  last_hour INTEGER NOT NULL,
   payload BLOB NOT NULL
 );
 CREATE TABLE batch_ranges (
@@ -112,6 +125,15 @@ CREATE TABLE rollups (
   partial BLOB NOT NULL,
   PRIMARY KEY (level, series, start)
 ) WITHOUT ROWID;
+CREATE TABLE rollup_blocks (
+  id INTEGER PRIMARY KEY,
+  level INTEGER NOT NULL,
+  series INTEGER NOT NULL,
+  start INTEGER NOT NULL,
+  rows INTEGER NOT NULL,
+  packed BLOB NOT NULL
+);
+CREATE UNIQUE INDEX rollup_blocks_place ON rollup_blocks (level, series, start);
 CREATE TABLE latest (
   series INTEGER PRIMARY KEY,
   time INTEGER NOT NULL,

@@ -40,6 +40,7 @@ export class SeriesTable {
   readonly #own: Statement<DefinitionRow>;
   readonly #findIdentity: Statement<{ id: number; widths: string }>;
   readonly #identityOf: Statement<{ identity: string }>;
+  readonly #samplingOf: Statement<{ sampling: string }>;
   readonly #agentOf: Statement<{ agent: number }>;
   readonly #count: Statement<{ count: number }>;
   readonly #insertSeries: Statement<never>;
@@ -53,6 +54,7 @@ export class SeriesTable {
     );
     this.#findIdentity = db.prepare('SELECT id, widths FROM series WHERE agent = ? AND identity = ?');
     this.#identityOf = db.prepare('SELECT identity FROM series WHERE id = ?');
+    this.#samplingOf = db.prepare('SELECT sampling FROM series WHERE id = ?');
     this.#agentOf = db.prepare('SELECT agent FROM series WHERE id = ?');
     this.#count = db.prepare('SELECT count(*) AS count FROM series WHERE agent = ?');
     this.#insertSeries = db.prepare(
@@ -128,6 +130,11 @@ export class SeriesTable {
     }
     if (fresh.length > 0) this.#extended(epoch, table, fresh.length);
     return { kind: 'defined', added: fresh.length };
+  }
+
+  /** Whether its sampling is `held`. */
+  isHeld(series: number): boolean {
+    return this.#samplingOf.get(series)?.sampling === 'held';
   }
 
   /** Row id of the agent a hub series belongs to. */

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { openHub } from '@fogline/cloud-hub/hub';
 import { HubCore } from '@fogline/cloud-hub/ingest/hub-core';
-import { openPartial, sealPartial } from '@fogline/cloud-hub/store/rollup-table';
+import { keptForEver } from '@fogline/cloud-hub/store/retention';
 import { openHubDatabase } from '@fogline/cloud-hub/store/schema';
+import { openSealed, seal } from '@fogline/cloud-hub/store/sealed';
 import { systemClock } from '@fogline/shared/clock';
 import { silentLogger } from '@fogline/shared/log';
 import { SeededRandom } from '@fogline/shared/random';
@@ -75,7 +76,8 @@ function verdictOn({ httpUrl }: { readonly httpUrl: string }, waitMs: number, st
 function openStoredHub() {
   const listener = { host: '127.0.0.1', port: 0 };
   const ports = { clock: systemClock, random: new SeededRandom(1), log: silentLogger };
-  return openHub({ dataFolder: join(options.folder, 'hub'), http: listener, mqtt: listener }, ports);
+  const dataFolder = join(options.folder, 'hub');
+  return openHub({ dataFolder, http: listener, mqtt: listener, retention: keptForEver }, ports);
 }
 
 /** Brings the stopped hub's tables up to date with its log, so that there is something to spoil. */
@@ -89,7 +91,7 @@ function fold(): void {
 function spoilDays(midnight: number): void {
   const db = new DatabaseSync(join(options.folder, 'hub', 'hub.db'));
   const minute = db.prepare('SELECT * FROM rollups WHERE level = 60000 LIMIT 1').get();
-  const partial = openPartial(
+  const partial = openSealed(
     minute?.['partial'] as Uint8Array,
     60_000,
     Number(minute?.['series']),
@@ -98,7 +100,7 @@ function spoilDays(midnight: number): void {
   const spoil = db.prepare('UPDATE rollups SET partial = ? WHERE level = ? AND series = ? AND start = ?');
   const dayMs = 86_400_000;
   for (const { series } of db.prepare('SELECT series FROM rollups WHERE level = ? AND start = ?').all(dayMs, midnight))
-    spoil.run(sealPartial(partial, dayMs, Number(series), midnight), dayMs, Number(series), midnight);
+    spoil.run(seal(partial, dayMs, Number(series), midnight), dayMs, Number(series), midnight);
   db.close();
 }
 

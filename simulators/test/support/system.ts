@@ -58,8 +58,21 @@ export async function openSystem(stage: Stage, options: SystemOptions): Promise<
   if (enrolled.code !== 0) throw new Error(`the agent could not be enrolled: ${enrolled.error}`);
   writeFileSync(stage.path('agent.token'), enrolled.out, { mode: 0o600 });
   const agentConfig = stage.path('agent.yaml');
+  const hubConfig = stage.path('hub.yaml');
+  // Tests replay data of fixed dates, however long ago those are.
+  writeFileSync(hubConfig, 'version: 1\nretention: { raw: forever, 10s: forever, 1m: forever }\n');
   const commands = {
-    hub: ['run', '--data', hubFolder, '--http', `${loopback}:${hubHttp}`, '--mqtt', `${loopback}:${hubMqtt}`],
+    hub: [
+      'run',
+      '--config',
+      hubConfig,
+      '--data',
+      hubFolder,
+      '--http',
+      `${loopback}:${hubHttp}`,
+      '--mqtt',
+      `${loopback}:${hubMqtt}`,
+    ],
     agent: ['run', '--config', agentConfig],
   };
   const hub = stage.program('hub', 'hub', commands.hub, 'ready ');

@@ -22,6 +22,7 @@ import type { DownKind, UpKind } from '@fogline/shared/protocol/topics';
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import type { Database, StorageFaults } from '@fogline/shared/sqlite';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
+import { keptForEver } from '../../store/retention.ts';
 import { openHubDatabase } from '../../store/schema.ts';
 import { HubCore } from '../hub-core.ts';
 import type { CommittedChange, HubLimits } from '../ports.ts';
@@ -131,7 +132,7 @@ export class Hub {
     const { file = ':memory:', faults, limits = {}, clock = new ManualClock() } = options;
     this.db = openHubDatabase(file, faults === undefined ? {} : { faults });
     this.clock = clock;
-    this.#limits = limits;
+    this.#limits = { retention: keptForEver, ...limits };
     this.core = this.#open();
   }
 

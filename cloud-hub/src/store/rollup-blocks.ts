@@ -1,0 +1,76 @@
+/**
+ * Packed roll-ups: (level, series, start of an aligned span) → the rows of that span in columns, with a checksum. A bucket may have a row in
+ * `rollups` too: what came after it was packed. Both merge to the bucket, whoever reads.
+ */
+import type { Database, Statement } from '@fogline/shared/sqlite';
+import { blockSpanMs, bucketOf } from './levels.ts';
+import { unpackRows } from './packed/packed-rows.ts';
+import type { RollupRow } from './read.ts';
+import { openSealed, seal } from './sealed.ts';
+
+interface BlockRow {
+  readonly start: number;
+  readonly packed: Uint8Array;
+}
+
+export class RollupBlocks {
+  readonly #next: Statement<{ start: number }>;
+  readonly #get: Statement<BlockRow>;
+  readonly #put: Statement<never>;
+  readonly #delete: Statement<never>;
+  readonly #from: Statement<{ series: number; start: number }>;
+  readonly #drop: Statement<never>;
+
+  constructor(db: Database) {
+    this.#next = db.prepare(
+      'SELECT start FROM rollup_blocks WHERE level = ? AND series = ? AND start >= ? AND start < ? ORDER BY start LIMIT 1',
+    );
+    this.#get = db.prepare('SELECT start, packed FROM rollup_blocks WHERE level = ? AND series = ? AND start = ?');
+    this.#put = db.prepare('INSERT INTO rollup_blocks (level, series, start, rows, packed) VALUES (?, ?, ?, ?, ?)');
+    this.#from = db.prepare(
+      'SELECT series, start FROM rollup_blocks WHERE level = ? AND series >= ? ORDER BY series, start LIMIT 1',
+    );
+    this.#drop = db.prepare(
+      `DELETE FROM rollup_blocks WHERE id IN
+         (SELECT id FROM rollup_blocks WHERE level = ? AND series = ? AND start <= ? ORDER BY start LIMIT ?)`,
+    );
+    this.#delete = db.prepare('DELETE FROM rollup_blocks WHERE level = ? AND series = ? AND start = ?');
+  }
+
+  /** Start of the first block with a bucket in the range, if it has one there at all. */
+  firstIn(levelMs: number, series: number, fromMs: number, toMs: number): number | undefined {
+    return this.#next.get(levelMs, series, bucketOf(fromMs, blockSpanMs(levelMs)), toMs)?.start;
+  }
+
+  /** Rows of one block with `fromMs ≤ start < toMs`; none where there is no block. Throws `storage_corrupt`. */
+  rows(levelMs: number, series: number, blockMs: number, fromMs: number, toMs: number): RollupRow[] {
+    const block = this.#get.get(levelMs, series, blockMs);
+    return block === undefined ? [] : rowsOfBlock(levelMs, series, block, fromMs, toMs);
+  }
+
+  /** The first block of a level at or after a series. */
+  blockFrom(levelMs: number, series: number): { readonly series: number; readonly start: number } | undefined {
+    return this.#from.get(levelMs, series);
+  }
+
+  /** Removes the oldest blocks that begin up to `lastMs`, `limit` at most; true when no such is left. */
+  drop(levelMs: number, series: number, lastMs: number, limit: number): boolean {
+    return this.#drop.run(levelMs, series, lastMs, limit).changes < limit;
+  }
+
+  put(levelMs: number, series: number, blockMs: number, rows: number, packed: Uint8Array): void {
+    this.#delete.run(levelMs, series, blockMs);
+    this.#put.run(levelMs, series, blockMs, rows, seal(packed, levelMs, series, blockMs));
+  }
+}
+
+/** Throws `storage_corrupt`, `codec_corrupt`, `codec_version`. */
+export function rowsOfBlock(
+  levelMs: number,
+  series: number,
+  block: BlockRow,
+  fromMs: number,
+  toMs: number,
+): RollupRow[] {
+  return unpackRows(openSealed(block.packed, levelMs, series, block.start), levelMs, fromMs, toMs);
+}
