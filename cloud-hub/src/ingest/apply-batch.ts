@@ -120,7 +120,7 @@ function claimOf(context: IngestContext, epoch: EpochState, message: BatchMessag
   const batches = store.log.overlapping(epoch.id, lane, first, last);
   const twin = batches.find((batch) => batch.first === first && batch.last === last);
   if (twin !== undefined) {
-    const stored = store.log.get(twin.batch);
+    const stored = twin.merged === 1 ? undefined : store.log.get(twin.batch);
     if (stored === undefined || isEqual(stored.payload, payload)) return { kind: 'repeat' };
     return {
       kind: 'rejected',
@@ -145,7 +145,9 @@ function claimOf(context: IngestContext, epoch: EpochState, message: BatchMessag
       detail: `[${first}, ${last}] of lane ${lane} waits with other bytes`,
     };
   }
-  if (verdict === 'held' && batches.length === 0 && voids.length === 0) return { kind: 'repeat' };
+  // What was merged or dropped is known by its range alone.
+  if (verdict === 'held' && voids.length === 0 && batches.every(({ merged }) => merged === 1))
+    return { kind: 'repeat' };
   return {
     kind: 'rejected',
     reason: 'overlap',

@@ -25,7 +25,7 @@ const row = fc.record({
   ),
 });
 const scenario = fc.record({
-  batches: fc.array(fc.array(row, { minLength: 30, maxLength: 80 }), { minLength: 2, maxLength: 6 }),
+  batches: fc.array(fc.array(row, { minLength: 30, maxLength: 80 }), { minLength: 3, maxLength: 8 }),
   /** n: which batch is delivered; how many steps of upkeep. */
   steps: fc.array(
     fc.record({
@@ -149,13 +149,19 @@ class Run {
     if (payload !== undefined) this.hub.submit('gw1', 'batch', payload);
   }
 
-  /** Everything again, as after the next hello; then until nothing is left to do. */
+  /** Everything again, as after the next hello; then until nothing is left to do; then everything once more. */
   settle(): void {
-    for (const batch of this.#payloads.keys()) this.deliver(batch);
-    this.hub.commitAll();
+    this.#deliverAll();
     this.hub.core.fold();
     upkeepAll(this.hub);
+    this.#clock.advance(26 * 3_600_000);
     upkeepAll(this.hub);
+    this.#deliverAll();
+  }
+
+  #deliverAll(): void {
+    for (const batch of this.#payloads.keys()) this.deliver(batch);
+    this.hub.commitAll();
   }
 
   #replace(file: Uint8Array | undefined): void {
@@ -202,8 +208,8 @@ const shortRetention: Retention = {
   levelMs: { 10_000: 5 * dayMs, 60_000: 8 * dayMs, 900_000: 12 * dayMs, 86_400_000: Number.POSITIVE_INFINITY },
 };
 
-/** Runs the scenario; whether something was packed. */
-function check({ batches, steps }: Scenario, retention: Retention): boolean {
+/** Runs the scenario; what the upkeep has done in the end. */
+function check({ batches, steps }: Scenario, retention: Retention): { isPacked: boolean; isMerged: boolean } {
   const run = new Run(batches, retention);
   for (const step of steps) run.step(step);
   run.settle();
@@ -218,28 +224,35 @@ function check({ batches, steps }: Scenario, retention: Retention): boolean {
   expect(run.hub.core.read.ledger().reduce((sum, line) => sum + line.delivered, 0)).toBe(batches.flat().length);
   expect(run.hub.core.read.quarantineCounts()).toEqual([]);
   expect(hubProblem(run.hub.db)).toBeUndefined();
-  const isPacked = rowsIn(run.hub, 'rollup_blocks') > 0;
+  const done = {
+    isPacked: rowsIn(run.hub, 'rollup_blocks') > 0,
+    isMerged: rowsIn(run.hub, 'batches WHERE merged = 1') > 0,
+  };
   run.hub.db.close();
-  return isPacked;
+  return done;
 }
 
 describe('upkeep', () => {
   it('changes nothing that is shown, whatever the interleaving with late data, crashes, restarts, restores and salvages', () => {
     let packed = 0;
+    let merged = 0;
     fc.assert(
       fc.property(scenario, (asked) => {
-        if (check(asked, keptForEver)) packed++;
+        const { isPacked, isMerged } = check(asked, keptForEver);
+        if (isPacked) packed++;
+        if (isMerged) merged++;
       }),
       { numRuns: 40 },
     );
     expect(packed).toBeGreaterThan(20);
+    expect(merged).toBeGreaterThan(10);
   });
 
   it('removes what is older than its retention and nothing else, and the account still tells of it', () => {
     let packed = 0;
     fc.assert(
       fc.property(scenario, (asked) => {
-        if (check(asked, shortRetention)) packed++;
+        if (check(asked, shortRetention).isPacked) packed++;
       }),
       { numRuns: 40 },
     );

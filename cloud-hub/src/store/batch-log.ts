@@ -15,6 +15,8 @@ export interface LoggedBatch {
   readonly last: number;
   readonly receivedMs: number;
   readonly payload: Uint8Array;
+  /** Made of several batches as received: their bytes are not known any more. */
+  readonly isMerged?: boolean;
 }
 
 export interface BatchHead {
@@ -25,10 +27,23 @@ export interface BatchHead {
   readonly lastHour: number;
 }
 
+export interface SizedRange extends BatchRange {
+  readonly bytes: number;
+  readonly receivedMs: number;
+}
+
+export interface ReplacedBatch {
+  readonly id: number;
+  readonly head: BatchHead;
+  readonly hours: readonly number[];
+}
+
 export interface BatchRange {
   readonly batch: number;
   readonly first: number;
   readonly last: number;
+  /** 1: made of several batches as received. */
+  readonly merged: number;
 }
 
 interface TailBatch extends BatchRange {
@@ -45,6 +60,7 @@ interface BatchRow {
   readonly first: number;
   readonly last: number;
   readonly received: number;
+  readonly merged: number;
   readonly payload: Uint8Array;
 }
 
@@ -63,6 +79,8 @@ export class BatchLog {
   readonly #insertRange: Statement<never>;
   readonly #insertHour: Statement<never>;
   readonly #hours: Statement<{ hour: number; batch: number }>;
+  readonly #rangeAfter: Statement<BatchRange & { epoch: number; lane: Lane }>;
+  readonly #sized: Statement<SizedRange>;
   readonly #head: Statement<BatchHead>;
   readonly #delete: Statement<never>;
   readonly #deleteRange: Statement<never>;
@@ -71,16 +89,26 @@ export class BatchLog {
   constructor(db: Database, state: StateTable) {
     this.#state = state;
     this.#insert = db.prepare(
-      'INSERT INTO batches (id, epoch, lane, first, last, received, last_hour, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO batches (id, epoch, lane, first, last, received, last_hour, merged, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
     );
     this.#get = db.prepare('SELECT * FROM batches WHERE id = ?');
     this.#after = db.prepare('SELECT * FROM batches WHERE id > ? ORDER BY id LIMIT ?');
     this.#maxId = db.prepare('SELECT max(id) AS id FROM batches');
     this.#ranges = db.prepare(
-      'SELECT batch, first, last FROM batch_ranges WHERE epoch = ? AND lane = ? AND last >= ? ORDER BY last LIMIT ?',
+      'SELECT batch, first, last, merged FROM batch_ranges WHERE epoch = ? AND lane = ? AND last >= ? ORDER BY last LIMIT ?',
     );
-    this.#insertRange = db.prepare('INSERT INTO batch_ranges (epoch, lane, last, first, batch) VALUES (?, ?, ?, ?, ?)');
+    this.#insertRange = db.prepare(
+      'INSERT INTO batch_ranges (epoch, lane, last, first, batch, merged) VALUES (?, ?, ?, ?, ?, ?)',
+    );
     this.#insertHour = db.prepare('INSERT INTO batch_hours (agent, hour, batch) VALUES (?, ?, ?)');
+    this.#rangeAfter = db.prepare(
+      'SELECT * FROM batch_ranges WHERE (epoch, lane, last) > (?, ?, ?) ORDER BY epoch, lane, last LIMIT 1',
+    );
+    this.#sized = db.prepare(
+      `SELECT r.batch, r.first, r.last, r.merged, length(b.payload) AS bytes, b.received AS receivedMs
+       FROM batch_ranges r JOIN batches b ON b.id = r.batch
+       WHERE r.epoch = ? AND r.lane = ? AND r.last > ? ORDER BY r.last LIMIT ?`,
+    );
     this.#head = db.prepare('SELECT epoch, lane, first, last, last_hour AS lastHour FROM batches WHERE id = ?');
     this.#delete = db.prepare('DELETE FROM batches WHERE id = ?');
     this.#deleteRange = db.prepare('DELETE FROM batch_ranges WHERE epoch = ? AND lane = ? AND last = ?');
@@ -107,14 +135,15 @@ export class BatchLog {
   append(batch: Omit<LoggedBatch, 'id'>, lastHour: number): number {
     const id = this.#nextId++;
     const { epoch, lane, first, last, receivedMs, payload } = batch;
-    this.#insert.run(id, epoch, lane, first, last, receivedMs, lastHour, payload);
+    this.#insert.run(id, epoch, lane, first, last, receivedMs, lastHour, batch.isMerged === true ? 1 : 0, payload);
     return id;
   }
 
   /** Notes a batch of the log as not folded yet. */
   track(batch: LoggedBatch, agent: number, hours: readonly number[]): void {
     const { id, epoch, lane, first, last } = batch;
-    this.#tail.push({ batch: id, epoch, lane, first, last, agent, hours });
+    const merged = batch.isMerged === true ? 1 : 0;
+    this.#tail.push({ batch: id, epoch, lane, first, last, merged, agent, hours });
     this.#tailBytes += batch.payload.byteLength;
   }
 
@@ -175,6 +204,29 @@ export class BatchLog {
     return this.#head.get(id);
   }
 
+  /** The first folded range after a place in the order of (epoch, lane, last). */
+  rangeAfter(epoch: number, lane: number, last: number): (BatchRange & { epoch: number; lane: Lane }) | undefined {
+    return this.#rangeAfter.get(epoch, lane, last);
+  }
+
+  /** Folded ranges of one lane that end after `last`, ascending. */
+  rangesAfter(epoch: number, lane: number, last: number, limit: number): SizedRange[] {
+    return this.#sized.all(epoch, lane, last, limit);
+  }
+
+  /** Puts one merged batch in the place of folded ones, under the id of the first; its ranges and hours are in the indexes at once. */
+  replace(agent: number, parts: readonly ReplacedBatch[], merged: LoggedBatch, lastHour: number): void {
+    for (const { id, head, hours } of parts) {
+      this.drop(id, head);
+      for (const hour of hours) this.forgetHour(agent, { hour, batch: id });
+    }
+    const { id, epoch, lane, first, last, receivedMs, payload } = merged;
+    this.#insert.run(id, epoch, lane, first, last, receivedMs, lastHour, 1, payload);
+    this.#insertRange.run(epoch, lane, last, first, id, 1);
+    const hours = new Set(parts.flatMap((part) => part.hours));
+    for (const hour of [...hours].sort((a, b) => a - b)) this.#insertHour.run(agent, hour, id);
+  }
+
   forgetHour(agent: number, { hour, batch }: HourCursor): void {
     this.#deleteHour.run(agent, hour, batch);
   }
@@ -187,7 +239,8 @@ export class BatchLog {
 
   fold(): void {
     const byRange = [...this.#tail].sort((a, b) => a.epoch - b.epoch || a.lane - b.lane || a.last - b.last);
-    for (const { epoch, lane, last, first, batch } of byRange) this.#insertRange.run(epoch, lane, last, first, batch);
+    for (const { epoch, lane, last, first, batch, merged } of byRange)
+      this.#insertRange.run(epoch, lane, last, first, batch, merged);
     const byHour = this.#tail
       .flatMap(({ agent, hours, batch }) => hours.map((hour) => ({ agent, hour, batch })))
       .sort((a, b) => a.agent - b.agent || a.hour - b.hour || a.batch - b.batch);
@@ -211,6 +264,6 @@ export interface HourCursor {
 }
 
 function fromRow(row: BatchRow): LoggedBatch {
-  const { id, epoch, lane, first, last, received: receivedMs, payload } = row;
-  return { id, epoch, lane, first, last, receivedMs, payload };
+  const { id, epoch, lane, first, last, received: receivedMs, merged, payload } = row;
+  return { id, epoch, lane, first, last, receivedMs, payload, isMerged: merged === 1 };
 }

@@ -20,6 +20,7 @@ export function newCounters(): Counters {
     folds: 0,
     blocksPacked: 0,
     batchesDropped: 0,
+    batchesMerged: 0,
     quarantined: Object.fromEntries(quarantineReasons.map((reason) => [reason, 0])) as Record<QuarantineReason, number>,
   };
 }

@@ -162,8 +162,8 @@ class Derived {
   readonly #delivered = new Map<string, number>();
 
   add(batch: LoggedBatch, agent: number, hours: ReadonlyMap<number, number>): void {
-    const { id, epoch, lane, first, last } = batch;
-    this.#ranges.add(`${epoch},${lane},${last},${first},${id}`);
+    const { id, epoch, lane, first, last, isMerged } = batch;
+    this.#ranges.add(`${epoch},${lane},${last},${first},${id},${isMerged === true ? 1 : 0}`);
     for (const [hour, items] of hours) {
       this.#hours.add(`${agent},${hour},${id}`);
       const key = `${agent},${lane},${hour}`;
@@ -178,7 +178,7 @@ class Derived {
         .prepare<Record<string, number>>(sql)
         .all()
         .map((row) => Object.values(row).join(','));
-    const ranges = keysOf('SELECT epoch, lane, last, first, batch FROM batch_ranges');
+    const ranges = keysOf('SELECT epoch, lane, last, first, batch, merged FROM batch_ranges');
     if (!isSame(ranges, this.#ranges)) return 'the index of ranges is not that of the batches';
     const hours = keysOf('SELECT agent, hour, batch FROM batch_hours');
     const isOld = (hour: number): boolean => hour < horizonHour;

@@ -134,7 +134,7 @@ function replay(
 }
 
 function batchOf(row: Row): LoggedBatch {
-  const { id, epoch, lane, first, last, received, payload } = row;
+  const { id, epoch, lane, first, last, received, merged, payload } = row;
   return {
     id: Number(id),
     epoch: Number(epoch),
@@ -143,6 +143,7 @@ function batchOf(row: Row): LoggedBatch {
     last: Number(last),
     receivedMs: Number(received),
     payload: payload as Uint8Array,
+    isMerged: merged === 1,
   };
 }
 

@@ -17,7 +17,7 @@ import { type EpochState, EpochTable } from './epoch-table.ts';
 import { EventTable } from './events.ts';
 import { LatestTable, laterOf } from './latest.ts';
 import { LedgerTable } from './ledger-table.ts';
-import type { RollupLevelMs } from './levels.ts';
+import { hourMs, type RollupLevelMs } from './levels.ts';
 import { QuarantineTable } from './quarantine.ts';
 import type { LatestValue } from './read.ts';
 import { Horizons, horizonOf } from './retention.ts';
@@ -27,6 +27,12 @@ import { Stamps } from './stamps.ts';
 import { StateTable } from './state.ts';
 import { Tail } from './tail.ts';
 import { VoidTable } from './void-table.ts';
+
+export interface BatchHours {
+  readonly id: number;
+  /** Event hours of its items. */
+  readonly hours: readonly number[];
+}
 
 export interface TailLimits {
   readonly tailBatchesMax: number;
@@ -206,6 +212,29 @@ export class HubStore {
     }
     for (const { epoch, lane, pairs: ranges } of dropped.values()) this.dropped.add(epoch, lane, ranges);
     return pairs.length === limit;
+  }
+
+  /** All that batches up to this id contribute is in the tables. */
+  rolledTo(): number {
+    return this.#state.get('rolled');
+  }
+
+  /** Puts a merged batch in the place of rolled ones of one agent, unless one of them was dropped meanwhile. */
+  replaceBatches(merged: Omit<LoggedBatch, 'id' | 'isMerged'>, parts: readonly BatchHours[]): void {
+    const agent = this.epochs.byId(merged.epoch)?.agent;
+    const id = parts[0]?.id;
+    const replaced = parts.flatMap(({ id: part, hours }) => {
+      const head = this.log.head(part);
+      return head === undefined ? [] : [{ id: part, head, hours: hours.filter((hour) => !this.#isGone(hour)) }];
+    });
+    if (agent === undefined || id === undefined || replaced.length < parts.length) return;
+    const lastHour = Math.max(...parts.flatMap((part) => part.hours));
+    this.log.replace(agent, replaced, { ...merged, id, isMerged: true }, lastHour);
+    this.counters.batchesMerged += parts.length;
+  }
+
+  #isGone(hour: number): boolean {
+    return hour * hourMs < this.horizons.of(0);
   }
 
   /** `rolling` set: ledger, ranges and indexes have the batch, and some series of it may be done too. */

@@ -211,6 +211,8 @@ export interface HubCounters {
   readonly blocksPacked: number;
   /** Batches older than their retention removed. */
   readonly batchesDropped: number;
+  /** Small batches merged into denser ones. */
+  readonly batchesMerged: number;
   readonly quarantined: Readonly<Record<QuarantineReason, number>>;
 }
 

@@ -101,6 +101,7 @@ CREATE TABLE batches (
   last INTEGER NOT NULL,
   received INTEGER NOT NULL,
   last_hour INTEGER NOT NULL,
+  merged INTEGER NOT NULL DEFAULT 0,
   payload BLOB NOT NULL
 );
 CREATE TABLE batch_ranges (
@@ -109,6 +110,7 @@ CREATE TABLE batch_ranges (
   last INTEGER NOT NULL,
   first INTEGER NOT NULL,
   batch INTEGER NOT NULL,
+  merged INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (epoch, lane, last)
 ) WITHOUT ROWID;
 CREATE TABLE batch_hours (

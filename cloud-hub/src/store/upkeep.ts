@@ -1,9 +1,10 @@
 /**
  * What keeps the store small while ingest runs: what is older than its retention
- * goes, old roll-ups are packed. It goes round and round in steps of a few milliseconds, which the
+ * goes, old roll-ups are packed, small batches merged. It goes round and round in steps of a few milliseconds, which the
  * hub takes between its commits; each writes at most one short transaction. Nothing of it is kept across a restart: a round that
  * was cut begins anew and finds done what was done.
  */
+import { compactRound } from './compact-job.ts';
 import type { Counters } from './counters.ts';
 import type { HubStore } from './hub-store.ts';
 import { packRound } from './pack-job.ts';
@@ -44,5 +45,6 @@ export class Upkeep {
   *#rounds(): Generator<void, void> {
     yield* retainRound(this.#store, this.#ports.retention, this.#ports);
     yield* packRound(this.#store.rollups, this.#ports);
+    yield* compactRound(this.#store, this.#ports);
   }
 }

@@ -1,0 +1,98 @@
+/**
+ * Merges small batches of one (epoch, lane) whose ranges follow each other into dense ones. Read, merged and compared outside of any
+ * transaction; one short transaction then puts the merged batch in their place, under the id of the first. Items, hours, ranges and the
+ * account stay as they were; what is lost is which bytes came as one message, so a repeat of one is known by its range alone.
+ */
+import type { Lane } from '@fogline/shared/protocol/limits';
+import { type BatchMessage, decodeBatch } from '@fogline/shared/protocol/messages';
+import { decodeContent } from './batch-content.ts';
+import type { BatchRange, SizedRange } from './batch-log.ts';
+import type { BatchHours, HubStore } from './hub-store.ts';
+import { mergingBatches } from './merge-batches.ts';
+import type { UpkeepPorts } from './upkeep.ts';
+
+/** Of one merged batch; reached, no more are added. */
+const itemsMin = 32_768;
+const bytesMax = 512 * 1024;
+/** A batch with more items is dense enough. */
+const smallItemsMax = itemsMin / 4;
+const batchesMin = 4;
+/** Batches of one merge, and of one look. */
+const batchesMax = 512;
+/** What came since may have a repeat on its way, whose bytes are then still compared. */
+const restMs = 3_600_000;
+/** A run that nothing followed for so long is merged as short as it is. */
+const endedMs = 86_400_000;
+const decodedPerStep = 16;
+
+/** One round over everything that can be merged. Yields between steps. */
+export function* compactRound(store: HubStore, ports: UpkeepPorts): Generator<void, void> {
+  let at = { epoch: 0, lane: 0, last: 0 };
+  for (;;) {
+    const found = store.log.rangeAfter(at.epoch, at.lane, at.last);
+    yield;
+    if (found === undefined) return;
+    const { epoch, lane } = found;
+    at = { epoch, lane, last: found.first - 1 };
+    let run: SizedRange[] | undefined;
+    while ((run = nextRun(store, at, ports.nowMs())) !== undefined) {
+      at = { ...at, last: run.at(-1)?.last ?? at.last };
+      yield;
+      if (run.length >= batchesMin) yield* mergeRun(store, epoch, lane, run, ports);
+    }
+    at = { epoch, lane, last: Number.MAX_SAFE_INTEGER };
+  }
+}
+
+/** The next small batches in a row, as many as make a merged one; undefined at the end of the lane, or of what may be merged yet. */
+function nextRun(
+  store: HubStore,
+  { epoch, lane, last }: { readonly epoch: number; readonly lane: number; readonly last: number },
+  nowMs: number,
+): SizedRange[] | undefined {
+  const rolled = store.rolledTo();
+  const run: SizedRange[] = [];
+  let items = 0;
+  let bytes = 0;
+  for (const range of store.log.rangesAfter(epoch, lane, last, batchesMax)) {
+    if (range.receivedMs > nowMs - restMs || range.batch > rolled) break;
+    const before = run.at(-1);
+    const own = range.last - range.first + 1;
+    const isFollowing = before === undefined || before.last + 1 === range.first;
+    if (!isFollowing || own > smallItemsMax || bytes + range.bytes > bytesMax) return run.length > 0 ? run : [range];
+    run.push(range);
+    items += own;
+    bytes += range.bytes;
+    if (items >= itemsMin || run.length === batchesMax) return run;
+  }
+  const end = run.at(-1);
+  return end !== undefined && end.receivedMs < nowMs - endedMs ? run : undefined;
+}
+
+function* mergeRun(
+  store: HubStore,
+  epoch: number,
+  lane: Lane,
+  run: readonly BatchRange[],
+  ports: UpkeepPorts,
+): Generator<void, void> {
+  const parts: BatchHours[] = [];
+  const messages: BatchMessage[] = [];
+  let receivedMs = 0;
+  let bytes = 0;
+  for (const { batch } of run) {
+    const stored = store.log.get(batch);
+    if (stored === undefined) return;
+    const message = decodeBatch(stored.payload);
+    messages.push(message);
+    parts.push({ id: batch, hours: [...decodeContent(message).hours.keys()] });
+    receivedMs = Math.max(receivedMs, stored.receivedMs);
+    bytes += stored.payload.byteLength;
+    if (parts.length % decodedPerStep === 0) yield;
+  }
+  const payload = yield* mergingBatches(messages);
+  if (payload === undefined || payload.byteLength >= bytes) return;
+  yield;
+  const [first, last] = [run[0]?.first ?? 0, run.at(-1)?.last ?? 0];
+  ports.transaction(() => store.replaceBatches({ epoch, lane, first, last, receivedMs, payload }, parts));
+}

@@ -1,0 +1,102 @@
+/**
+ * Many batches → one that holds the same items in fewer bytes: rows of one series come together, which is what the codec lives on. The
+ * parts of the result hold whole series each, so a reader of one decodes one; every part is decoded again and compared.
+ */
+import { decodeWindows, mergeWindows, readWindowsHeader } from '@fogline/shared/aggregate/window-columns';
+import { mergeColumns } from '@fogline/shared/codec/merge';
+import { decodeReadings, encodeReadings } from '@fogline/shared/codec/readings';
+import { invariant } from '@fogline/shared/errors';
+import { type BatchMessage, type BatchPart, encodeBatch } from '@fogline/shared/protocol/messages';
+import type { ReadingColumns } from '@fogline/shared/reading';
+import { runEnd } from './batch-content.ts';
+
+/** Rows encoded in one step. */
+const readingsPerPart = 4_096;
+const windowsPerPart = 2_048;
+const decodedPerStep = 16;
+/** Texts of one batch, decoded: half of what a batch may unfold to. */
+const textBytesMax = 32 * 1024 * 1024;
+
+/** Contiguous ranges of one agent, epoch and lane, ascending. Yields between steps; undefined where they had better stay apart. */
+export function* mergingBatches(messages: readonly BatchMessage[]): Generator<void, Uint8Array | undefined> {
+  const [head] = messages;
+  const end = messages.at(-1);
+  invariant(head !== undefined && end !== undefined, 'batches to merge');
+  const parts: BatchPart[] = [];
+  const readings: ReadingColumns[] = [];
+  const windows: Uint8Array[] = [];
+  let textBytes = 0;
+  for (const [i, { parts: own }] of messages.entries()) {
+    if (i % decodedPerStep === decodedPerStep - 1) yield;
+    for (const part of own) {
+      if (part.kind === 'readings') {
+        const columns = decodeReadings(part.bytes);
+        for (const text of columns.strings) textBytes += text.length;
+        readings.push(columns);
+      } else windows.push(part.bytes);
+    }
+  }
+  if (textBytes > textBytesMax) return undefined;
+  yield;
+  if (readings.length > 0) yield* encodeParts(mergeColumns(readings), parts);
+  for (const blobs of chunksOf(windows)) {
+    yield;
+    const bytes = mergeWindows(blobs);
+    const items = blobs.reduce((sum, blob) => sum + readWindowsHeader(blob).count, 0);
+    invariant(decodeWindows(bytes).count === items, 'windows that come back');
+    parts.push({ kind: 'windows', bytes });
+  }
+  const { agent, epoch, lane, first } = head;
+  return encodeBatch({ agent, epoch, lane, first, last: end.last, parts });
+}
+
+function* encodeParts(columns: ReadingColumns, parts: BatchPart[]): Generator<void, void> {
+  for (let from = 0, to = 0; from < columns.count; from = to) {
+    while (to < columns.count && to - from < readingsPerPart) to = runEnd(columns.series, to, columns.count);
+    // Most rows of one part belong to few series; a series of very many rows is cut.
+    to = Math.min(to, from + 2 * readingsPerPart);
+    const own = rowsOf(columns, from, to);
+    const bytes = encodeReadings(own, 'dense');
+    invariant(isSame(decodeReadings(bytes), own), 'readings that come back');
+    parts.push({ kind: 'readings', bytes });
+    yield;
+  }
+}
+
+function rowsOf({ series, time, value, flags, strings }: ReadingColumns, from: number, to: number): ReadingColumns {
+  return {
+    count: to - from,
+    series: series.subarray(from, to),
+    time: time.subarray(from, to),
+    value: value.subarray(from, to),
+    flags: flags.subarray(from, to),
+    strings,
+  };
+}
+
+function isSame(a: ReadingColumns, b: ReadingColumns): boolean {
+  if (a.count !== b.count) return false;
+  const columns = ['series', 'time', 'value', 'flags'] as const;
+  const isEqual = columns.every((name) => {
+    const [left, right] = [a[name].subarray(0, a.count), b[name].subarray(0, b.count)];
+    return left.every((own, row) => Object.is(own, right[row]));
+  });
+  return isEqual && a.strings.length === b.strings.length && a.strings.every((text, i) => text === b.strings[i]);
+}
+
+/** Blobs of windows, together as many rows as one step takes. */
+function* chunksOf(blobs: readonly Uint8Array[]): Generator<Uint8Array[]> {
+  let chunk: Uint8Array[] = [];
+  let rows = 0;
+  for (const blob of blobs) {
+    const { count } = readWindowsHeader(blob);
+    if (chunk.length > 0 && rows + count > windowsPerPart) {
+      yield chunk;
+      chunk = [];
+      rows = 0;
+    }
+    chunk.push(blob);
+    rows += count;
+  }
+  if (chunk.length > 0) yield chunk;
+}
