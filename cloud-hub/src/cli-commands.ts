@@ -8,11 +8,9 @@ import { createLogger, logLevels } from '@fogline/shared/log';
 import { systemRandom } from '@fogline/shared/random';
 import { credentialCommands } from './cli-credentials.ts';
 import { configOf, place, withDatabase } from './cli-place.ts';
+import { quarantineCommands } from './cli-quarantine.ts';
 import type { HubListener } from './config.ts';
 import { backupTo, openExisting } from './data-folder.ts';
-import { isoOf } from './query/time.ts';
-import { HubStore } from './store/hub-store.ts';
-import { StoreReader } from './store/reader.ts';
 import { version } from './version.ts';
 
 function withListener(name: string, listener: HubListener, text: string | undefined): HubListener {
@@ -64,36 +62,9 @@ const backup = defineCommand({
   },
 });
 
-const quarantine = defineCommand({
-  name: 'quarantine',
-  summary: 'Lists messages that were acked but could not be applied, newest first.',
-  options: { ...place, agent: { type: 'text', help: 'only of this agent', placeholder: 'ID' } },
-  run({ options, io }) {
-    withDatabase(openExisting, options, io.env, (db) => {
-      const { agent } = options;
-      const rows = new StoreReader(new HubStore(db)).quarantine(agent === undefined ? {} : { agent });
-      for (const row of rows) {
-        io.out(
-          [
-            row.id,
-            isoOf(row.receivedMs),
-            row.agent,
-            row.kind,
-            row.reason,
-            `${row.times}x`,
-            `${row.bytes}B`,
-            row.detail,
-          ].join('\t'),
-        );
-      }
-      if (rows.length === 0) io.err('nothing is quarantined');
-    });
-  },
-});
-
 export const program: Program = {
   name: 'fogline-hub',
   version,
   summary: 'Takes what agents send, keeps exact aggregates, answers queries.',
-  commands: [run, ...credentialCommands, backup, quarantine],
+  commands: [run, ...credentialCommands, backup, ...quarantineCommands],
 };

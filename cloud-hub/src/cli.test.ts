@@ -94,6 +94,8 @@ describe('fogline-hub run', () => {
     expect(await (await fetch(`${http}/api/v1/agents`)).json()).toMatchObject({
       agents: [{ agent: 'gw1', hasCredential: true }],
     });
+    const ordered = await run('quarantine', 'drop', '7', '--data', folder);
+    expect(ordered).toMatchObject({ code: 2, err: expect.stringContaining('nothing is quarantined under 7') });
     const copy = join(parent, 'copy.db');
     expect((await run('backup', copy, '--data', folder)).code).toBe(0);
     child.kill('SIGTERM');
@@ -136,7 +138,7 @@ describe('what is wrong', () => {
       /--scope: "reed" is none of read, write, command, admin \(did you mean "read"\?\)/,
     ],
     [['token', 'add', 'me'], 2, /--scope is required/],
-    [['quarantin'], 2, /unknown command "quarantin" \(did you mean "quarantine"\?\)/],
+    [['quarantin'], 2, /unknown command "quarantin" \(did you mean "quarantine list"\?\)/],
   ])('%j ends with %i', async (args, code, message) => {
     const ended = await runHere(...args, ...(args.length === 1 ? [] : ['--data', folder]));
     expect(ended.err).toMatch(message);
@@ -164,7 +166,7 @@ describe('credentials', () => {
     expect((await runHere('token', 'list', '--data', folder)).out).toMatch(
       /^me\tread,write\toslo\trevoked 20\S+\tmade 20/,
     );
-    expect(await runHere('quarantine', '--data', folder)).toEqual({
+    expect(await runHere('quarantine', 'list', '--data', folder)).toEqual({
       code: 0,
       out: '',
       err: 'nothing is quarantined\n',

@@ -10,7 +10,7 @@ import { type BatchContent, decodeContent, findUnknownSeries, hoursBySeries } fr
 import type { EpochState } from '../store/epoch-table.ts';
 import { unknownHour } from '../store/ledger-table.ts';
 import { hourMs } from '../store/levels.ts';
-import type { QuarantineReason } from '../store/quarantine.ts';
+import type { HeldRange, QuarantineReason } from '../store/quarantine.ts';
 import type { LocalSeries } from '../store/series-table.ts';
 import { sizeWithin, type VoidState } from '../store/void-table.ts';
 import type { IngestContext } from './context.ts';
@@ -89,23 +89,36 @@ export function ingestWaiting(context: IngestContext, agent: AgentState): void {
   for (const row of store.quarantine.waiting(agent.id)) {
     const epoch = store.epochs.byId(row.epoch);
     if (epoch === undefined || (store.series.of(epoch).ids[row.missing] ?? 0) === 0) continue;
-    const stored = store.quarantine.payloadOf(row.id);
-    if (stored === undefined) continue;
-    const { payload, receivedMs } = stored;
-    const message = decodeBatch(payload);
-    const read = readContent(message, store.series.of(epoch));
-    if ('corrupt' in read) {
-      store.quarantine.remove(row.id);
-      const held = { epoch: epoch.id, lane: message.lane, first: message.first, last: message.last };
-      context.quarantine(agent, { kind: 'batch', reason: 'corrupt', detail: read.corrupt, payload, held });
-    } else if (read.missing !== undefined) {
-      store.quarantine.setMissing(row.id, read.missing);
-    } else {
-      store.quarantine.remove(row.id);
-      store.ledger.add(agent.id, message.lane, 'quarantined', read.content.hours, -1);
-      commitBatch(context, agent, epoch, message, read.content, payload, receivedMs);
-    }
+    const found = store.quarantine.message(row.id);
+    if (found?.held !== undefined) ingestHeld(context, agent, row.id, found.held);
   }
+}
+
+/** A quarantined batch whose range counts as held, once more; returns what became of it. */
+export function ingestHeld(context: IngestContext, agent: AgentState, id: number, held: HeldRange): string {
+  const { store } = context;
+  const epoch = store.epochs.byId(held.epoch);
+  const found = store.quarantine.message(id);
+  if (epoch === undefined || found === undefined) return 'its epoch is not known';
+  const { payload, receivedMs, reason } = found;
+  const message = decodeBatch(payload);
+  const read = readContent(message, store.series.of(epoch));
+  if ('corrupt' in read) {
+    if (reason === 'corrupt') return `still corrupt: ${read.corrupt}`;
+    store.quarantine.remove(id);
+    context.quarantine(agent, { kind: 'batch', reason: 'corrupt', detail: read.corrupt, payload, held });
+    return `corrupt: ${read.corrupt}`;
+  }
+  if (read.missing !== undefined) {
+    if (reason === 'unknown_series') store.quarantine.setMissing(id, read.missing);
+    return `still waits for the definition of series ${read.missing}`;
+  }
+  store.quarantine.remove(id);
+  const items = message.last - message.first + 1;
+  const counted = reason === 'corrupt' ? new Map([[unknownHour, items]]) : read.content.hours;
+  store.ledger.add(agent.id, message.lane, 'quarantined', counted, -1);
+  commitBatch(context, agent, epoch, message, read.content, payload, receivedMs);
+  return 'ingested';
 }
 
 function claimOf(context: IngestContext, epoch: EpochState, message: BatchMessage, payload: Uint8Array): Claim {

@@ -8,10 +8,12 @@ import { hasCode, invariant, messageOf } from '@fogline/shared/errors';
 import type { UpKind } from '@fogline/shared/protocol/topics';
 import type { Database } from '@fogline/shared/sqlite';
 import { HubStore } from '../store/hub-store.ts';
+import type { Order } from '../store/orders.ts';
 import type { StoreRead } from '../store/read.ts';
 import { StoreReader } from '../store/reader.ts';
 import { Upkeep } from '../store/upkeep.ts';
 import { buildWelcome } from './apply-hello.ts';
+import { carryOut } from './carry-out.ts';
 import { IngestContext } from './context.ts';
 import { dispatch } from './dispatch.ts';
 import { FlowControl } from './flow-control.ts';
@@ -110,6 +112,34 @@ export class HubCore {
     return this.#upkeep.step();
   }
 
+  /** Carries out what an operator asked for; returns what was done. Throws `not_found`, `usage`, or what the storage threw. */
+  order(order: Order): string {
+    invariant(!this.#isCommitting, 'no order within a commit');
+    this.#context.startGroup();
+    const answer = this.#transaction(() => carryOut(this.#context, order));
+    this.#announce();
+    return answer;
+  }
+
+  /** Carries out the orders that other processes left in the database, and answers them there. Throws what the storage threw. */
+  takeOrders(): void {
+    for (let row = this.#store.orders.nextOpen(); row !== undefined; row = this.#store.orders.nextOpen()) {
+      const { id, body } = row;
+      this.#context.startGroup();
+      try {
+        this.#transaction(() => {
+          const answer = carryOut(this.#context, JSON.parse(body) as Order);
+          this.#store.orders.answer(id, 'done', answer);
+        });
+      } catch (error) {
+        if (isStorageError(error)) throw error;
+        this.#transaction(() => this.#store.orders.answer(id, 'refused', messageOf(error)));
+        continue;
+      }
+      this.#announce();
+    }
+  }
+
   #commitGroup(queued: readonly Queued[]): void {
     const context = this.#context;
     context.startGroup();
@@ -126,6 +156,12 @@ export class HubCore {
     this.#store.counters.groups++;
     for (const { agent, payload } of group) this.#flow.unqueue(agent, payload.byteLength);
     for (const { done } of group) done();
+    this.#announce();
+  }
+
+  /** After a COMMIT: what it owes to agents and to the rest of the hub. */
+  #announce(): void {
+    const context = this.#context;
     const nowMs = this.#ports.clock.now();
     for (const due of context.welcomes) {
       const payload = buildWelcome(this.#store, due, this.#flow.windowOf(due.agent), nowMs);

@@ -1,4 +1,7 @@
-/** Runs the upkeep of a HubCore on the event loop: some milliseconds at a time, and when nothing waits to be committed, as far as that can be had. */
+/**
+ * Runs the upkeep of a HubCore on the event loop: some milliseconds at a time, and when nothing waits to be committed, as far as that can be
+ * had. Orders that other processes left are carried out within a second.
+ */
 import type { Clock, Timer } from '@fogline/shared/clock';
 import type { HubCore } from './hub-core.ts';
 
@@ -8,29 +11,47 @@ const budgetMs = 3;
 /** A turn that finds messages waiting is left out, but not for ever. */
 const skippedMax = 20;
 /** Between rounds. */
-const pauseMs = 60_000;
+const pauseMs = 600_000;
+const ordersMs = 500;
+
+type Core = Pick<HubCore, 'upkeep' | 'takeOrders' | 'queuedBytes'>;
 
 export class UpkeepDriver {
-  readonly #core: Pick<HubCore, 'upkeep' | 'queuedBytes'>;
+  readonly #core: Core;
   readonly #clock: Clock;
   readonly #fail: (error: unknown) => void;
   #timer: Timer;
+  #orders: Timer;
   #skipped = 0;
 
   /** `fail`: the storage failed; nothing more is done. */
-  constructor(core: Pick<HubCore, 'upkeep' | 'queuedBytes'>, clock: Clock, fail: (error: unknown) => void) {
+  constructor(core: Core, clock: Clock, fail: (error: unknown) => void) {
     this.#core = core;
     this.#clock = clock;
     this.#fail = fail;
     this.#timer = this.#after(everyMs);
+    this.#orders = this.#afterOrders();
   }
 
   stop(): void {
     this.#timer.cancel();
+    this.#orders.cancel();
   }
 
   #after(ms: number): Timer {
     return this.#clock.after('hub.upkeep', ms, () => this.#turn());
+  }
+
+  #afterOrders(): Timer {
+    return this.#clock.after('hub.orders', ordersMs, () => {
+      try {
+        this.#core.takeOrders();
+      } catch (error) {
+        this.#fail(error);
+        return;
+      }
+      this.#orders = this.#afterOrders();
+    });
   }
 
   #turn(): void {

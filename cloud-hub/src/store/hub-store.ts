@@ -18,6 +18,7 @@ import { EventTable } from './events.ts';
 import { LatestTable, laterOf } from './latest.ts';
 import { LedgerTable } from './ledger-table.ts';
 import { hourMs, type RollupLevelMs } from './levels.ts';
+import { OrderTable } from './orders.ts';
 import { QuarantineTable } from './quarantine.ts';
 import type { LatestValue } from './read.ts';
 import { Horizons, horizonOf } from './retention.ts';
@@ -62,6 +63,7 @@ export class HubStore {
   readonly voids: VoidTable;
   readonly quarantine: QuarantineTable;
   readonly events: EventTable;
+  readonly orders: OrderTable;
   readonly counters: Counters = newCounters();
   readonly stamps = new Stamps();
   readonly #state: StateTable;
@@ -83,7 +85,8 @@ export class HubStore {
     this.latest = new LatestTable(db);
     this.ledger = new LedgerTable(db);
     this.voids = new VoidTable(db, this.ledger);
-    this.quarantine = new QuarantineTable(db);
+    this.quarantine = new QuarantineTable(db, this.dropped);
+    this.orders = new OrderTable(db);
     this.events = new EventTable(db);
     const { agents, epochs, series, log, ledger, quarantine, horizons } = this;
     this.#cached = [agents, epochs, series, log, ledger, quarantine, horizons];

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Lane } from '@fogline/shared/protocol/limits';
 import type { Database, Statement } from '@fogline/shared/sqlite';
+import type { DroppedRanges } from './dropped-ranges.ts';
 
 export const quarantineReasons = [
   'corrupt',
@@ -57,6 +58,30 @@ export interface HeldRow {
   readonly payload: Uint8Array;
 }
 
+/** One message with all that is known of it. */
+export interface QuarantinedMessage {
+  /** Row id. */
+  readonly agent: number;
+  readonly kind: string;
+  readonly reason: QuarantineReason;
+  readonly payload: Uint8Array;
+  readonly receivedMs: number;
+  readonly held?: HeldRange;
+}
+
+interface MessageSql {
+  readonly agent: number;
+  readonly kind: string;
+  readonly reason: QuarantineReason;
+  readonly payload: Uint8Array;
+  readonly received: number;
+  readonly epoch: number | null;
+  readonly lane: Lane | null;
+  readonly first: number | null;
+  readonly last: number | null;
+  readonly is_held: number;
+}
+
 export interface WaitingRow {
   readonly id: number;
   readonly epoch: number;
@@ -69,19 +94,22 @@ export class QuarantineTable {
   #rows = 0;
   #bytes = 0;
   #waitingBytes = 0;
+  readonly #dropped: DroppedRanges;
   readonly #insert: Statement<never>;
   readonly #repeat: Statement<{ id: number }>;
   readonly #count: Statement<never>;
   readonly #held: Statement<HeldRow>;
   readonly #waiting: Statement<WaitingRow>;
-  readonly #payload: Statement<{ payload: Uint8Array; received: number }>;
+  readonly #find: Statement<{ reason: QuarantineReason; detail: string }>;
+  readonly #message: Statement<MessageSql>;
   readonly #setMissing: Statement<never>;
   readonly #size: Statement<{ reason: QuarantineReason; bytes: number }>;
   readonly #delete: Statement<never>;
   readonly #oldest: Statement<{ id: number }>;
   readonly #totals: Statement<{ rows: number; bytes: number | null; waiting: number | null }>;
 
-  constructor(db: Database) {
+  constructor(db: Database, dropped: DroppedRanges) {
+    this.#dropped = dropped;
     this.#insert = db.prepare(
       `INSERT INTO quarantine (agent, kind, reason, hash, epoch, lane, first, last, is_held, missing, detail, received, times, payload)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`,
@@ -98,7 +126,12 @@ export class QuarantineTable {
     this.#waiting = db.prepare(
       "SELECT id, epoch, missing FROM quarantine WHERE agent = ? AND reason = 'unknown_series' AND is_held = 1 ORDER BY id",
     );
-    this.#payload = db.prepare('SELECT payload, received FROM quarantine WHERE id = ?');
+    this.#find = db.prepare(
+      'SELECT reason, detail FROM quarantine WHERE agent = ? AND hash = ? ORDER BY id DESC LIMIT 1',
+    );
+    this.#message = db.prepare(
+      'SELECT agent, kind, reason, payload, received, epoch, lane, first, last, is_held FROM quarantine WHERE id = ?',
+    );
     this.#setMissing = db.prepare('UPDATE quarantine SET missing = ? WHERE id = ?');
     this.#size = db.prepare('SELECT reason, length(payload) AS bytes FROM quarantine WHERE id = ?');
     this.#delete = db.prepare('DELETE FROM quarantine WHERE id = ?');
@@ -153,13 +186,28 @@ export class QuarantineTable {
     return this.#waiting.all(agent);
   }
 
-  payloadOf(id: number): { payload: Uint8Array; receivedMs: number } | undefined {
-    const row = this.#payload.get(id);
-    return row === undefined ? undefined : { payload: row.payload, receivedMs: row.received };
-  }
-
   setMissing(id: number, missing: number): void {
     this.#setMissing.run(missing, id);
+  }
+
+  /** The newest of the same bytes. */
+  find(agent: number, payload: Uint8Array): { readonly reason: QuarantineReason; readonly detail: string } | undefined {
+    return this.#find.get(agent, digest(payload));
+  }
+
+  message(id: number): QuarantinedMessage | undefined {
+    const row = this.#message.get(id);
+    if (row === undefined) return undefined;
+    const { agent, kind, reason, payload, received: receivedMs, epoch, lane, first, last } = row;
+    const isHeld = row.is_held === 1 && epoch !== null && lane !== null && first !== null && last !== null;
+    return { agent, kind, reason, payload, receivedMs, ...(isHeld ? { held: { epoch, lane, first, last } } : {}) };
+  }
+
+  /** Removes it without anything in its place: a range that it holds stays held. */
+  forget(id: number): void {
+    const held = this.message(id)?.held;
+    if (held !== undefined) this.#dropped.add(held.epoch, held.lane, [[held.first, held.last]]);
+    this.remove(id);
   }
 
   remove(id: number): void {
@@ -182,7 +230,7 @@ export class QuarantineTable {
     while (this.#rows > quarantineLimits.rowsMax || this.#bytes > quarantineLimits.bytesMax) {
       const oldest = this.#oldest.get();
       if (oldest === undefined) return;
-      this.remove(oldest.id);
+      this.forget(oldest.id);
     }
   }
 }

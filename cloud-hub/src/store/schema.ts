@@ -214,6 +214,14 @@ CREATE TABLE quarantine_counts (
   PRIMARY KEY (agent, reason)
 ) WITHOUT ROWID;
 
+CREATE TABLE orders (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  body TEXT NOT NULL,
+  answer TEXT NOT NULL
+);
+CREATE INDEX orders_open ON orders (id) WHERE state = 'open';
 CREATE TABLE events (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   at INTEGER NOT NULL,

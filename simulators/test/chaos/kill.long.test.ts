@@ -39,7 +39,7 @@ describe.skipIf(missing !== undefined)(`kill -9 under load${missing === undefine
         const { produced, delivered, unaccounted } = await ledgerTotals(system.hubUrl);
         return unaccounted === 0 && delivered === produced;
       });
-      expect((await stage.run('hub', ['quarantine', '--data', system.hubFolder])).out).toBe('');
+      expect((await stage.run('hub', ['quarantine', 'list', '--data', system.hubFolder])).out).toBe('');
     }),
   );
 });

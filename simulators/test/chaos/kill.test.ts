@@ -34,7 +34,7 @@ describe.skipIf(missing !== undefined)(`kill -9 under load${missing === undefine
           const { produced, delivered, unaccounted } = await ledgerTotals(hubUrl);
           return unaccounted === 0 && delivered === produced;
         });
-        expect((await stage.run('hub', ['quarantine', '--data', hubFolder])).out).toBe('');
+        expect((await stage.run('hub', ['quarantine', 'list', '--data', hubFolder])).out).toBe('');
 
         // Had one acked reading not arrived, or one been counted that nobody sent, the same verdict must say so.
         const [tampered, device] = [stage.path('tampered.truth'), 'paho-2'];

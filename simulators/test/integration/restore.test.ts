@@ -67,7 +67,7 @@ it('a hub restored from an earlier backup is complete again without a hand, over
     expect(summary).toMatchObject({ isClean: true, lost: 0, duplicated: 0 });
     expect(summary.acked).toBeGreaterThan(3_000);
   }
-  expect((await stage.run('hub', ['quarantine', '--data', hubFolder])).out).toBe('');
+  expect((await stage.run('hub', ['quarantine', 'list', '--data', hubFolder])).out).toBe('');
 
   // What nobody healed is not clean, so there was something to heal and the verdict sees it.
   const unhealed = await verify(stage, {

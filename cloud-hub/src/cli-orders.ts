@@ -1,0 +1,50 @@
+/** Has the hub of a folder do something to its data: the one that runs, else this process, under the lock of the folder. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '@fogline/shared/clock';
+import { FoglineError, hasCode } from '@fogline/shared/errors';
+import { configOf, type Env, type PlaceOptions } from './cli-place.ts';
+import { lockDataFolder, openExisting } from './data-folder.ts';
+import { HubCore } from './ingest/hub-core.ts';
+import { type Order, OrderTable } from './store/orders.ts';
+
+const pollMs = 50;
+/** A hub looks twice a second, and may be busy. */
+const answerWithinMs = 30_000;
+
+/** Returns what was done. Throws `not_found`, `usage`; `unavailable` when the hub that runs does not answer. */
+export async function give(options: PlaceOptions, env: Env, order: Order): Promise<string> {
+  const { dataFolder, retention } = configOf(options, env).value;
+  const db = openExisting(dataFolder);
+  try {
+    const lock = tryLock(dataFolder);
+    if (lock !== undefined) {
+      try {
+        return new HubCore(db, { clock: systemClock, send: () => undefined }, { retention }).order(order);
+      } finally {
+        lock.release();
+      }
+    }
+    const orders = new OrderTable(db);
+    const id = db.transaction(() => orders.add(order, systemClock.now()));
+    for (const endMs = systemClock.monotonic() + answerWithinMs; systemClock.monotonic() < endMs; await sleep(pollMs)) {
+      const { state, answer } = orders.get(id);
+      if (state === 'done') return answer;
+      if (state === 'refused') throw new FoglineError('usage', answer);
+    }
+    throw new FoglineError(
+      'unavailable',
+      `the hub of ${dataFolder} has not answered within 30 s; it carries the order out when it does`,
+    );
+  } finally {
+    db.close();
+  }
+}
+
+function tryLock(folder: string): { release(): void } | undefined {
+  try {
+    return lockDataFolder(folder);
+  } catch (error) {
+    if (hasCode(error, 'address_in_use')) return undefined;
+    throw error;
+  }
+}

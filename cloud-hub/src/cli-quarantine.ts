@@ -1,0 +1,103 @@
+/** `fogline-hub quarantine …`: what was acked and could not be applied; look at it, try it again, drop it. */
+import { writeFileSync } from 'node:fs';
+import { defineCommand } from '@fogline/shared/cli';
+import { FoglineError, messageOf } from '@fogline/shared/errors';
+import { decodeBatch } from '@fogline/shared/protocol/messages';
+import { give } from './cli-orders.ts';
+import { place, withDatabase } from './cli-place.ts';
+import { openExisting } from './data-folder.ts';
+import { isoOf } from './query/time.ts';
+import { decodeContent } from './store/batch-content.ts';
+import { HubStore } from './store/hub-store.ts';
+import type { QuarantinedMessage } from './store/quarantine.ts';
+import { StoreReader } from './store/reader.ts';
+
+const list = defineCommand({
+  name: 'quarantine list',
+  summary: 'Lists messages that were acked but could not be applied, newest first.',
+  options: { ...place, agent: { type: 'text', help: 'only of this agent', placeholder: 'ID' } },
+  run({ options, io }) {
+    withDatabase(openExisting, options, io.env, (db) => {
+      const { agent } = options;
+      const rows = new StoreReader(new HubStore(db)).quarantine(agent === undefined ? {} : { agent });
+      for (const { id, receivedMs, agent: of, kind, reason, times, bytes, detail } of rows)
+        io.out([id, isoOf(receivedMs), of, kind, reason, `${times}x`, `${bytes}B`, detail].join('\t'));
+      if (rows.length === 0) io.err('nothing is quarantined');
+    });
+  },
+});
+
+const idPositional = { name: 'ID', help: 'first column of quarantine list' } as const;
+
+function idOf(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new FoglineError('usage', `"${text}" is no id: take the first column of "fogline-hub quarantine list"`);
+}
+
+const show = defineCommand({
+  name: 'quarantine show',
+  summary: 'Shows one message and what can be read of it.',
+  options: { ...place, out: { type: 'text', help: 'writes its bytes there', placeholder: 'FILE' } },
+  positionals: [idPositional],
+  run({ options, positionals: [text = ''], io }) {
+    withDatabase(openExisting, options, io.env, (db) => {
+      const id = idOf(text);
+      const store = new HubStore(db);
+      const found = store.quarantine.message(id);
+      const agent = found === undefined ? undefined : store.agents.byId(found.agent)?.name;
+      if (found === undefined) throw new FoglineError('not_found', `nothing is quarantined under ${id}`);
+      const { kind, reason, receivedMs, payload, held } = found;
+      const detail = store.quarantine.find(found.agent, payload)?.detail ?? '';
+      io.out(`agent     ${agent ?? '(gone)'}`);
+      io.out(`received  ${isoOf(receivedMs)}`);
+      io.out(`kind      ${kind}, ${payload.byteLength} bytes`);
+      io.out(`reason    ${reason}: ${detail}`);
+      io.out(
+        `range     ${held === undefined ? 'not held: the agent may send it again' : 'held: the agent does not send it again'}`,
+      );
+      if (kind === 'batch') for (const line of batchLines(found)) io.out(line);
+      if (options.out === undefined) return;
+      writeFileSync(options.out, payload, { flag: 'wx' });
+      io.err(`${options.out}: the message as it came`);
+    });
+  },
+});
+
+function batchLines({ payload }: QuarantinedMessage): string[] {
+  try {
+    const message = decodeBatch(payload);
+    const { epoch, lane, first, last } = message;
+    const lines = [`batch     epoch ${epoch}, lane ${lane}, items ${first} to ${last}`];
+    try {
+      const { hours, items } = decodeContent(message);
+      const known = [...hours.keys()].sort((a, b) => a - b).map((hour) => isoOf(hour * 3_600_000));
+      return [...lines, `content   ${items} items in the hours from ${known[0] ?? '?'} to ${known.at(-1) ?? '?'}`];
+    } catch (error) {
+      return [...lines, `content   ${messageOf(error)}`];
+    }
+  } catch (error) {
+    return [`batch     ${messageOf(error)}`];
+  }
+}
+
+const retry = defineCommand({
+  name: 'quarantine retry',
+  summary: 'Tries to apply a message again, after what kept it out has changed.',
+  options: place,
+  positionals: [idPositional],
+  async run({ options, positionals: [text = ''], io }) {
+    io.out(await give(options, io.env, { kind: 'quarantine_retry', id: idOf(text) }));
+  },
+});
+
+const drop = defineCommand({
+  name: 'quarantine drop',
+  summary: 'Forgets a message for good; it stays counted.',
+  options: place,
+  positionals: [idPositional],
+  async run({ options, positionals: [text = ''], io }) {
+    io.out(await give(options, io.env, { kind: 'quarantine_drop', id: idOf(text) }));
+  },
+});
+
+export const quarantineCommands = [list, show, retry, drop];
