@@ -8,6 +8,7 @@ import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import type { Logger } from '@fogline/shared/log';
 import { isLoopback } from '@fogline/shared/loopback';
 import { Metrics } from '@fogline/shared/metrics';
+import type { DownKind } from '@fogline/shared/protocol/topics';
 import type { Random } from '@fogline/shared/random';
 import { type Api, buildApi } from './api/app.ts';
 import { checkExposure } from './auth/access.ts';
@@ -98,34 +99,18 @@ class Rooms {
     const tokens = new ApiTokens(db, clock, random);
     const audit = new AuditLog(dataFolder, clock, (error) => log.error({ error }, 'refusals could not be audited'));
     this.#audit = audit;
-    const core = new HubCore(
-      db,
-      {
-        clock,
-        log: log.child('ingest'),
-        send: (agent, kind, payload) => this.#broker?.send(agent, kind, payload),
-      },
-      { retention },
-    );
+    const send = this.#send.bind(this);
+    const core = new HubCore(db, { clock, log: log.child('ingest'), send }, { retention });
     const firstToken = tokens.createFirst();
     if (firstToken !== undefined) {
       folder.saveCredentials();
       audit.record({ who: 'hub', from: '', what: 'first start', target: 'token name=admin', outcome: 'ok' });
     }
     checkExposures(this.#config, core, tokens);
-    const fail = (error: unknown): void => {
-      this.#upkeep?.stop();
-      this.#notReady = 'the storage failed';
+    const driver = this.#drive(core, (error) => {
       folder.suspect(error);
-      log.error({ error }, 'the storage failed; nothing more is acked');
       reject(error);
-    };
-    const driver = new IngestDriver(core, fail);
-    this.#upkeep = new UpkeepDriver(core, clock, (error) => {
-      driver.abandon();
-      fail(error);
     });
-    this.#driver = driver;
     const broker = await this.#openBroker(hasFallback, agents, driver);
     this.#broker = broker;
     // An agent whose token was revoked or exchanged loses its connections too.
@@ -164,6 +149,27 @@ class Rooms {
       failed,
       close: () => this.close(),
     };
+  }
+
+  /** The first error of the storage, whoever meets it, stops ingest and upkeep. */
+  #drive(core: HubCore, onFailure: (error: unknown) => void): IngestDriver {
+    const { clock, log } = this.#ports;
+    const fail = (error: unknown): void => {
+      driver.abandon();
+      upkeep.stop();
+      this.#notReady = 'the storage failed';
+      log.error({ error }, 'the storage failed; nothing more is acked');
+      onFailure(error);
+    };
+    const driver = new IngestDriver(core, fail);
+    const upkeep = new UpkeepDriver(core, clock, fail);
+    this.#driver = driver;
+    this.#upkeep = upkeep;
+    return driver;
+  }
+
+  #send(agent: string, kind: DownKind, payload: Uint8Array): void {
+    this.#broker?.send(agent, kind, payload);
   }
 
   close(): Promise<void> {

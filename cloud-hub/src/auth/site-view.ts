@@ -41,6 +41,7 @@ export function storeOfSites(store: StoreRead, sites: readonly string[]): StoreR
     quarantineCounts: () => ofSeen(store.quarantineCounts()),
     storeStats: hubWide,
     counters: hubWide,
+    expiry: () => store.expiry(),
   };
 }
 
