@@ -16,7 +16,10 @@ const pairsPerStep = 64;
 export function* retainRound(store: HubStore, retention: Retention, ports: UpkeepPorts): Generator<void, void> {
   for (const what of [0, ...levels] as const) {
     const horizonMs = horizonAt(what, retention, ports.nowMs());
-    if (horizonMs > store.horizons.of(what)) ports.transaction(() => store.horizons.advance(what, horizonMs));
+    if (horizonMs > store.horizons.of(what)) {
+      ports.transaction(() => store.horizons.advance(what, horizonMs));
+      store.stamps.touchStore();
+    }
     yield;
   }
   for (const levelMs of levels) {
