@@ -79,6 +79,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     isLong: true,
     load: () => import('./fleet/main.ts'),
   },
+  'hub-store': {
+    summary: 'bytes of the hub a reading and a roll-up row, after packing and merging; days in simulated time',
+    load: () => import('./hub-store/main.ts'),
+  },
   flash: {
     summary: 'bytes that an agent writes to its medium at 25 and 1,000 readings/s, connected and settled',
     load: () => import('./flash/main.ts'),

@@ -88,8 +88,8 @@ export class HubStore {
     this.quarantine = new QuarantineTable(db, this.dropped);
     this.orders = new OrderTable(db);
     this.events = new EventTable(db);
-    const { agents, epochs, series, log, ledger, quarantine, horizons } = this;
-    this.#cached = [agents, epochs, series, log, ledger, quarantine, horizons];
+    const { agents, epochs, series, log, ledger, quarantine, horizons, rollups } = this;
+    this.#cached = [agents, epochs, series, log, ledger, quarantine, horizons, rollups.blocks];
     this.refresh();
   }
 

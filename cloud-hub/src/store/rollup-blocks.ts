@@ -4,7 +4,7 @@
  */
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import { blockSpanMs, bucketOf } from './levels.ts';
-import { unpackRows } from './packed/packed-rows.ts';
+import { PackedRows, unpackRows } from './packed/packed-rows.ts';
 import type { RollupRow } from './read.ts';
 import { openSealed, seal } from './sealed.ts';
 
@@ -20,6 +20,11 @@ export class RollupBlocks {
   readonly #delete: Statement<never>;
   readonly #from: Statement<{ series: number; start: number }>;
   readonly #drop: Statement<never>;
+
+  /** The block that was read last: whoever reads one reads it in several pages. */
+  #last:
+    | { readonly levelMs: number; readonly series: number; readonly blockMs: number; readonly rows: PackedRows }
+    | undefined;
 
   constructor(db: Database) {
     this.#next = db.prepare(
@@ -44,8 +49,14 @@ export class RollupBlocks {
 
   /** Rows of one block with `fromMs ≤ start < toMs`; none where there is no block. Throws `storage_corrupt`. */
   rows(levelMs: number, series: number, blockMs: number, fromMs: number, toMs: number): RollupRow[] {
+    const last = this.#last;
+    if (last?.levelMs === levelMs && last.series === series && last.blockMs === blockMs)
+      return last.rows.rows(fromMs, toMs);
     const block = this.#get.get(levelMs, series, blockMs);
-    return block === undefined ? [] : rowsOfBlock(levelMs, series, block, fromMs, toMs);
+    if (block === undefined) return [];
+    const rows = new PackedRows(openSealed(block.packed, levelMs, series, blockMs), levelMs);
+    this.#last = { levelMs, series, blockMs, rows };
+    return rows.rows(fromMs, toMs);
   }
 
   /** The first block of a level at or after a series. */
@@ -55,10 +66,17 @@ export class RollupBlocks {
 
   /** Removes the oldest blocks that begin up to `lastMs`, `limit` at most; true when no such is left. */
   drop(levelMs: number, series: number, lastMs: number, limit: number): boolean {
+    this.reset();
     return this.#drop.run(levelMs, series, lastMs, limit).changes < limit;
   }
 
+  /** What is in memory may not be what is stored. */
+  reset(): void {
+    this.#last = undefined;
+  }
+
   put(levelMs: number, series: number, blockMs: number, rows: number, packed: Uint8Array): void {
+    this.reset();
     this.#delete.run(levelMs, series, blockMs);
     this.#put.run(levelMs, series, blockMs, rows, seal(packed, levelMs, series, blockMs));
   }

@@ -60,11 +60,13 @@ export function* packing(rows: readonly RollupRow[], levelMs: number): Generator
 /** Indices of the rows that do not come back as they were. */
 function* changed(rows: readonly RollupRow[], packed: Uint8Array, levelMs: number): Generator<void, Set<number>> {
   const odd = new Set<number>();
+  yield;
+  const block = new PackedRows(packed, levelMs);
   for (let from = 0; from < rows.length; from += verifiedPerStep) {
     yield;
     const own = rows.slice(from, from + verifiedPerStep);
     const endMs = (own.at(-1)?.startMs ?? 0) + levelMs;
-    const back = unpackRows(packed, levelMs, own[0]?.startMs ?? 0, endMs);
+    const back = block.rows(own[0]?.startMs ?? 0, endMs);
     for (const [i, { startMs, partial }] of own.entries()) {
       const found = back[i];
       if (found?.startMs !== startMs || Buffer.compare(found.partial, partial) !== 0) odd.add(from + i);
@@ -133,27 +135,45 @@ function writeRowColumns(rows: readonly PlainRow[], grid: BlockGrid): void {
 
 /** Rows with `fromMs ≤ start < toMs`. Throws `codec_corrupt`. */
 export function unpackRows(bytes: Uint8Array, levelMs: number, fromMs: number, toMs: number): RollupRow[] {
-  const from = new ByteReader(bytes, 0, bytes.length);
-  const known = from.u8();
-  if (known !== version) throw new FoglineError('codec_version', `packed rows: format ${known} is not known`);
-  const count = from.bounded(packedRowsMax, 'rows');
-  const starts = readColumn(from, count);
-  const heads = readColumn(from, count);
-  const grid: BlockGrid = {
-    values: { scale: from.bounded(14, 'decimal places'), bits: from.bounded(1000, 'binary places') },
-    crossingPlaces: from.bounded(4096, 'places of sums'),
-    heldPlaces: from.bounded(4096, 'places of integrals'),
-  };
-  const columns = new RowColumns(from, heads, grid);
-  const rows: RollupRow[] = [];
-  for (let row = 0; row < count; row++) {
-    const startMs = (starts[row] as number) * levelMs;
-    // Columns are walked row by row, because each holds the rows that have it.
-    const place = columns.next(heads[row] as number);
-    if (startMs < fromMs || startMs >= toMs) continue;
-    rows.push({ startMs, partial: columns.partialAt(place, startMs) });
+  return new PackedRows(bytes, levelMs).rows(fromMs, toMs);
+}
+
+/** A block with its columns decoded; partials are made of those that are asked for. */
+export class PackedRows {
+  readonly #levelMs: number;
+  /** In levels. */
+  readonly #starts: Float64Array;
+  readonly #columns: RowColumns;
+  readonly #places: RowPlace[] = [];
+
+  /** Throws `codec_corrupt`, `codec_version`. */
+  constructor(bytes: Uint8Array, levelMs: number) {
+    const from = new ByteReader(bytes, 0, bytes.length);
+    const known = from.u8();
+    if (known !== version) throw new FoglineError('codec_version', `packed rows: format ${known} is not known`);
+    const count = from.bounded(packedRowsMax, 'rows');
+    this.#levelMs = levelMs;
+    this.#starts = readColumn(from, count);
+    const heads = readColumn(from, count);
+    const grid: BlockGrid = {
+      values: { scale: from.bounded(14, 'decimal places'), bits: from.bounded(1000, 'binary places') },
+      crossingPlaces: from.bounded(4096, 'places of sums'),
+      heldPlaces: from.bounded(4096, 'places of integrals'),
+    };
+    this.#columns = new RowColumns(from, heads, grid);
+    // Each column holds the rows that have it, so where a row stands is counted from the first.
+    for (const head of heads) this.#places.push(this.#columns.next(head));
   }
-  return rows;
+
+  /** Rows with `fromMs ≤ start < toMs`. Throws `codec_corrupt`. */
+  rows(fromMs: number, toMs: number): RollupRow[] {
+    const rows: RollupRow[] = [];
+    for (const [row, place] of this.#places.entries()) {
+      const startMs = (this.#starts[row] as number) * this.#levelMs;
+      if (startMs >= fromMs && startMs < toMs) rows.push({ startMs, partial: this.#columns.partialAt(place, startMs) });
+    }
+    return rows;
+  }
 }
 
 /** Where a row stands in each group of columns. */
