@@ -9,6 +9,7 @@ import { systemRandom } from '@fogline/shared/random';
 import { credentialCommands } from './cli-credentials.ts';
 import { configOf, place, withDatabase } from './cli-place.ts';
 import { quarantineCommands } from './cli-quarantine.ts';
+import { seriesCommands } from './cli-series.ts';
 import type { HubListener } from './config.ts';
 import { backupTo, openExisting } from './data-folder.ts';
 import { version } from './version.ts';
@@ -66,5 +67,5 @@ export const program: Program = {
   name: 'fogline-hub',
   version,
   summary: 'Takes what agents send, keeps exact aggregates, answers queries.',
-  commands: [run, ...credentialCommands, backup, ...quarantineCommands],
+  commands: [run, ...credentialCommands, backup, ...seriesCommands, ...quarantineCommands],
 };

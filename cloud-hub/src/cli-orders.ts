@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@fogline/shared/clock';
 import { FoglineError, hasCode } from '@fogline/shared/errors';
 import { configOf, type Env, type PlaceOptions } from './cli-place.ts';
-import { lockDataFolder, openExisting } from './data-folder.ts';
+import { copyTombstones, lockDataFolder, openExisting } from './data-folder.ts';
 import { HubCore } from './ingest/hub-core.ts';
 import { type Order, OrderTable } from './store/orders.ts';
 
@@ -19,7 +19,9 @@ export async function give(options: PlaceOptions, env: Env, order: Order): Promi
     const lock = tryLock(dataFolder);
     if (lock !== undefined) {
       try {
-        return new HubCore(db, { clock: systemClock, send: () => undefined }, { retention }).order(order);
+        const answer = new HubCore(db, { clock: systemClock, send: () => undefined }, { retention }).order(order);
+        copyTombstones(dataFolder, db);
+        return answer;
       } finally {
         lock.release();
       }

@@ -1,11 +1,15 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCli } from '@fogline/shared/cli';
+import { systemClock } from '@fogline/shared/clock';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { program } from './cli-commands.ts';
+import { openDataFolder } from './data-folder.ts';
+import { HubCore } from './ingest/hub-core.ts';
+import { definition, FixtureAgent } from './testing/store-fixture.ts';
 
 const cli = fileURLToPath(new URL('./cli.ts', import.meta.url));
 let parent = '';
@@ -144,6 +148,39 @@ describe('what is wrong', () => {
     expect(ended.err).toMatch(message);
     expect(ended.err).not.toContain('this is a bug');
     expect(ended.code).toBe(code);
+  });
+});
+
+describe('what was deleted', () => {
+  it('stays so when the database is restored from before, beside the copy of its tombstones', async () => {
+    const db = openDataFolder(folder);
+    const t0 = Date.UTC(2026, 0, 1);
+    const core = new HubCore(db, { clock: systemClock, send: () => {} });
+    const agent = new FixtureAgent(core, 'gw1', [definition()], '00000000000000a1');
+    agent.send([0, 1, 2].map((i) => ({ series: 0, timeMs: t0 + i * 10_000, value: i })));
+    core.fold();
+    db.close();
+    const backup = join(parent, 'before.db');
+    await runHere('backup', backup, '--data', folder);
+    expect((await runHere('series', 'list', '--data', folder)).out).toBe(
+      '1\tgw1\traw\td1\ttemperature\tCel\treading\tall\n',
+    );
+    const range = ['--from', String(t0), '--to', String(t0 + 20_000)];
+    const deleted = await runHere('series', 'delete', '1', ...range, '--data', folder);
+    expect(deleted).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('has nothing from 2026-01-01T00:00:00.000Z'),
+    });
+    expect((await runHere('series', 'deleted', '--data', folder)).out).toContain('2 readings\t0 since');
+    rmSync(join(folder, 'hub.db'));
+    copyFileSync(backup, join(folder, 'hub.db'));
+    const { child, ended } = await start();
+    child.kill('SIGTERM');
+    await ended;
+    expect((await runHere('series', 'deleted', '--data', folder)).out).toContain('2 readings\t0 since');
+    expect(await runHere('series', 'rename', '1', '--data', folder)).toMatchObject({ code: 2 });
+    const renamed = await runHere('series', 'rename', '1', '--metric', 'inlet', '--data', folder);
+    expect(renamed.out).toContain('series 1 is inlet of d1 in raw now');
   });
 });
 

@@ -11,6 +11,7 @@ import { mendCredentials, saveCredentials } from './fleet/credential-copy.ts';
 import { hubProblem } from './store/hub-check.ts';
 import { salvageHub } from './store/hub-salvage.ts';
 import { hubDatabase, openHubDatabase } from './store/schema.ts';
+import { mendTombstones, saveTombstones } from './store/tombstone-copy.ts';
 
 function databasePath(folder: string): string {
   return join(folder, 'hub.db');
@@ -48,6 +49,9 @@ export function openSoundFolder(folder: string, log: Logger, nowMs: number): Sou
   }
   const sound = db;
   saveCredentials(sound, credentials);
+  const buried = mendTombstones(sound, tombstonesPath(folder));
+  if (buried > 0) log.warn({ buried }, 'ranges that were deleted are deleted again');
+  copyTombstones(folder, sound);
   return {
     db: sound,
     suspect: (error) => files.suspect(error),
@@ -86,6 +90,15 @@ function openSound(files: DamagedFiles, credentials: string, log: Logger): Datab
 /** After a command that changed credentials while no hub, or another process, holds them. */
 export function copyCredentials(folder: string, db: Database): void {
   saveCredentials(db, credentialsPath(folder));
+}
+
+/** After an order that deleted something. */
+export function copyTombstones(folder: string, db: Database): void {
+  saveTombstones(db, tombstonesPath(folder));
+}
+
+function tombstonesPath(folder: string): string {
+  return join(folder, 'hub.tombstones');
 }
 
 function credentialsPath(folder: string): string {

@@ -15,7 +15,7 @@ import { checkExposure } from './auth/access.ts';
 import { AuditLog } from './auth/audit-log.ts';
 import { type AgentBroker, openAgentBroker } from './broker/agent-broker.ts';
 import type { HubConfig, HubListener } from './config.ts';
-import { lockDataFolder, openSoundFolder, type SoundFolder } from './data-folder.ts';
+import { copyTombstones, lockDataFolder, openSoundFolder, type SoundFolder } from './data-folder.ts';
 import { AgentRegistry } from './fleet/agents.ts';
 import { CredentialWatch } from './fleet/credential-watch.ts';
 import { ApiTokens } from './fleet/tokens.ts';
@@ -107,10 +107,7 @@ class Rooms {
       audit.record({ who: 'hub', from: '', what: 'first start', target: 'token name=admin', outcome: 'ok' });
     }
     checkExposures(this.#config, core, tokens);
-    const driver = this.#drive(core, (error) => {
-      folder.suspect(error);
-      reject(error);
-    });
+    const driver = this.#drive(core, folder, reject);
     const broker = await this.#openBroker(hasFallback, agents, driver);
     this.#broker = broker;
     // An agent whose token was revoked or exchanged loses its connections too.
@@ -152,17 +149,19 @@ class Rooms {
   }
 
   /** The first error of the storage, whoever meets it, stops ingest and upkeep. */
-  #drive(core: HubCore, onFailure: (error: unknown) => void): IngestDriver {
+  #drive(core: HubCore, folder: SoundFolder, reject: (error: unknown) => void): IngestDriver {
     const { clock, log } = this.#ports;
+    const { dataFolder } = this.#config;
     const fail = (error: unknown): void => {
       driver.abandon();
       upkeep.stop();
       this.#notReady = 'the storage failed';
       log.error({ error }, 'the storage failed; nothing more is acked');
-      onFailure(error);
+      folder.suspect(error);
+      reject(error);
     };
     const driver = new IngestDriver(core, fail);
-    const upkeep = new UpkeepDriver(core, clock, fail);
+    const upkeep = new UpkeepDriver(core, clock, fail, () => copyTombstones(dataFolder, folder.db));
     this.#driver = driver;
     this.#upkeep = upkeep;
     return driver;

@@ -42,6 +42,7 @@ export function storeOfSites(store: StoreRead, sites: readonly string[]): StoreR
     storeStats: hubWide,
     counters: hubWide,
     expiry: () => store.expiry(),
+    tombstones: () => ofSeen(store.tombstones()),
   };
 }
 

@@ -22,10 +22,14 @@ export function saveCredentials(db: Database, path: string): void {
     tokens: db.prepare(`SELECT ${tokenColumns} FROM api_tokens ORDER BY name`).all(),
   });
   if (readText(path) === text) return;
+  replaceFile(path, withChecksum(Buffer.from(text)));
+}
+
+/** Whole or not at all, on disk when it returns. */
+export function replaceFile(path: string, bytes: Uint8Array): void {
   const partial = `${path}.partial`;
   const file = openSync(partial, 'w', 0o600);
   try {
-    const bytes = withChecksum(Buffer.from(text));
     for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
     fsyncSync(file);
   } finally {

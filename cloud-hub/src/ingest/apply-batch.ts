@@ -233,11 +233,20 @@ function commitBatch(
   }
   const series = store.series.of(epoch);
   store.apply(agent, epoch, { epoch: epoch.id, lane, first, last, receivedMs, payload }, content, series);
-  if (context.isWatched) context.applied.push(appliedOf(agent, message, content, series));
+  store.tombstones.countLate(content, series);
+  if (context.isWatched) {
+    const hubOf = (local: number): number => store.merges.resolve(series.ids[local] ?? 0);
+    context.applied.push(appliedOf(agent, message, store.tombstones.without(content, series), hubOf));
+  }
 }
 
-function appliedOf(agent: AgentState, message: BatchMessage, content: BatchContent, table: LocalSeries): AppliedBatch {
-  const toHub = (series: Uint32Array): Uint32Array => series.map((local) => table.ids[local] ?? 0);
+function appliedOf(
+  agent: AgentState,
+  message: BatchMessage,
+  content: BatchContent,
+  hubOf: (local: number) => number,
+): AppliedBatch {
+  const toHub = (series: Uint32Array): Uint32Array => series.map(hubOf);
   return {
     agent: agent.name,
     epoch: message.epoch,

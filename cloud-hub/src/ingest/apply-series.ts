@@ -26,6 +26,8 @@ export function applySeries(
   }
   store.counters.seriesDefined += outcome.added;
   store.stamps.touchAgent(agent.id);
+  // A tombstone may know them already.
+  if (outcome.added > 0) store.tombstones.reset();
   if (outcome.added > 0) ingestWaiting(context, agent);
   context.changedAgents.add(agent.name);
 }

@@ -61,6 +61,8 @@ export class HubCore {
       retention: this.#limits.retention,
     });
     this.#foldedAtMs = ports.clock.monotonic();
+    // Of a database that was restored from before its tombstones.
+    if (this.#store.tombstones.due().length > 0) this.#transaction(() => this.#store.bury(ports.clock.now()));
   }
 
   /**
@@ -121,9 +123,11 @@ export class HubCore {
     return answer;
   }
 
-  /** Carries out the orders that other processes left in the database, and answers them there. Throws what the storage threw. */
-  takeOrders(): void {
+  /** Carries out the orders that other processes left in the database, and answers them there; whether there were any. Throws what the storage threw. */
+  takeOrders(): boolean {
+    let isAny = false;
     for (let row = this.#store.orders.nextOpen(); row !== undefined; row = this.#store.orders.nextOpen()) {
+      isAny = true;
       const { id, body } = row;
       this.#context.startGroup();
       try {
@@ -138,6 +142,7 @@ export class HubCore {
       }
       this.#announce();
     }
+    return isAny;
   }
 
   #commitGroup(queued: readonly Queued[]): void {

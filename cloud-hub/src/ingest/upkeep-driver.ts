@@ -20,12 +20,14 @@ export class UpkeepDriver {
   readonly #core: Core;
   readonly #clock: Clock;
   readonly #fail: (error: unknown) => void;
+  readonly #onOrders: () => void;
   #timer: Timer;
   #orders: Timer;
   #skipped = 0;
 
-  /** `fail`: the storage failed; nothing more is done. */
-  constructor(core: Core, clock: Clock, fail: (error: unknown) => void) {
+  /** `fail`: the storage failed; nothing more is done. `onOrders`: orders of other processes were carried out. */
+  constructor(core: Core, clock: Clock, fail: (error: unknown) => void, onOrders: () => void) {
+    this.#onOrders = onOrders;
     this.#core = core;
     this.#clock = clock;
     this.#fail = fail;
@@ -45,7 +47,7 @@ export class UpkeepDriver {
   #afterOrders(): Timer {
     return this.#clock.after('hub.orders', ordersMs, () => {
       try {
-        this.#core.takeOrders();
+        if (this.#core.takeOrders()) this.#onOrders();
       } catch (error) {
         this.#fail(error);
         return;

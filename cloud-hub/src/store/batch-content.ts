@@ -156,9 +156,15 @@ export interface Settled {
 export function unsettled(content: BatchContent, table: LocalSeries, settled: Settled): BatchContent {
   const { beforeMs, isCounted, seriesTo } = settled;
   const hours = isCounted ? new Map([...content.hours].filter(([hour]) => hour * hourMs >= beforeMs)) : content.hours;
+  const isFresh = (local: number, timeMs: number): boolean => timeMs >= beforeMs || (table.ids[local] ?? 0) > seriesTo;
+  return { ...rowsWhere(content, isFresh), hours };
+}
+
+/** The rows that are wanted, by local series and time; items and hours stay those of the whole. */
+export function rowsWhere(content: BatchContent, isWanted: (local: number, timeMs: number) => boolean): BatchContent {
   const rowsOf = (series: Uint32Array, time: Float64Array, count: number): number[] =>
-    Array.from({ length: count }, (_, row) => row).filter(
-      (row) => (time[row] as number) >= beforeMs || (table.ids[series[row] as number] ?? 0) > seriesTo,
+    Array.from({ length: count }, (_, row) => row).filter((row) =>
+      isWanted(series[row] as number, time[row] as number),
     );
   const readings = content.readings.map((columns) => {
     const rows = rowsOf(columns.series, columns.time, columns.count);
@@ -181,5 +187,5 @@ export function unsettled(content: BatchContent, table: LocalSeries, settled: Se
       partial: rows.map((row) => columns.partial[row] as Uint8Array),
     };
   });
-  return { ...content, readings, windows, hours };
+  return { ...content, readings, windows };
 }

@@ -12,6 +12,7 @@ import { type AgentState, AgentTable } from './agent-table.ts';
 import { type BatchContent, decodeContent, type Settled, unsettled } from './batch-content.ts';
 import { BatchLog, type LoggedBatch } from './batch-log.ts';
 import { type Counters, newCounters } from './counters.ts';
+import { deleteRange, finestWhole } from './delete-range.ts';
 import { DroppedRanges } from './dropped-ranges.ts';
 import { type EpochState, EpochTable } from './epoch-table.ts';
 import { EventTable } from './events.ts';
@@ -23,10 +24,12 @@ import { QuarantineTable } from './quarantine.ts';
 import type { LatestValue } from './read.ts';
 import { Horizons, horizonOf } from './retention.ts';
 import { RollupTable } from './rollup-table.ts';
+import { SeriesMerges } from './series-merges.ts';
 import { type LocalSeries, SeriesTable } from './series-table.ts';
 import { Stamps } from './stamps.ts';
 import { StateTable } from './state.ts';
 import { Tail } from './tail.ts';
+import { Tombstones } from './tombstones.ts';
 import { VoidTable } from './void-table.ts';
 
 export interface BatchHours {
@@ -64,6 +67,8 @@ export class HubStore {
   readonly quarantine: QuarantineTable;
   readonly events: EventTable;
   readonly orders: OrderTable;
+  readonly merges: SeriesMerges;
+  readonly tombstones: Tombstones;
   readonly counters: Counters = newCounters();
   readonly stamps = new Stamps();
   readonly #state: StateTable;
@@ -87,9 +92,11 @@ export class HubStore {
     this.voids = new VoidTable(db, this.ledger);
     this.quarantine = new QuarantineTable(db, this.dropped);
     this.orders = new OrderTable(db);
+    this.merges = new SeriesMerges(db);
+    this.tombstones = new Tombstones(db);
     this.events = new EventTable(db);
-    const { agents, epochs, series, log, ledger, quarantine, horizons, rollups } = this;
-    this.#cached = [agents, epochs, series, log, ledger, quarantine, horizons, rollups.blocks];
+    const { agents, epochs, series, log, ledger, quarantine, horizons, rollups, merges, tombstones } = this;
+    this.#cached = [agents, epochs, series, log, ledger, quarantine, horizons, rollups.blocks, merges, tombstones];
     this.refresh();
   }
 
@@ -104,10 +111,13 @@ export class HubStore {
   }
 
   latestOf(series: number): LatestValue | undefined {
-    let latest = this.latest.get(series);
-    for (const tail of this.tails) {
-      const fresh = tail.latestOf(series);
-      if (fresh !== undefined) latest = latest === undefined ? fresh : laterOf(latest, fresh);
+    let latest: LatestValue | undefined;
+    for (const member of this.merges.members(series)) {
+      for (const found of [this.latest.get(member), ...this.tails.map((tail) => tail.latestOf(member))]) {
+        if (found === undefined) continue;
+        const own = { ...found, series };
+        latest = latest === undefined ? own : laterOf(latest, own);
+      }
     }
     return latest;
   }
@@ -217,6 +227,21 @@ export class HubStore {
     return pairs.length === limit;
   }
 
+  /** Takes out of roll-ups and latest values what new tombstones cover. What is not folded is folded first. */
+  bury(nowMs: number): void {
+    const due = this.tombstones.due();
+    if (due.length === 0) return;
+    this.startFold(nowMs);
+    this.continueFold(Number.POSITIVE_INFINITY, nowMs);
+    for (const { id, series, fromMs, toMs } of due) {
+      const finest = finestWhole(this.series.widthsOf(series));
+      const readings = finest === undefined ? 0 : deleteRange(this, series, finest, fromMs, toMs);
+      this.latest.forget(series, fromMs, toMs, this.rollups.lastReading(series));
+      this.tombstones.done(id, readings);
+      this.stamps.touchAgent(this.series.agentOf(series));
+    }
+  }
+
   /** All that batches up to this id contribute is in the tables. */
   rolledTo(): number {
     return this.#state.get('rolled');
@@ -249,7 +274,7 @@ export class HubStore {
     const content = decodeContent(decodeBatch(batch.payload));
     const series = this.series.of(epoch);
     if (rolling === undefined) this.#contribute(batch, agent, epoch, content, series);
-    else rolling.add(content, series);
+    else rolling.add(this.tombstones.without(content, series), series);
   }
 
   #contribute(
@@ -260,7 +285,8 @@ export class HubStore {
     series: LocalSeries,
     settled?: Settled,
   ): void {
-    const fresh = settled === undefined ? content : unsettled(content, series, settled);
+    const kept = this.tombstones.without(content, series);
+    const fresh = settled === undefined ? kept : unsettled(kept, series, settled);
     const { lane, receivedMs } = batch;
     epoch.ranges[lane]?.add(batch.first, batch.last);
     this.epochs.markDirty(epoch, lane);

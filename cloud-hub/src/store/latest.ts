@@ -72,15 +72,25 @@ function valueAt(columns: ReadingColumns, row: number, series: number): LatestVa
 export class LatestTable {
   readonly #get: Statement<LatestRow>;
   readonly #put: Statement<never>;
+  readonly #delete: Statement<never>;
 
   constructor(db: Database) {
     this.#get = db.prepare('SELECT series, time, kind, flags, value FROM latest WHERE series = ?');
+    this.#delete = db.prepare('DELETE FROM latest WHERE series = ?');
     this.#put = db.prepare('INSERT OR REPLACE INTO latest (series, time, kind, flags, value) VALUES (?, ?, ?, ?, ?)');
   }
 
   get(series: number): LatestValue | undefined {
     const row = this.#get.get(series);
     return row === undefined ? undefined : fromRow(row);
+  }
+
+  /** Where the latest lies in a range that was deleted: what is left is the latest, as far as roll-ups tell it. */
+  forget(series: number, fromMs: number, toMs: number, left: { timeMs: number; value: number } | undefined): void {
+    const stored = this.get(series);
+    if (stored === undefined || stored.timeMs < fromMs || stored.timeMs >= toMs) return;
+    this.#delete.run(series);
+    if (stored.kind === 'number' && left !== undefined) this.fold({ series, kind: 'number', flags: 0, ...left });
   }
 
   fold(fresh: LatestValue): void {

@@ -7,7 +7,18 @@ import type { Database, Statement } from '@fogline/shared/sqlite';
 
 export type Order =
   | { readonly kind: 'quarantine_retry'; readonly id: number }
-  | { readonly kind: 'quarantine_drop'; readonly id: number };
+  | { readonly kind: 'quarantine_drop'; readonly id: number }
+  | { readonly kind: 'series_rename'; readonly series: number; readonly names: SeriesNames }
+  | { readonly kind: 'series_merge'; readonly series: number; readonly into: number }
+  | { readonly kind: 'series_delete'; readonly series: number; readonly fromMs: number; readonly toMs: number };
+
+/** What a series is called; what is absent stays. */
+export interface SeriesNames {
+  readonly stream?: string;
+  readonly device?: string;
+  readonly metric?: string;
+  readonly unit?: string;
+}
 
 export type OrderState = 'open' | 'done' | 'refused';
 

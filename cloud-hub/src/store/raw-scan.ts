@@ -60,7 +60,7 @@ function decode(store: HubStore, batch: LoggedBatch | undefined, wanted: Readonl
   }
   const table = store.series.of(epoch);
   const locals = new Set<number>();
-  for (const [local, id] of table.ids.entries()) if (wanted.has(id)) locals.add(local);
+  for (const [local, id] of table.ids.entries()) if (id > 0 && wanted.has(store.merges.resolve(id))) locals.add(local);
   for (const part of decodeBatch(batch.payload).parts) {
     if (part.kind === 'readings') {
       readings.push(decodeReadingsOf(part.bytes, locals));
@@ -69,9 +69,12 @@ function decode(store: HubStore, batch: LoggedBatch | undefined, wanted: Readonl
       windows.push(pickWindows(all, (row) => locals.has(all.series[row] ?? -1)));
     }
   }
-  const joined = joinReadings(readings);
-  const joinedWindows = joinWindows(windows);
-  const toHub = (series: Uint32Array): Uint32Array => series.map((local) => table.ids[local] ?? 0);
+  const { tombstones, merges } = store;
+  const isDeleted = (local: number, timeMs: number): boolean => tombstones.covers(table.ids[local] ?? 0, timeMs);
+  const joined = readingsWhere(joinReadings(readings), (local, timeMs) => !isDeleted(local, timeMs));
+  const all = joinWindows(windows);
+  const joinedWindows = pickWindows(all, (row) => !isDeleted(all.series[row] ?? 0, all.start[row] ?? 0));
+  const toHub = (series: Uint32Array): Uint32Array => series.map((local) => merges.resolve(table.ids[local] ?? 0));
   return {
     receivedMs: batch.receivedMs,
     readings: { ...joined, series: toHub(joined.series) },
@@ -128,10 +131,13 @@ function joinWindows(parts: readonly WindowColumns[]): WindowColumns {
 }
 
 function readingsWithin(columns: ReadingColumns, fromMs: number, toMs: number): ReadingColumns {
+  return readingsWhere(columns, (_, timeMs) => timeMs >= fromMs && timeMs < toMs);
+}
+
+function readingsWhere(columns: ReadingColumns, isWanted: (series: number, timeMs: number) => boolean): ReadingColumns {
   const rows: number[] = [];
   for (let row = 0; row < columns.count; row++) {
-    const t = columns.time[row] ?? 0;
-    if (t >= fromMs && t < toMs) rows.push(row);
+    if (isWanted(columns.series[row] ?? 0, columns.time[row] ?? 0)) rows.push(row);
   }
   if (rows.length === columns.count) return columns;
   return {

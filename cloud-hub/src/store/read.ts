@@ -12,6 +12,7 @@ import type { EventKind } from './events.ts';
 import type { RollupLevelMs } from './levels.ts';
 import type { QuarantineReason } from './quarantine.ts';
 import type { Expiry } from './retention.ts';
+import type { TombstoneRow } from './tombstones.ts';
 
 export interface AgentInfo {
   /** Hub-wide number, never reused. */
@@ -182,6 +183,12 @@ export interface QuarantineRow {
   readonly bytes: number;
 }
 
+/** A range of a series that was deleted: what was delivered for it is in the ledger as delivered, and here as deleted. */
+export interface TombstoneInfo extends TombstoneRow {
+  /** Undefined while no such series is known. */
+  readonly series: number | undefined;
+}
+
 export interface StoreStats {
   readonly usedBytes: number;
   readonly agents: number;
@@ -257,4 +264,6 @@ export interface StoreRead {
   counters(): HubCounters;
   /** What retention removed. */
   expiry(): Expiry;
+  /** Ranges that an operator deleted, oldest first. */
+  tombstones(): TombstoneInfo[];
 }

@@ -23,10 +23,11 @@ import {
   type SeriesInfo,
   type StoreRead,
   type StoreStats,
+  type TombstoneInfo,
   type VoidRow,
 } from './read.ts';
 import type { Expiry } from './retention.ts';
-import { mergedBytes } from './rollup-table.ts';
+import { mergeRows, type RollupPage } from './rollup-table.ts';
 import {
   type AgentSql,
   agentFrom,
@@ -37,6 +38,7 @@ import {
   type SeriesSql,
   seriesFrom,
 } from './rows.ts';
+import type { TombstoneRow } from './tombstones.ts';
 
 interface GapSql extends Omit<GapRow, 'series' | 'hourMs' | 'min' | 'max' | 'mean'> {
   readonly hour: number;
@@ -73,7 +75,7 @@ export class StoreReader implements StoreRead {
   }
 
   listSeries(filter: SeriesFilter): SeriesInfo[] {
-    const where = ['s.id > ?'];
+    const where = ['s.id > ? AND s.merged_into = 0'];
     const values: Value[] = [filter.after ?? 0];
     const terms = [
       ['a.name', filter.agent],
@@ -98,7 +100,7 @@ export class StoreReader implements StoreRead {
 
   series(id: number): SeriesInfo | undefined {
     const sql = 'SELECT s.*, a.name AS agent_name, a.site FROM series s JOIN agents a ON a.id = s.agent WHERE s.id = ?';
-    const [row] = this.#all<SeriesSql>(sql, id);
+    const [row] = this.#all<SeriesSql>(sql, this.#fresh().merges.resolve(id));
     return row === undefined ? undefined : seriesFrom(row);
   }
 
@@ -108,23 +110,32 @@ export class StoreReader implements StoreRead {
   }
 
   *rollups(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<RollupRow> {
-    const level = levels.indexOf(levelMs);
     for (let from = Math.max(fromMs, this.#fresh().horizonOf(levelMs, seriesId)); from < toMs; ) {
       // Rows and tail of one page are read at one instant: a fold between pages moves buckets, never within one.
-      const store = this.#fresh();
-      const { rows, endMs: end } = store.rollups.page(levelMs, seriesId, from, toMs);
-      const merged = new Map(rows.map((row) => [row.startMs, row.partial]));
-      for (const tail of store.tails) {
-        for (const [start, partial] of tail.rollups.collect(seriesId, level, from, end)) {
-          const known = merged.get(start);
-          const sum = known === undefined ? partial.encode() : mergedBytes(known, partial.encode(), seriesId, start);
-          if (sum !== undefined) merged.set(start, sum);
-        }
-      }
-      const starts = [...merged.keys()].sort((a, b) => a - b);
-      for (const startMs of starts) yield { startMs, partial: merged.get(startMs) ?? new Uint8Array(0) };
-      from = end;
+      const { rows, endMs } = this.#page(levelMs, seriesId, from, toMs);
+      yield* rows;
+      from = endMs;
     }
+  }
+
+  /** Of the series and of what was merged into it; as far as all of them go. */
+  #page(levelMs: RollupLevelMs, seriesId: number, fromMs: number, toMs: number): RollupPage {
+    const store = this.#fresh();
+    const level = levels.indexOf(levelMs);
+    const members = store.merges.members(seriesId);
+    const pages = members.map((member) => store.rollups.page(levelMs, member, fromMs, toMs));
+    const endMs = Math.min(...pages.map((page) => page.endMs));
+    let rows: readonly RollupRow[] = [];
+    for (const [i, member] of members.entries()) {
+      const own = pages[i]?.rows.filter(({ startMs }) => startMs < endMs) ?? [];
+      rows = i === 0 ? own : mergeRows(rows, own, member);
+      for (const tail of store.tails) {
+        const fresh = tail.rollups.collect(member, level, fromMs, endMs);
+        const late = [...fresh].map(([startMs, partial]) => ({ startMs, partial: partial.encode() }));
+        rows = mergeRows(rows, late, member);
+      }
+    }
+    return { rows, endMs };
   }
 
   raw(query: RawQuery): Generator<RawChunk> {
@@ -150,7 +161,7 @@ export class StoreReader implements StoreRead {
       const series = epoch === undefined ? 0 : (store.series.of(epoch).ids[row.local] ?? 0);
       return {
         agent: row.agent,
-        series: series === 0 ? undefined : series,
+        series: series === 0 ? undefined : store.merges.resolve(series),
         hourMs: row.hour * hourMs,
         reason: row.reason,
         count: row.count,
@@ -241,6 +252,16 @@ export class StoreReader implements StoreRead {
   counters(): HubCounters {
     const { counters } = this.#store;
     return { ...counters, quarantined: { ...counters.quarantined } };
+  }
+
+  tombstones(): TombstoneInfo[] {
+    const sql = `SELECT t.agent, t.identity, t.from_ms AS fromMs, t.to_ms AS toMs, t.at AS atMs, t.readings, t.late, s.id AS series
+      FROM tombstones t LEFT JOIN agents a ON a.name = t.agent LEFT JOIN series s ON s.agent = a.id AND s.identity = t.identity
+      ORDER BY t.id`;
+    return this.#all<TombstoneRow & { series: number | null }>(sql).map((row) => ({
+      ...row,
+      series: row.series ?? undefined,
+    }));
   }
 
   expiry(): Expiry {

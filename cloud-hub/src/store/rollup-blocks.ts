@@ -75,9 +75,14 @@ export class RollupBlocks {
     this.#last = undefined;
   }
 
-  put(levelMs: number, series: number, blockMs: number, rows: number, packed: Uint8Array): void {
+  /** Removes one block. */
+  delete(levelMs: number, series: number, blockMs: number): void {
     this.reset();
     this.#delete.run(levelMs, series, blockMs);
+  }
+
+  put(levelMs: number, series: number, blockMs: number, rows: number, packed: Uint8Array): void {
+    this.delete(levelMs, series, blockMs);
     this.#put.run(levelMs, series, blockMs, rows, seal(packed, levelMs, series, blockMs));
   }
 }

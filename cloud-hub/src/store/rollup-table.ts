@@ -2,10 +2,11 @@
  * Roll-ups: (level, series, start) → canonical partial, with a checksum. Exact merges make a fold independent of when it happens. Old rows
  * are packed into blocks (rollup-blocks.ts); what comes for a packed bucket is a row again, merged when it is read.
  */
-import { mergeEncoded } from '@fogline/shared/aggregate/partial';
+import { mergeEncoded, Partial } from '@fogline/shared/aggregate/partial';
 import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import { blockSpanMs, levels, type RollupLevelMs } from './levels.ts';
+import { packRows } from './packed/packed-rows.ts';
 import type { RollupRow } from './read.ts';
 import { RollupBlocks } from './rollup-blocks.ts';
 import type { RollupTail } from './rollup-tail.ts';
@@ -52,6 +53,7 @@ export class RollupTable {
   readonly #page: Statement<Row>;
   readonly #from: Statement<{ series: number; start: number }>;
   readonly #delete: Statement<never>;
+  readonly #lastDay: Statement<Row>;
 
   constructor(db: Database, horizonOf: HorizonOf) {
     this.#horizonOf = horizonOf;
@@ -63,6 +65,9 @@ export class RollupTable {
     );
     this.#from = db.prepare(
       'SELECT series, start FROM rollups WHERE level = ? AND (series, start) >= (?, ?) ORDER BY series, start LIMIT 1',
+    );
+    this.#lastDay = db.prepare(
+      'SELECT start, partial FROM rollups WHERE level = ? AND series = ? ORDER BY start DESC LIMIT 1',
     );
     this.#delete = db.prepare('DELETE FROM rollups WHERE level = ? AND series = ? AND start >= ? AND start < ?');
   }
@@ -101,6 +106,43 @@ export class RollupTable {
   watch(levelMs: number, series: number, fromMs: number, toMs: number): { readonly isTouched: boolean } {
     this.#watch = { levelMs, series, fromMs, toMs, isTouched: false };
     return this.#watch;
+  }
+
+  /** The last reading of a series that its days tell of. */
+  lastReading(series: number): { readonly timeMs: number; readonly value: number } | undefined {
+    const row = this.#lastDay.get(levels[3], series);
+    if (row === undefined) return undefined;
+    const { lastTime: timeMs, lastValue: value } = Partial.decode(
+      openSealed(row.partial, levels[3], series, row.start),
+    );
+    return { timeMs, value };
+  }
+
+  /** Removes all rows with `fromMs ≤ start < toMs`, from blocks too, and returns them. */
+  takeOut(levelMs: number, series: number, fromMs: number, toMs: number): RollupRow[] {
+    const gone: RollupRow[] = [];
+    const spanMs = blockSpanMs(levelMs);
+    for (let from = fromMs; from < toMs; ) {
+      const { rows, endMs } = this.page(levelMs, series, from, toMs);
+      gone.push(...rows);
+      from = endMs;
+    }
+    let blockMs: number | undefined;
+    for (
+      let at = fromMs;
+      (blockMs = this.blocks.firstIn(levelMs, series, at, toMs)) !== undefined;
+      at = blockMs + spanMs
+    ) {
+      const all = this.blocks.rows(levelMs, series, blockMs, blockMs, blockMs + spanMs);
+      const kept = all.filter(({ startMs }) => startMs < fromMs || startMs >= toMs);
+      if (kept.length === all.length) continue;
+      this.blocks.delete(levelMs, series, blockMs);
+      if (kept.length > 0) this.blocks.put(levelMs, series, blockMs, kept.length, packRows(kept, levelMs));
+    }
+    this.#delete.run(levelMs, series, fromMs, toMs);
+    // Whoever packs this span has read what is gone.
+    if (this.#watch !== undefined) this.#watch.isTouched = true;
+    return gone;
   }
 
   /** Removes the oldest rows below `endMs`, `limit` at most; true when no such is left. */
@@ -170,12 +212,7 @@ export function mergeRows(
 }
 
 /** Stored bytes and a contribution, merged; undefined when the sum has no canonical form. Throws `storage_corrupt`. */
-export function mergedBytes(
-  stored: Uint8Array,
-  fresh: Uint8Array,
-  series: number,
-  startMs: number,
-): Uint8Array | undefined {
+function mergedBytes(stored: Uint8Array, fresh: Uint8Array, series: number, startMs: number): Uint8Array | undefined {
   try {
     return mergeEncoded(stored, fresh);
   } catch (error) {

@@ -81,6 +81,7 @@ CREATE TABLE series (
   width INTEGER NOT NULL,
   hold INTEGER NOT NULL,
   widths TEXT NOT NULL,
+  merged_into INTEGER NOT NULL DEFAULT 0,
   UNIQUE (agent, identity)
 );
 CREATE INDEX series_metric ON series (metric);
@@ -214,6 +215,18 @@ CREATE TABLE quarantine_counts (
   PRIMARY KEY (agent, reason)
 ) WITHOUT ROWID;
 
+CREATE TABLE tombstones (
+  id INTEGER PRIMARY KEY,
+  agent TEXT NOT NULL,
+  identity TEXT NOT NULL,
+  from_ms INTEGER NOT NULL,
+  to_ms INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  readings INTEGER NOT NULL,
+  late INTEGER NOT NULL,
+  is_due INTEGER NOT NULL,
+  UNIQUE (agent, identity, from_ms, to_ms)
+);
 CREATE TABLE orders (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   at INTEGER NOT NULL,

@@ -25,6 +25,20 @@ interface DefinitionRow {
   readonly kind: string;
 }
 
+export interface SeriesRow {
+  readonly id: number;
+  readonly agent: number;
+  readonly stream: string;
+  readonly device: string;
+  readonly metric: string;
+  readonly unit: string;
+  readonly kind: string;
+  readonly type: string;
+  readonly sampling: string;
+  readonly widths: string;
+  readonly merged_into: number;
+}
+
 export type DefineOutcome =
   | { readonly kind: 'defined'; readonly added: number }
   | { readonly kind: 'conflict' | 'limit' | 'corrupt'; readonly detail: string };
@@ -40,6 +54,10 @@ export class SeriesTable {
   readonly #own: Statement<DefinitionRow>;
   readonly #findIdentity: Statement<{ id: number; widths: string }>;
   readonly #identityOf: Statement<{ identity: string }>;
+  readonly #find: Statement<SeriesRow>;
+  readonly #namesake: Statement<{ id: number }>;
+  readonly #rename: Statement<never>;
+  readonly #setWidths: Statement<never>;
   readonly #samplingOf: Statement<{ sampling: string }>;
   readonly #agentOf: Statement<{ agent: number }>;
   readonly #count: Statement<{ count: number }>;
@@ -54,6 +72,13 @@ export class SeriesTable {
     );
     this.#findIdentity = db.prepare('SELECT id, widths FROM series WHERE agent = ? AND identity = ?');
     this.#identityOf = db.prepare('SELECT identity FROM series WHERE id = ?');
+    this.#find = db.prepare('SELECT * FROM series WHERE id = ?');
+    this.#namesake = db.prepare(
+      `SELECT id FROM series WHERE agent = ? AND id <> ? AND stream = ? AND device = ? AND metric = ? AND unit = ? AND kind = ?
+         AND merged_into = 0 LIMIT 1`,
+    );
+    this.#rename = db.prepare('UPDATE series SET stream = ?, device = ?, metric = ?, unit = ? WHERE id = ?');
+    this.#setWidths = db.prepare('UPDATE series SET widths = ? WHERE id = ?');
     this.#samplingOf = db.prepare('SELECT sampling FROM series WHERE id = ?');
     this.#agentOf = db.prepare('SELECT agent FROM series WHERE id = ?');
     this.#count = db.prepare('SELECT count(*) AS count FROM series WHERE agent = ?');
@@ -132,6 +157,31 @@ export class SeriesTable {
     return { kind: 'defined', added: fresh.length };
   }
 
+  /** Distinct widths of its windows; [0] of readings. */
+  widthsOf(series: number): readonly number[] {
+    return JSON.parse(this.#find.get(series)?.widths ?? '[]') as number[];
+  }
+
+  find(series: number): SeriesRow | undefined {
+    return this.#find.get(series);
+  }
+
+  /** Other series of its agent that are called so; merged ones are not called anything. */
+  namesake(series: SeriesRow): number | undefined {
+    const { agent, id, stream, device, metric, unit, kind } = series;
+    return this.#namesake.get(agent, id, stream, device, metric, unit, kind)?.id;
+  }
+
+  /** What it is called; what its agent calls it stays. */
+  rename({ id, stream, device, metric, unit }: SeriesRow): void {
+    this.#rename.run(stream, device, metric, unit, id);
+  }
+
+  addWidths(series: number, widthsMs: readonly number[]): void {
+    const widths = new Set([...this.widthsOf(series), ...widthsMs]);
+    this.#setWidths.run(JSON.stringify([...widths].sort((a, b) => a - b)), series);
+  }
+
   /** Whether its sampling is `held`. */
   isHeld(series: number): boolean {
     return this.#samplingOf.get(series)?.sampling === 'held';
@@ -171,6 +221,8 @@ export class SeriesTable {
     } else {
       const widths = new Set(JSON.parse(known.widths) as number[]).add(widthMs);
       this.#touchSeries.run(widthMs, holdMs, JSON.stringify([...widths].sort((a, b) => a - b)), series);
+      const into = this.#find.get(series)?.merged_into ?? 0;
+      if (into > 0) this.addWidths(into, [...widths]);
     }
     this.#insertDefinition.run(epoch.id, local, series, widthMs, holdMs);
     put(table, { local, series, width: widthMs, hold: holdMs, kind: definition.kind });
