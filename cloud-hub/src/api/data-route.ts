@@ -40,7 +40,8 @@ async function answerAsked(context: ApiContext, asked: Asked, isAbandoned: () =>
   const shape = shapeOf(asked.shape, asked.format);
   const nowMs = clock.now();
   const question = questionOf(asked, nowMs);
-  const etag = etagOf([startedMs, asked.format, shape, versionOf(store, question, nowMs)]);
+  const version = await queries.run(versionOf(store, question, nowMs), isAbandoned);
+  const etag = etagOf([startedMs, asked.format, shape, version]);
   const caching = { etag, 'cache-control': 'private, no-cache' };
   if (isKnown(context.ifNoneMatch, etag)) return { status: 304, contentType: 'text/plain', headers: caching, body: '' };
   const page = await queries.run(answerData(store, question, nowMs), isAbandoned);

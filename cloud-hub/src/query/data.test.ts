@@ -334,6 +334,18 @@ describe('aggregates over time', () => {
     ]);
   });
 
+  it('too many buckets are refused before anything is read, with a width that fits', () => {
+    const { core, agent } = openStoreFixture(new ManualClock(start));
+    agent('gw', three);
+    const { listSeries } = core.read;
+    const unread = { listSeries: listSeries.bind(core.read) } as StoreRead;
+    const years = { match: 'temperature', from: Date.UTC(2021, 0, 1), to: start };
+    expect(() => ask(unread, { ...years, every: '10s', tz: 'Europe/Paris', aggregates: ['max'] })).toThrow(
+      'every: 3 series in buckets of 10s are 47329920 buckets, at most 10000000 are answered; write every=1m or more, or narrow the range',
+    );
+    expect(ask(core.read, { ...years, every: '1m', tz: 'Europe/Paris', aggregates: ['max'] }).next).toBeNull();
+  });
+
   it('the range is widened to whole buckets and says so', () => {
     const { core, agent } = openStoreFixture(new ManualClock(start));
     agent('gw', [definition()]).send([{ series: 0, timeMs: start + 1_000, value: 1 }]);

@@ -10,7 +10,7 @@ import { Ahead } from './ahead.ts';
 import type { Fill, ReadBucket } from './bucket-rows.ts';
 import { type Bucket, bucketsOf, bucketsOfReadings, readBucket } from './buckets.ts';
 import { decodeCursor, encodeCursor, fingerprint } from './cursor.ts';
-import { type Grid, widened } from './grid.ts';
+import { type Grid, gridFor, widened } from './grid.ts';
 import { firstPlaceFrom, itemsOf, type Place } from './items.ts';
 import { lttbPart, withShape } from './lttb.ts';
 import { type Answered, type Budget, bucketPart, itemPart, type Quality, type SeriesPart } from './parts.ts';
@@ -57,14 +57,14 @@ interface Position {
 /** Most rows or buckets looked at for one page; a page that reaches it ends early and says so. */
 const workMax = 200_000;
 const workPerSeries = 10;
-const bucketsMax = 100_000_000;
+const bucketsMax = 10_000_000;
 
 /** Yields where others may run, returns the page. Throws `query_invalid`. */
 export function* answerData(store: DataStore, question: DataQuestion, nowMs: number): Generator<void, DataPage> {
   const mark = markOf(question);
   const { range, position } = beginning(question, mark, nowMs);
   const { lttbPoints } = question;
-  const matched = matchGroups(store, question.selectors);
+  const matched = yield* matchGroups(store, question.selectors);
   const groups = lttbPoints === undefined ? matched : matched.map(withShape);
   checkSize(groups.length, range, question.grid);
   const budget = { rows: question.limit, work: workMax };
@@ -197,9 +197,9 @@ function checkSize(groups: number, range: TimeRange, grid: Grid | undefined): vo
   if (grid === undefined) return;
   const buckets = ((range.toMs - range.fromMs) / grid.stepMs) * groups;
   if (buckets <= bucketsMax) return;
-  const fit = grid.stepMs * Math.ceil(buckets / bucketsMax);
+  const fit = gridFor(range, bucketsMax / groups, grid.tz);
   throw new FoglineError(
     'query_invalid',
-    `every: ${groups} series in buckets of ${grid.every} are ${Math.ceil(buckets)} buckets, at most ${bucketsMax} are answered; write every=${compact(fit)} or more, or narrow the range`,
+    `every: ${groups} series in buckets of ${grid.every} are ${Math.ceil(buckets)} buckets, at most ${bucketsMax} are answered; ${fit === undefined ? '' : `write every=${fit.every} or more, or `}narrow the range`,
   );
 }

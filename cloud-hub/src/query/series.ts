@@ -104,8 +104,13 @@ export interface Group {
 
 const seriesPerQuestionMax = 10_000;
 
-/** Ascending by id. Throws `query_invalid` when nothing matches, or too much. */
-export function matchGroups(store: Pick<StoreRead, 'listSeries'>, selectors: readonly Selector[]): Group[] {
+const seriesPerTurn = 500;
+
+/** Ascending by id. Yields where others may run. Throws `query_invalid` when too much matches. */
+export function* matchGroups(
+  store: Pick<StoreRead, 'listSeries'>,
+  selectors: readonly Selector[],
+): Generator<void, Group[]> {
   const groups = new Map<string, SeriesInfo[]>();
   let count = 0;
   for (const series of matchingSeries(store, selectors)) {
@@ -115,6 +120,7 @@ export function matchGroups(store: Pick<StoreRead, 'listSeries'>, selectors: rea
         `match: more than ${seriesPerQuestionMax} series; narrow it, for example by {agent="…"}`,
       );
     }
+    if (count % seriesPerTurn === 0) yield;
     const key = JSON.stringify([series.agent, series.device, series.metric, series.unit, series.type, series.tags]);
     const members = groups.get(key);
     if (members === undefined) groups.set(key, [series]);

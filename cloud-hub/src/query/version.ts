@@ -6,10 +6,11 @@ import { matchGroups } from './series.ts';
 
 type VersionStore = Pick<StoreRead, 'listSeries' | 'stamp'>;
 
-/** Of the page that the question begins, within this process. Throws `query_invalid`. */
-export function versionOf(store: VersionStore, question: DataQuestion, nowMs: number): string {
+/** Of the page that the question begins, within this process. Yields where others may run. Throws `query_invalid`. */
+export function* versionOf(store: VersionStore, question: DataQuestion, nowMs: number): Generator<void, string> {
   const { range } = beginning(question, markOf(question), nowMs);
-  const series = matchGroups(store, question.selectors).flatMap(({ members }) => members);
+  const groups = yield* matchGroups(store, question.selectors);
+  const series = groups.flatMap(({ members }) => members);
   const agents = [...new Set(series.map(({ agent }) => agent))];
   return fingerprint([
     markOf(question),
