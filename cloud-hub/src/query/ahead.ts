@@ -9,6 +9,7 @@ import type { ReadBucket } from './bucket-rows.ts';
 import { type BucketsAsked, bucketsOfMany, readBucket } from './buckets.ts';
 import type { DataQuestion } from './data.ts';
 import { collectItems, type Item } from './items.ts';
+import { type Columns, readColumns } from './lttb.ts';
 import type { Group } from './series.ts';
 import { type Choice, chooseStream } from './stream-choice.ts';
 import type { TimeRange } from './time.ts';
@@ -28,6 +29,7 @@ export class Ahead {
   readonly #choices = new Map<number, Choice>();
   readonly #items = new Map<number, readonly Item[]>();
   readonly #buckets = new Map<number, readonly ReadBucket[]>();
+  readonly #columns = new Map<number, Columns>();
   /** What the last series cost; undefined while there is nothing to go by. */
   #last: Left | undefined;
   /** They did not fit once; on this page it is not tried again. */
@@ -110,6 +112,24 @@ export class Ahead {
       wanted.push(other);
     }
     return wanted;
+  }
+
+  /** All readings of a series within the range; undefined: too many. */
+  *columnsOf(index: number, choice: Choice, left: Left): Generator<void, Columns | undefined> {
+    const { id } = choice.series;
+    if (!this.#columns.has(id)) {
+      const wanted = yield* this.#wanted(index, choice, left, () => true);
+      const series = wanted.length < 2 ? [choice.series] : wanted.map((one) => one.series);
+      const found = yield* readColumns(this.#store, series, this.#range);
+      if (found === undefined && series.length > 1) {
+        this.#isTooMuch = true;
+        return yield* this.columnsOf(index, choice, left);
+      }
+      for (const [own, columns] of found ?? []) this.#columns.set(own, columns);
+    }
+    const columns = this.#columns.get(id);
+    this.#columns.delete(id);
+    return columns;
   }
 
   takeItems(seriesId: number): readonly Item[] | undefined {

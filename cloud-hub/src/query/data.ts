@@ -79,12 +79,14 @@ export function* answerData(store: DataStore, question: DataQuestion, nowMs: num
     if (budget.rows < (lttbPoints ?? 1) || budget.work <= 0) {
       return { range, parts, next: encode(mark, range, { group: group.id, series: 0, place: from }) };
     }
+    const before = { ...budget };
     if (lttbPoints !== undefined) {
-      parts.push(yield* lttbPart(store, choice, lttbPoints, range, budget));
+      const columns = yield* ahead.columnsOf(index, choice, budget);
+      parts.push(lttbPart(choice, columns, lttbPoints, range, budget));
+      ahead.learn({ rows: before.rows - budget.rows, work: before.work - budget.work });
       budget.work -= workPerSeries;
       continue;
     }
-    const before = { ...budget };
     if (kept === undefined) {
       if (question.grid === undefined) yield* ahead.readItems(index, choice, budget);
       else yield* ahead.readBuckets(index, choice, { ...bucketsAsked(question, question.grid), nowMs }, budget);

@@ -7,6 +7,7 @@ import { FoglineError } from '@fogline/shared/errors';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
 import type { Budget, SeriesPart } from './parts.ts';
 import { pointsOf } from './points.ts';
+import { readingsPerCost } from './reading-buckets.ts';
 import { type Group, nameOf } from './series.ts';
 import type { Choice } from './stream-choice.ts';
 import type { TimeRange } from './time.ts';
@@ -80,32 +81,53 @@ export function withShape(group: Group): Group {
   return { id: group.id, members };
 }
 
-/** The part of one series, whole. Yields where others may run. Throws `query_invalid` for more readings than are looked at. */
-export function* lttbPart(
+/** Readings of one series within the range. */
+export interface Columns {
+  readonly time: number[];
+  readonly value: number[];
+}
+
+/**
+ * Readings of several series of one agent, in one pass; undefined when they are more than are looked at. Yields where others may
+ * run. Throws `query_invalid` where readings are gone.
+ */
+export function* readColumns(
   store: Pick<StoreRead, 'rollups' | 'raw'>,
-  { series, also }: Choice,
-  points: number,
+  series: readonly SeriesInfo[],
   range: TimeRange,
-  budget: Budget,
-): Generator<void, SeriesPart> {
-  const time: number[] = [];
-  const value: number[] = [];
-  for (const found of pointsOf(store, [series], range.fromMs, range.toMs)) {
-    if (found === undefined) {
-      yield;
-      continue;
-    }
+): Generator<void, Map<number, Columns> | undefined> {
+  const columns = new Map(series.map(({ id }): [number, Columns] => [id, { time: [], value: [] }]));
+  let readings = 0;
+  for (const found of pointsOf(store, series, range.fromMs, range.toMs)) {
+    yield;
+    const own = found === undefined ? undefined : columns.get(found.series);
+    if (found === undefined || own === undefined) continue;
     for (let row = 0; row < found.count; row++) {
       const timeMs = found.time[row] ?? 0;
       if (timeMs < range.fromMs || timeMs >= range.toMs) continue;
-      time.push(timeMs);
-      value.push(found.value[row] ?? 0);
+      own.time.push(timeMs);
+      own.value.push(found.value[row] ?? 0);
+      readings++;
     }
-    if (time.length > readingsMax) throw tooMany(series);
+    if (readings > readingsMax) return undefined;
   }
+  return columns;
+}
+
+/** The part of one series, whole. Throws `query_invalid` where there are more readings than are looked at (no columns). */
+export function lttbPart(
+  { series, also }: Choice,
+  columns: Columns | undefined,
+  points: number,
+  range: TimeRange,
+  budget: Budget,
+): SeriesPart {
+  if (columns === undefined) throw tooMany(series);
+  const { time, value } = columns;
   const rows = lttb(time, value, points);
   const times = rows.map((row) => time[row] ?? 0);
   budget.rows -= rows.length;
+  budget.work -= Math.ceil(time.length / readingsPerCost);
   return {
     series,
     also,

@@ -36,7 +36,7 @@ interface Open {
 
 const msPerSecond = 1_000;
 /** So many readings cost as much as a row of a roll-up. */
-const readingsPerCost = 8;
+export const readingsPerCost = 8;
 
 export class ReadingBuckets {
   readonly #options: ReadingBucketsOptions;
