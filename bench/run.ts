@@ -48,6 +48,11 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     summary: 'range queries over a day of readings through the Prometheus door',
     load: () => import('./prometheus/main.ts'),
   },
+  query: {
+    summary: 'answers over a store of some millions of readings: latency, and how long ingest waits for its turn',
+    isLong: true,
+    load: () => import('./query/main.ts'),
+  },
   'end-to-end': {
     summary: 'single readings over MQTT through agent, link and hub: rate, CPU, bytes, memory, latency, loss',
     load: () => import('./end-to-end/main.ts'),

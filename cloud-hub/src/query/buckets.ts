@@ -46,7 +46,7 @@ interface Open {
   rows: number;
 }
 
-const rowsPerTurn = 2_000;
+const rowsPerTurn = 1_000;
 
 /**
  * Buckets that hold something, ascending, from `fromMs` (a bucket start) on. Now and then it yields nothing instead, so that
@@ -138,8 +138,10 @@ export function* bucketsOfMany(
     if (known !== undefined) for (const bucket of known.maker.add(found)) yield { series: known.series, bucket };
     yield undefined;
   }
-  for (const { series: one, maker } of makers.values())
+  for (const { series: one, maker } of makers.values()) {
     for (const bucket of maker.finish()) yield { series: one, bucket };
+    yield undefined;
+  }
 }
 
 function makerOf(
