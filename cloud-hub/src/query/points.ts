@@ -45,8 +45,13 @@ export function* pointsOf(
   function* closeHour(hour: number): Generator<Points> {
     for (const hours of counted) {
       const own = gathered.get(hours.series.id);
-      hours.expect(hour, own?.count ?? 0);
-      if (own !== undefined && own.count > 0) yield { series: hours.series.id, ...own.take() };
+      let found = own?.take();
+      for (const short of hours.shortUntil(hour, found?.count ?? 0)) {
+        const again = readHour(store, hours.series, short);
+        if (short === hour) found = again;
+        else yield again;
+      }
+      if (found !== undefined && found.count > 0) yield { series: hours.series.id, ...found };
     }
   }
   for (const chunk of store.raw({ agent, fromMs: from, toMs: to, series: new Set(gathered.keys()) })) {
@@ -56,7 +61,19 @@ export function* pointsOf(
     yield undefined;
   }
   if (open !== undefined) yield* closeHour(open);
-  for (const hours of counted) hours.expect(to, 0);
+  yield* closeHour(to);
+}
+
+/** One hour at one instant, because others may have written between looking at counts and looking at readings. Throws `query_invalid`. */
+function readHour(store: PointStore, series: SeriesInfo, hour: number): Points {
+  const counted = countsByHour(store, series, hour, hour + hourMs).next();
+  const own = new Gathered();
+  const gathered = new Map([[series.id, own]]);
+  const range = { agent: series.agent, fromMs: hour, toMs: hour + hourMs };
+  for (const chunk of store.raw({ ...range, series: new Set([series.id]) })) gather(chunk, gathered);
+  const { count } = own;
+  if (counted.done !== true && count < counted.value.count) throw gone(series, hour, count, counted.value.count);
+  return { series: series.id, ...own.take() };
 }
 
 /**
@@ -121,11 +138,10 @@ class CountedHours {
     this.#advance();
   }
 
-  /** All hours before `hour` had no readings, and this one had `count`. */
-  expect(hour: number, count: number): void {
+  /** Hours up to `hour` with fewer readings than were counted: it has `found`, those before it and not asked about have none. */
+  *shortUntil(hour: number, found: number): Generator<number> {
     for (; this.#next !== undefined && this.#next.hour <= hour; this.#advance()) {
-      const found = this.#next.hour === hour ? count : 0;
-      if (found < this.#next.count) throw gone(this.series, this.#next.hour, found, this.#next.count);
+      if ((this.#next.hour === hour ? found : 0) < this.#next.count) yield this.#next.hour;
     }
   }
 

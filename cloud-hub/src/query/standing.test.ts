@@ -288,3 +288,21 @@ describe('rates', () => {
     expect(columns).toEqual([[start], [35 / 40], [-85]]);
   });
 });
+
+it('readings that arrive while a question is answered are no reason to refuse it', () => {
+  const { core, agent } = openStoreFixture(new ManualClock(start));
+  const sender = agent('gw', [definition({ metric: 'level' })]);
+  // More quarters of an hour than are looked up at once, with a batch each.
+  for (let at = 0; at < 900; at++) sender.send([{ series: 0, timeMs: start + at * 15 * minute, value: at }]);
+  core.fold();
+  const range = { from: String(start), to: String(start + 900 * 15 * minute), grid: parseGrid('1d', undefined) };
+  const rest = { fill: undefined, qualities: undefined, limit: 1_000, cursor: undefined };
+  const selectors = [parseSelector('level')];
+  const query = answerData(core.read, { selectors, ...range, ...rest, aggregates: ['p50', 'count'] }, start);
+  let step = query.next();
+  for (let turn = 0; step.done !== true; turn++, step = query.next()) {
+    sender.send([{ series: 0, timeMs: start + ((turn * 7) % 900) * 15 * minute + 1 + turn, value: turn }]);
+  }
+  const counts = step.value.parts[0]?.values[2] as number[];
+  expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(900);
+});

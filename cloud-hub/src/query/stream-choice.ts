@@ -3,7 +3,7 @@
  * one that covers less, the readings before windows over them, then by name. Alone: streams are never stitched together.
  */
 import { FoglineError } from '@fogline/shared/errors';
-import { levels, type RollupLevelMs } from '../store/levels.ts';
+import { bucketOf, levels, type RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
 import { type Aggregate, defaultAggregates, isOfReadings, isPercentile, misleading } from './aggregates.ts';
 import type { Grid } from './grid.ts';
@@ -40,7 +40,8 @@ export function presenceLevel(members: readonly SeriesInfo[], range: TimeRange):
   return complete.findLast((level) => (range.toMs - range.fromMs) / level >= bucketsComparedMin) ?? complete[0];
 }
 
-const bucketsComparedMin = 200;
+/** Presence is compared to a part of the range that is no larger: finer costs more than most answers. */
+const bucketsComparedMin = 24;
 
 /** Throws `query_invalid` with the fix when no stream of the group can answer. Yields where others may run. */
 export function* chooseStream(
@@ -52,9 +53,7 @@ export function* chooseStream(
 ): Generator<void, Choice> {
   const usable =
     grid === undefined ? group.members : group.members.filter((series) => isUsable(series, grid, range, asked));
-  const covered = usable.length > 1 ? yield* coverage(store, usable, range) : new Map<number, number>();
-  const ranked = [...usable].sort((a, b) => compareStreams(a, b, covered));
-  const series = ranked[0];
+  const series = usable.length > 1 ? yield* bestOf(store, usable, range) : usable[0];
   if (series === undefined) throw noneUsable(group.members, grid, range, asked);
   if (grid !== undefined) refuseMisleading(series, group, asked ?? []);
   return choiceOf(group, series, range, grid, asked);
@@ -95,46 +94,76 @@ function isUsable(series: SeriesInfo, grid: Grid, range: TimeRange, asked: reado
   return !asked.some(isOfReadings) && exactLevel(series, grid, range) !== undefined;
 }
 
-/** A stream without any data in the range answers only when all are without. */
-function compareStreams(a: SeriesInfo, b: SeriesInfo, covered: ReadonlyMap<number, number>): number {
-  const coveredA = covered.get(a.id) ?? 0;
-  const coveredB = covered.get(b.id) ?? 0;
+/** A lossy stream is looked at only where no exact one has anything in the range, one that has nothing answers only when all have nothing. */
+function* bestOf(
+  store: Pick<StoreRead, 'rollups' | 'raw'>,
+  usable: readonly SeriesInfo[],
+  range: TimeRange,
+): Generator<void, SeriesInfo | undefined> {
+  const level = presenceLevel(usable, range);
+  const exact = usable.filter(({ sampling }) => sampling === 'all');
+  const lossy = usable.filter(({ sampling }) => sampling !== 'all');
+  for (const members of [exact, lossy]) {
+    const covered = yield* coverage(store, members, level, range);
+    const [best] = members
+      .filter(({ id }) => (covered.get(id) ?? 0) > 0)
+      .sort((a, b) => (covered.get(b.id) ?? 0) - (covered.get(a.id) ?? 0) || compareNames(a, b));
+    if (best !== undefined) return best;
+  }
+  return [...exact.sort(compareNames), ...lossy.sort(compareNames)][0];
+}
+
+/** Readings before windows over them, then by name. */
+function compareNames(a: SeriesInfo, b: SeriesInfo): number {
   return (
-    Number(coveredB > 0) - Number(coveredA > 0) ||
-    Number(b.sampling === 'all') - Number(a.sampling === 'all') ||
-    coveredB - coveredA ||
     Number(a.kind === 'window') - Number(b.kind === 'window') ||
     (a.stream < b.stream ? -1 : a.stream > b.stream ? 1 : a.id - b.id)
   );
 }
 
-/** How many intervals of the range hold something, per series. */
+/** How many intervals of the range hold something, per series; of one alone, whether any does. */
 function* coverage(
   store: Pick<StoreRead, 'rollups' | 'raw'>,
   members: readonly SeriesInfo[],
+  level: RollupLevelMs | undefined,
   range: TimeRange,
 ): Generator<void, Map<number, number>> {
-  const level = presenceLevel(members, range);
+  const countMax = members.length === 1 ? 1 : Number.POSITIVE_INFINITY;
   const covered = new Map<number, number>();
   for (const series of members) {
-    let count = 0;
-    if (level !== undefined) {
-      const fromMs = Math.floor(range.fromMs / level) * level;
-      const rows = store.rollups(series.id, level, fromMs, range.toMs);
-      while (rows.next().done !== true) {
-        if (++count % rowsBetweenYields === 0) yield;
-      }
-    } else {
-      const hours = new Set<number>();
-      for (const chunk of store.raw({ agent: series.agent, ...range, series: new Set([series.id]) })) {
-        hours.add(chunk.hourMs);
-        yield;
-      }
-      count = hours.size;
+    const intervals = new Set<number>();
+    for (const at of level === undefined ? rawHours(store, series, range) : rollupStarts(store, series, level, range)) {
+      if (at === undefined) yield;
+      else intervals.add(at);
+      if (intervals.size >= countMax) break;
     }
-    covered.set(series.id, count);
+    covered.set(series.id, intervals.size);
   }
   return covered;
+}
+
+function* rollupStarts(
+  store: Pick<StoreRead, 'rollups'>,
+  { id }: SeriesInfo,
+  level: RollupLevelMs,
+  { fromMs, toMs }: TimeRange,
+): Generator<number | undefined> {
+  let rows = 0;
+  for (const { startMs } of store.rollups(id, level, bucketOf(fromMs, level), toMs)) {
+    yield startMs;
+    if (++rows % rowsBetweenYields === 0) yield undefined;
+  }
+}
+
+function* rawHours(
+  store: Pick<StoreRead, 'raw'>,
+  { agent, id }: SeriesInfo,
+  range: TimeRange,
+): Generator<number | undefined> {
+  for (const chunk of store.raw({ agent, ...range, series: new Set([id]) })) {
+    yield chunk.hourMs;
+    yield undefined;
+  }
 }
 
 const rowsBetweenYields = 2_000;
