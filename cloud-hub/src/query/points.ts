@@ -65,14 +65,15 @@ export function* pointsOf(
 }
 
 /** One hour at one instant, because others may have written between looking at counts and looking at readings. Throws `query_invalid`. */
-function readHour(store: PointStore, series: SeriesInfo, hour: number): Points {
-  const counted = countsByHour(store, series, hour, hour + hourMs).next();
+function readHour(store: PointStore, series: SeriesInfo, hour: number, countMin = 0): Points {
+  const counts = countsByHour(store, series, hour, hour + hourMs).next();
+  const counted = Math.max(countMin, counts.done === true ? 0 : counts.value.count);
   const own = new Gathered();
   const gathered = new Map([[series.id, own]]);
   const range = { agent: series.agent, fromMs: hour, toMs: hour + hourMs };
   for (const chunk of store.raw({ ...range, series: new Set([series.id]) })) gather(chunk, gathered);
   const { count } = own;
-  if (counted.done !== true && count < counted.value.count) throw gone(series, hour, count, counted.value.count);
+  if (count < counted) throw gone(series, hour, count, counted);
   return { series: series.id, ...own.take() };
 }
 
@@ -89,24 +90,56 @@ export function* heldPointsOf(
 ): Generator<Points | undefined> {
   const from = bucketOf(fromMs, hourMs);
   const to = bucketOf(toMs - 1, hourMs) + hourMs;
-  const rows = store.rollups(series.id, finestMs, from, to);
-  let row = rows.next();
-  for (const { hour, count } of countsByHour(store, series, from, to)) {
-    const own = new Gathered();
-    let isTold = true;
-    let told = 0;
-    for (; row.done !== true && row.value.startMs < hour + hourMs; row = rows.next()) {
-      if (row.value.startMs < hour) continue;
-      const partial = Partial.decode(row.value.partial);
-      told += partial.count;
-      isTold &&= partial.count <= 2 || (partial.min === partial.max && standMs >= finestMs);
-      own.add(partial.firstTime, partial.firstValue);
-      if (partial.count > 1) own.add(partial.lastTime, partial.lastValue);
+  const counted = new CountedHours(store, series, from, to);
+  for (const { hour, count, own } of heldHours(store, series, standMs, from, to)) {
+    let found: Points | undefined = own;
+    for (const short of counted.shortUntil(hour, count)) {
+      const again = readHour(store, series, short);
+      if (short === hour) found = again;
+      else yield again;
     }
-    if (isTold && told >= count) yield { series: series.id, ...own.take() };
-    else yield* pointsOf(store, [series], hour, hour + hourMs);
+    yield found ?? readHour(store, series, hour, count);
     yield undefined;
   }
+  for (const short of counted.shortUntil(to, 0)) yield readHour(store, series, short);
+}
+
+interface HeldHour {
+  readonly hour: number;
+  /** Readings in its rows. */
+  readonly count: number;
+  /** Undefined where its rows do not tell what stood. */
+  readonly own: Points | undefined;
+}
+
+function* heldHours(
+  store: PointStore,
+  { id }: SeriesInfo,
+  standMs: number,
+  fromMs: number,
+  toMs: number,
+): Generator<HeldHour> {
+  const gathered = new Gathered();
+  let hour: number | undefined;
+  let isTold = true;
+  let count = 0;
+  const closed = (at: number): HeldHour => {
+    const points = { series: id, ...gathered.take() };
+    const closing = { hour: at, count, own: isTold ? points : undefined };
+    [isTold, count] = [true, 0];
+    return closing;
+  };
+  for (const row of store.rollups(id, finestMs, fromMs, toMs)) {
+    const at = bucketOf(row.startMs, hourMs);
+    if (hour !== undefined && hour !== at) yield closed(hour);
+    hour = at;
+    const partial = Partial.decode(row.partial);
+    count += partial.count;
+    isTold &&= partial.count <= 2 || (partial.min === partial.max && standMs >= finestMs);
+    gathered.add(partial.firstTime, partial.firstValue);
+    if (partial.count > 1) gathered.add(partial.lastTime, partial.lastValue);
+  }
+  if (hour !== undefined) yield closed(hour);
 }
 
 /** Hours in which readings were counted, ascending. */
