@@ -128,6 +128,15 @@ describe('every error is a problem document that says what to do', () => {
     expect(response.statusCode).toBe(problem.status);
   });
 
+  it('a body that is no JSON is refused with the header that is missing', async () => {
+    const headers = { host: 'localhost', 'content-type': 'application/x-www-form-urlencoded' };
+    const response = await api.app.inject({ method: 'POST', url: '/api/v1/data', headers, payload: 'match=t' });
+    expect([response.statusCode, response.json<{ detail: string }>().detail]).toEqual([
+      415,
+      'Unsupported Media Type; send JSON, with "Content-Type: application/json"',
+    ]);
+  });
+
   it('405 names what is allowed', async () => {
     const response = await api.app.inject({
       method: 'POST',

@@ -80,6 +80,11 @@ const byFastifyCode: Readonly<Record<string, ProblemName>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'request_malformed',
 };
 
+/** What to do about it, where the message does not say. */
+const fixByFastifyCode: Readonly<Record<string, string>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: '; send JSON, with "Content-Type: application/json"',
+};
+
 export interface Described {
   readonly name: ProblemName;
   readonly detail: string;
@@ -97,6 +102,7 @@ export function describeError(error: unknown): Described {
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const name = byFastifyCode[code];
-  if (name !== undefined && error instanceof Error) return { name, detail: error.message, headers: {} };
+  if (name !== undefined && error instanceof Error)
+    return { name, detail: `${error.message}${fixByFastifyCode[code] ?? ''}`, headers: {} };
   return { name: 'internal', detail: 'an unexpected error; the log of the hub has it under this request', headers: {} };
 }
