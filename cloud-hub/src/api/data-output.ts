@@ -2,7 +2,7 @@
 import type { DataPage } from '../query/data.ts';
 import type { SeriesPart, Value } from '../query/parts.ts';
 import { labelsOf, nameOf } from '../query/series.ts';
-import { TimeZone } from '../query/time-zone.ts';
+import type { TimeZone } from '../query/time-zone.ts';
 import {
   type Cell,
   type Format,
@@ -22,11 +22,11 @@ export interface DataForm {
   /** Of JSON. */
   readonly shape: Shape;
   /** In which the table for people tells times. */
-  readonly tz: string | undefined;
+  readonly zone: TimeZone;
 }
 
-export function renderData(page: DataPage, { format, shape, tz }: DataForm, paging: Paging, meta: Row): Rendered {
-  if (format === 'pretty') return renderPieces(tables(page, paging, tz ?? 'UTC'), paging, format);
+export function renderData(page: DataPage, { format, shape, zone }: DataForm, paging: Paging, meta: Row): Rendered {
+  if (format === 'pretty') return renderPieces(tables(page, paging, zone), paging, format);
   if (shape === 'rows' || format !== 'json') return renderRows(rowsOf(page), kindsOf(page), paging, format, meta);
   const tail = { meta, complete: paging.complete, next: paging.next };
   return renderPieces(jsonList('series', columnsOf(page), tail), paging, format);
@@ -62,8 +62,7 @@ function rowOf({ series, columns, values }: SeriesPart, labels: Row, row: number
 }
 
 /** A table for each series, with the clock of the zone. */
-function* tables(page: DataPage, { next }: Paging, tz: string): Generator<string> {
-  const zone = TimeZone.of(tz);
+function* tables(page: DataPage, { next }: Paging, zone: TimeZone): Generator<string> {
   for (const part of page.parts) {
     const { unit } = part.series;
     yield `${nameOf(part.series)}${unit === '' ? '' : ` in ${unit}`}, from ${part.source}\n`;

@@ -81,7 +81,8 @@ export function questionOf(asked: Asked, nowMs: number): DataQuestion {
     if (!isBucketed) throw refuseQuery(`${name}: ${why}; add every, for example every=1m, or leave ${name} out`);
   };
   if (agg !== undefined) needsBuckets('agg', 'aggregates need buckets');
-  if (asked.tz !== undefined) needsBuckets('tz', 'only buckets follow a time zone');
+  if (asked.tz !== undefined && asked.format !== 'pretty')
+    needsBuckets('tz', 'only buckets follow a time zone, and the times of format=pretty');
   const aggregates = agg === undefined ? undefined : parseAggregates(agg);
   const fill = parseFill(asked.fill);
   if (fill !== undefined) needsBuckets('fill', 'only buckets can be empty');

@@ -5,6 +5,7 @@ import { emptyRanges, explainGaps, lossesBySeries, quietUntil } from '../query/g
 import type { Grid } from '../query/grid.ts';
 import { lastReadingBefore } from '../query/last-before.ts';
 import type { SeriesPart } from '../query/parts.ts';
+import { TimeZone } from '../query/time-zone.ts';
 import { versionOf } from '../query/version.ts';
 import { bucketOf, levels } from '../store/levels.ts';
 import type { StoreRead } from '../store/read.ts';
@@ -38,17 +39,18 @@ export const dataRoutes = [get, post];
 async function answerAsked(context: ApiContext, asked: Asked, isAbandoned: () => boolean): Promise<Rendered> {
   const { store, clock, queries, startedMs } = context;
   const shape = shapeOf(asked.shape, asked.format);
+  const zone = TimeZone.of(asked.tz ?? 'UTC');
   const nowMs = clock.now();
   const question = questionOf(asked, nowMs);
   const version = await queries.run(versionOf(store, question, nowMs), isAbandoned);
-  const etag = etagOf([startedMs, asked.format, shape, version]);
+  const etag = etagOf([startedMs, asked.format, shape, zone.name, version]);
   const caching = { etag, 'cache-control': 'private, no-cache' };
   if (isKnown(context.ifNoneMatch, etag)) return { status: 304, contentType: 'text/plain', headers: caching, body: '' };
   const page = await queries.run(answerData(store, question, nowMs), isAbandoned);
   const paging = { complete: page.next === null, next: page.next };
   const rendered = renderData(
     page,
-    { format: asked.format, shape, tz: asked.tz },
+    { format: asked.format, shape, zone },
     paging,
     metaOf(store, page, question, nowMs),
   );

@@ -48,7 +48,7 @@ describe('every error is a problem document that says what to do', () => {
     [
       'GET',
       '/api/v1/data?match=t&tz=Europe/Paris',
-      'tz: only buckets follow a time zone; add every, for example every=1m, or leave tz out',
+      'tz: only buckets follow a time zone, and the times of format=pretty; add every, for example every=1m, or leave tz out',
     ],
     [
       'GET',
