@@ -1,4 +1,8 @@
 #!/usr/bin/env node
-import { launch } from '@fogline/shared/cli-launch';
+import { cacheCompiled } from '@fogline/shared/cli-cache';
 
-await launch(new URL('./program.ts', import.meta.url));
+cacheCompiled();
+const { main } = await import('@fogline/shared/cli');
+const { program } = await import('./program.ts');
+
+await main(program);

@@ -1,5 +1,5 @@
 /** `fogline-agent`: all its commands. */
-import { main, type Program } from '@fogline/shared/cli';
+import type { Program } from '@fogline/shared/cli';
 import { ackCommand } from './local/ack-cli.ts';
 import { historyCommands } from './local/history-cli.ts';
 import { runCommand } from './local/run-cli.ts';
@@ -25,7 +25,3 @@ export const program: Program = {
     ackCommand,
   ],
 };
-
-export const run = (): Promise<never> => main(program);
-
-if (import.meta.main) await run();

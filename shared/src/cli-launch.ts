@@ -1,46 +1,45 @@
 /**
- * Starts a long-running program lean. Node strips types with a compiler that stays resident: measured on Node 24, an agent
- * that stripped its own sources sits 28 MB higher for as long as it runs than one that found them in the compile cache. So
- * `run` loads the program once to fill the cache, then replaces the process image (execve: same pid, same descriptors) by
- * one that reads it, with a small young generation, which keeps the resident set flat under load. It costs one more start
- * of Node. Where the cache or execve is not to be had, the program runs in this image; so it does on a Node that is too old, and
- * says so (cli.ts).
+ * Starts a long-running program lean. What reads a command line and a configuration (a schema library, YAML, and the compiler with
+ * which Node strips types) stays resident for as long as the process runs: on Node 24 an agent sat 40 MB higher for it. So the command
+ * checks everything, hands what it found over, and replaces the process image (execve: same pid, same descriptors) by one that reads
+ * the service from the compile cache and loads nothing else, with a heap kept small: a young generation of 4 MiB, an old one that
+ * grows in small steps because its limit is near, and one arena for what is outside of both. It costs one more start of Node.
+ *
+ * What is handed over, secrets included, is in the environment of the new image: readable by the same user alone, as the files that the secrets
+ * came from. Where cache or execve is not to be had, or it is too much, the service runs in the image that is there.
  */
-import { constants, enableCompileCache, flushCompileCache } from 'node:module';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { flushCompileCache, getCompileCacheDir } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { deserialize, serialize } from 'node:v8';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
-const marker = 'FOGLINE_LAUNCHED';
+const handover = 'FOGLINE_HANDOVER';
+/** Linux takes 128 KiB a variable. */
+const handoverCharactersMax = 120 * 1024;
 /** MiB; the default of 16 lets the young generation alone take 48 MB. */
-const youngGeneration = '--max-semi-space-size=4';
+const youngGenerationMib = 4;
 
 /**
- * `entry` exports `run`, and calls it when it is the main module. This file imports nothing of ours: what is loaded before the
- * cache is enabled would not be in it.
+ * Goes on as `service`, a module that calls `takeHandedOver` when it is the main one and that has been loaded here, so that it is in the
+ * cache. `work` is data without functions. Returns only when that cannot be.
  */
-export async function launch(entry: URL): Promise<void> {
-  const args = process.argv.slice(2);
-  const isLean =
-    args[0] === 'run' &&
-    !args.includes('--help') &&
-    process.env[marker] === undefined &&
-    process.execve !== undefined &&
-    import.meta.main !== undefined;
-  const cache =
-    process.env.NODE_COMPILE_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'fogline');
-  const isCached = isLean && isEnabled(enableCompileCache(cache).status);
-  const { run } = (await import(entry.href)) as { run: () => Promise<never> };
-  if (isCached) {
-    flushCompileCache();
-    const node = process.execPath;
-    const env = { ...process.env, [marker]: '1', NODE_COMPILE_CACHE: cache };
-    process.execve?.(node, [node, youngGeneration, ...process.execArgv, fileURLToPath(entry), ...args], env);
-  }
-  await run();
+export function handOver(service: URL, work: unknown, options: { readonly heapMib: number }): void {
+  if (getCompileCacheDir() === undefined || process.execve === undefined) return;
+  const text = deflateRawSync(serialize(work)).toString('base64');
+  if (text.length > handoverCharactersMax) return;
+  flushCompileCache();
+  const node = process.execPath;
+  const flags = [`--max-semi-space-size=${youngGenerationMib}`, `--max-old-space-size=${options.heapMib}`];
+  // The arguments are for people who look at the list of processes.
+  const args = [...flags, ...process.execArgv, fileURLToPath(service), ...process.argv.slice(2)];
+  const env = { ...process.env, MALLOC_ARENA_MAX: '1', [handover]: text };
+  process.execve(node, [node, ...args], env);
 }
 
-function isEnabled(status: number): boolean {
-  const { ENABLED, ALREADY_ENABLED } = constants.compileCacheStatus;
-  return status === ENABLED || status === ALREADY_ENABLED;
+/** What was handed over to this image. */
+export function takeHandedOver(): unknown {
+  const text = process.env[handover];
+  if (text === undefined) throw new Error(`${handover} is missing: this module is started by its command`);
+  delete process.env[handover];
+  return deserialize(inflateRawSync(Buffer.from(text, 'base64')));
 }

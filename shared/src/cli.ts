@@ -182,10 +182,26 @@ function report(name: string, error: unknown, helpWith: string, io: CliIo): numb
 const nodeMajorMin = 24;
 
 /** The whole life of a command-line process. Exits by itself: a handle left open must not keep a finished process. */
-export async function main(program: Program): Promise<never> {
+export function main(program: Program): Promise<never> {
+  return live(program.name, (io) => runCli(program, process.argv.slice(2), io));
+}
+
+/** The same for a process that has one thing to do and no command line. */
+export function mainService(name: string, serve: (io: CliIo) => Promise<void>): Promise<never> {
+  return live(name, async (io) => {
+    try {
+      await serve(io);
+      return exitCodes.ok;
+    } catch (error) {
+      return report(name, error, '', io);
+    }
+  });
+}
+
+async function live(name: string, run: (io: CliIo) => Promise<number>): Promise<never> {
   if (Number.parseInt(process.versions.node, 10) < nodeMajorMin) {
     process.stderr.write(
-      `${program.name} needs Node ${nodeMajorMin} or newer, and this is ${process.versions.node}; npm scripts and npx use the one that "npm ci" brought\n`,
+      `${name} needs Node ${nodeMajorMin} or newer, and this is ${process.versions.node}; npm scripts and npx use the one that "npm ci" brought\n`,
     );
     process.exit(exitCodes.failed);
   }
@@ -193,7 +209,7 @@ export async function main(program: Program): Promise<never> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed);
   });
-  const code = await runCli(program, process.argv.slice(2), {
+  const code = await run({
     env: process.env,
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),

@@ -17,7 +17,6 @@ import {
 } from 'node:fs';
 import { checkedBytes, withChecksum } from '@fogline/shared/checked-bytes';
 import { hasCode } from '@fogline/shared/errors';
-import { z } from 'zod';
 import type { EpochRow } from './stored.ts';
 
 export interface HighWaterMark {
@@ -29,17 +28,9 @@ export interface HighWaterMark {
 const slotBytes = 4096;
 const slots = 2;
 
-const count = z.int().nonnegative();
-const epochShape = z.strictObject({
-  id: z.int().positive(),
-  epoch: z.string().regex(/^[0-9a-f]{16}$/),
-  parent: z.string().nullable(),
-  parentLast: z.array(count),
-  seriesBase: count,
-  seriesCount: count,
-  last: z.array(count),
-});
-const slotShape = z.strictObject({ turn: count, commit: count, epoch: epochShape });
+interface Slot extends HighWaterMark {
+  readonly turn: number;
+}
 
 export class HighWater {
   readonly #slots: number;
@@ -100,23 +91,49 @@ export class HighWater {
   }
 }
 
-function readSlot(file: number, slot: number): z.output<typeof slotShape> | undefined {
+function readSlot(file: number, slot: number): Slot | undefined {
   const bytes = Buffer.alloc(slotBytes);
   readSync(file, bytes, 0, slotBytes, slot * slotBytes);
-  return parsed(bytes.subarray(2, 2 + bytes.readUInt16LE(0)), slotShape);
+  const found = parsed(bytes.subarray(2, 2 + bytes.readUInt16LE(0)));
+  return isRecord(found) && isCount(found['turn']) && isCount(found['commit']) && isEpochRow(found['epoch'])
+    ? (found as unknown as Slot)
+    : undefined;
 }
 
 function readEpochs(path: string): EpochRow[] {
   if (!existsSync(path)) return [];
   const lines = readFileSync(path, 'latin1').split('\n');
-  return lines.flatMap((line) => parsed(Buffer.from(line, 'base64'), epochShape) ?? []);
+  return lines.map((line) => parsed(Buffer.from(line, 'base64'))).filter(isEpochRow);
 }
 
-function parsed<T>(bytes: Uint8Array, shape: z.ZodType<T>): T | undefined {
+function parsed(bytes: Uint8Array): unknown {
   try {
-    return shape.safeParse(JSON.parse(Buffer.from(checkedBytes(bytes, 'high water')).toString())).data;
+    return JSON.parse(Buffer.from(checkedBytes(bytes, 'high water')).toString());
   } catch (error) {
     if (hasCode(error, 'storage_corrupt') || error instanceof SyntaxError) return undefined;
     throw error;
   }
+}
+
+function isEpochRow(value: unknown): value is EpochRow {
+  if (!isRecord(value)) return false;
+  const { id, epoch, parent, parentLast, seriesBase, seriesCount, last } = value;
+  return (
+    isCount(id) &&
+    id > 0 &&
+    typeof epoch === 'string' &&
+    /^[0-9a-f]{16}$/.test(epoch) &&
+    (parent === null || typeof parent === 'string') &&
+    [parentLast, last].every((numbers) => Array.isArray(numbers) && numbers.every(isCount)) &&
+    isCount(seriesBase) &&
+    isCount(seriesCount)
+  );
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -1,9 +1,9 @@
 /** What a configuration does, in sentences: sources, then pipelines in the order in which they apply, then where it goes. */
 import { lanes } from '@fogline/shared/protocol/limits';
 import { formatDuration, formatShare, formatSize } from '@fogline/shared/units';
+import type { AgentConfig } from '../agent-config.ts';
 import type { HttpListenerConfig, ListenerConfig } from '../config/listeners.ts';
 import type { SourceConfig } from '../config/sources.ts';
-import type { AgentConfig } from '../config.ts';
 import type {
   ConvertConfig,
   DeadbandConfig,

@@ -5,7 +5,8 @@ import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type CliIo, defineCommand } from '@fogline/shared/cli';
 import { FoglineError, messageOf } from '@fogline/shared/errors';
-import { type AgentConfig, loadAgentConfig } from '../config.ts';
+import type { AgentConfig } from '../agent-config.ts';
+import { loadAgentConfig } from '../config.ts';
 import { DryRun, Peek } from './dry-run.ts';
 import { arrivalOf, type CsvRecording, lineFormat, type RecordedMessage, readCsv, readLines } from './recording.ts';
 
