@@ -7,6 +7,7 @@ import { ExactSum } from './exact-sum.ts';
 import { Partial } from './partial.ts';
 import { Sketch } from './sketch.ts';
 import { fromHex, hex } from './testing/reference.ts';
+import { decodeThinned, encodeThinned } from './thinned-columns.ts';
 import { decodeWindows, encodeWindows } from './window-columns.ts';
 
 interface PartialVector {
@@ -15,7 +16,7 @@ interface PartialVector {
   readonly held?: readonly (readonly [number, number])[];
 }
 
-type WindowVector = readonly (readonly [series: number, start: number, delta: number, partial: string])[];
+type WindowVector = readonly (readonly [series: number, start: number, deltaOrItems: number, partial: string])[];
 
 function written(write: (writer: ByteWriter) => void): Uint8Array {
   const writer = new ByteWriter();
@@ -51,6 +52,16 @@ function windowsOf(rows: WindowVector): Uint8Array {
     series: Uint32Array.from(rows, (row) => row[0]),
     start: Float64Array.from(rows, (row) => row[1]),
     delta: Uint8Array.from(rows, (row) => row[2]),
+    partial: rows.map((row) => fromHex(row[3])),
+  });
+}
+
+function thinnedOf(rows: WindowVector): Uint8Array {
+  return encodeThinned({
+    count: rows.length,
+    series: Uint32Array.from(rows, (row) => row[0]),
+    start: Float64Array.from(rows, (row) => row[1]),
+    items: Float64Array.from(rows, (row) => row[2]),
     partial: rows.map((row) => fromHex(row[3])),
   });
 }
@@ -103,12 +114,15 @@ const vectors = block
     return { kind, json: rest.join(' '), text };
   });
 
+/** Of those the page says what the rows are, not every byte. */
+const blocks = ['windows', 'thinned'];
+
 describe('FORMAT.md', () => {
   test('has vectors of every kind', () => {
-    expect(new Set(vectors.map(({ kind }) => kind))).toEqual(new Set([...Object.keys(kinds), 'windows']));
+    expect(new Set(vectors.map(({ kind }) => kind))).toEqual(new Set([...Object.keys(kinds), ...blocks]));
   });
 
-  test.each(vectors.filter(({ kind }) => kind !== 'windows'))('$kind $json', ({ kind, json, text }) => {
+  test.each(vectors.filter(({ kind }) => !blocks.includes(kind)))('$kind $json', ({ kind, json, text }) => {
     const { encode, again } = kinds[kind] ?? {};
     expect(hex(encode?.(JSON.parse(json) as never) ?? new Uint8Array())).toBe(text);
     expect(hex(again?.(fromHex(text)) ?? new Uint8Array())).toBe(text);
@@ -119,6 +133,14 @@ describe('FORMAT.md', () => {
     for (const bytes of [fromHex(text), windowsOf(rows)]) {
       const { series, start, delta, partial } = decodeWindows(bytes);
       expect(partial.map((each, i) => [series[i], start[i], delta[i], hex(each)])).toEqual(rows);
+    }
+  });
+
+  test.each(vectors.filter(({ kind }) => kind === 'thinned'))('thinned $json', ({ json, text }) => {
+    const rows = JSON.parse(json) as WindowVector;
+    for (const bytes of [fromHex(text), thinnedOf(rows)]) {
+      const { series, start, items, partial } = decodeThinned(bytes);
+      expect(partial.map((each, i) => [series[i], start[i], items[i], hex(each)])).toEqual(rows);
     }
   });
 

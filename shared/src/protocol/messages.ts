@@ -3,6 +3,7 @@
  * the origin agent, so it can be relayed unchanged. Decoders accept the exact shape only and throw `message_version` or
  * `message_invalid`. Epochs are 8 random bytes, written as 16 hex digits in memory.
  */
+import { FoglineError } from '../errors.ts';
 import type { SeriesDefinition } from '../reading.ts';
 import { SeqRanges } from '../seq-ranges.ts';
 import { packDefinition, unpackDefinition } from './definition.ts';
@@ -64,7 +65,8 @@ export interface SeriesMessage {
   readonly definitions: readonly SeriesDefinition[];
 }
 
-export const partKinds = ['readings', 'windows'] as const;
+/** `thinned`: minutes that stand for items (aggregate/thinned-columns.ts). */
+export const partKinds = ['readings', 'windows', 'thinned'] as const;
 export type PartKind = (typeof partKinds)[number];
 
 export interface BatchPart {
@@ -81,8 +83,12 @@ export interface SeqRange {
 
 export interface BatchMessage extends SeqRange {
   readonly agent: string;
-  /** Their item counts add up to last − first + 1. */
+  /** Their item counts add up to last − first + 1. All thinned, or none. */
   readonly parts: readonly BatchPart[];
+}
+
+export function isThinned({ parts }: Pick<BatchMessage, 'parts'>): boolean {
+  return parts[0]?.kind === 'thinned';
 }
 
 export const voidReasons = ['evicted_size', 'evicted_age', 'gone', 'damaged'] as const;
@@ -294,6 +300,8 @@ export function decodeBatch(payload: Uint8Array): BatchMessage {
     })),
   };
   fields.end();
+  if (message.parts.some(({ kind }) => (kind === 'thinned') !== isThinned(message)))
+    throw new FoglineError('message_invalid', 'batch.parts: thinned blocks beside others');
   return message;
 }
 

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Partial } from '@fogline/shared/aggregate/partial';
+import { decodeThinned } from '@fogline/shared/aggregate/thinned-columns';
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings, encodeReadings } from '@fogline/shared/codec/readings';
 import { sampleColumns } from '@fogline/shared/codec/testing/sample-columns';
@@ -77,6 +78,10 @@ const decoders: Record<string, (bytes: Uint8Array) => unknown> = {
   windows: (bytes) => {
     const { count, series, start, delta, partial } = decodeWindows(bytes);
     return { rows: Array.from({ length: count }, (_, i) => [series[i], start[i], delta[i], partial[i]]) };
+  },
+  thinned: (bytes) => {
+    const { count, series, start, items, partial } = decodeThinned(bytes);
+    return { rows: Array.from({ length: count }, (_, i) => [series[i], start[i], items[i], partial[i]]) };
   },
   partial: (bytes) => summary(Partial.decode(bytes)),
 };
@@ -167,7 +172,7 @@ function vectorLines(): Line[] {
   const text = pages.map((page) => readFileSync(page, 'utf8')).join('\n');
   const messages = [...text.matchAll(/^vector: (\w+)\n\n```json\n.*?^```\n\n```hex\n(.*?)^```$/gms)];
   const blocks = [...text.matchAll(/^\{"name":.*"hex":"([0-9a-f]+)"\}$/gm)];
-  const aggregates = [...text.matchAll(/^(windows|partial) .* ([0-9a-f]+)$/gm)];
+  const aggregates = [...text.matchAll(/^(windows|thinned|partial) .* ([0-9a-f]+)$/gm)];
   return [
     ...messages.map(([, kind = '', hex = '']) => ({ kind, hex: hex.replaceAll(/\s/g, '') })),
     ...blocks.map(([, hex = '']) => ({ kind: 'readings', hex })),
@@ -205,7 +210,7 @@ describe.skipIf(!hasPython)(`a second reader, in Python${hasPython ? '' : ` (SKI
     const { status, lines, error } = run(['vectors', ...pages]);
     expect(error).toBe('');
     for (const line of lines) expect(line).toMatchObject({ differences: [] });
-    expect(lines.map((line) => (line as { vectors: number }).vectors)).toEqual([8, 25, 81]);
+    expect(lines.map((line) => (line as { vectors: number }).vectors)).toEqual([8, 25, 84]);
     expect(status).toBe(0);
   });
 
@@ -279,6 +284,7 @@ describe.skipIf(!hasPython)(`a second reader, in Python${hasPython ? '' : ` (SKI
       { kind: 'flow', hex: '9302a16101' },
       { kind: 'readings', hex: '0200be23c258' },
       { kind: 'windows', hex: '020000000000010120de94c7' },
+      { kind: 'thinned', hex: '02000c010000000000010120de94c7877803ae' },
       { kind: 'partial', hex: '01' },
     ];
     for (const there of decodedThere(lines)) {

@@ -175,6 +175,17 @@ def read_windows(data):
     return [list(row) for row in zip(series, starts, deltas, partials)]
 
 
+def read_thinned(data):
+    assert zlib.crc32(data[:-4]) == struct.unpack("<I", data[-4:])[0], "checksum"
+    reader = Reader(data[:-4])
+    assert reader.byte() == 1, "version"
+    total = reader.varint()
+    rows = read_windows(reader.take(reader.varint()))
+    items = [reader.varint() for _ in rows]
+    assert sum(items) == total and reader.at == len(reader.data)
+    return [[series, start, each, partial] for (series, start, _, partial), each in zip(rows, items)]
+
+
 def read_partials(reader, rows, starts):
     prefixes = [b""] * rows
     if reader.byte() == 1:
@@ -229,6 +240,8 @@ def check(kind, value, data):
         check_partial(data, value)
     elif kind == "windows":
         assert read_windows(data) == value
+    elif kind == "thinned":
+        assert read_thinned(data) == value
     else:
         raise AssertionError("unknown kind")
 

@@ -21,7 +21,7 @@ TIME_MAX = 8_640_000_000_000_000
 PAGES_MAX = 4096
 COUNTERS_MAX = 100
 HOURS_MAX = 1000
-PARTS = ("readings", "windows")
+PARTS = ("readings", "windows", "thinned")
 KINDS = ("reading", "window")
 TYPES = ("number", "boolean", "text")
 SAMPLINGS = ("all", "held", "subset")
@@ -219,6 +219,7 @@ def _batch(epoch, lane, first, last, parts):
     blocks = _pairs(parts, "parts", BLOCKS_MAX)
     require(all(_binary(block, "block") for _, block in blocks), "a block of no bytes")
     listed = [{"kind": _name(kind, PARTS, "kind"), "bytes": block.hex()} for kind, block in blocks]
+    require(len({part["kind"] == "thinned" for part in listed}) <= 1, "thinned blocks beside others")
     return {"epoch": _epoch(epoch), "lane": _integer(lane, "lane", 0, 3), **named, "parts": listed}
 
 

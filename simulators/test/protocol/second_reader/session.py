@@ -5,6 +5,7 @@ import json
 import messages
 import partials
 import readings
+import thinned
 import windows
 from scalars import finite_or_none, rounded
 from wire import Refused, require
@@ -22,7 +23,7 @@ def decoded(line, ignore_checksum=False):
     fields = messages.decode(line["kind"], bytes.fromhex(line["hex"]))
     if line["kind"] == "batch":
         fields["parts"] = [block(part["kind"], bytes.fromhex(part["bytes"]), ignore_checksum) for part in fields["parts"]]
-        items = sum(len(part["rows"]) for part in fields["parts"])
+        items = sum(_items(part) for part in fields["parts"])
         require(items == fields["last"] - fields["first"] + 1, "a batch whose blocks hold another number of items")
     return {"from": line["from"], "kind": line["kind"], **fields}
 
@@ -30,13 +31,20 @@ def decoded(line, ignore_checksum=False):
 def block(kind, data, ignore_checksum=False):
     if kind == "readings":
         return {"kind": kind, **readings.decode(data, ignore_checksum)}
+    if kind == "thinned":
+        return {"kind": kind, "rows": [_minute(*row) for row in thinned.decode(data, ignore_checksum)]}
     return {"kind": kind, "rows": [_window(*row) for row in windows.decode(data, ignore_checksum)]}
+
+
+def _items(part):
+    return sum(row["items"] for row in part["rows"]) if part["kind"] == "thinned" else len(part["rows"])
 
 
 def alone(kind, data):
     """One block, partial or message by itself; blocks in messages and partials in blocks stay bytes."""
-    if kind == "windows":
-        return {"rows": [[*row[:3], row[3].hex()] for row in windows.decode(data)]}
+    if kind in ("windows", "thinned"):
+        rows = windows.decode(data) if kind == "windows" else thinned.decode(data)
+        return {"rows": [[*row[:3], row[3].hex()] for row in rows]}
     if kind == "readings":
         return readings.decode(data)
     return summary(partials.decode(data)) if kind == "partial" else messages.decode(kind, data)
@@ -44,6 +52,10 @@ def alone(kind, data):
 
 def _window(series, start, delta, data):
     return {"series": series, "start": start, "delta": delta, **summary(partials.decode(data))}
+
+
+def _minute(series, start, items, data):
+    return {"series": series, "start": start, "items": items, **summary(partials.decode(data))}
 
 
 def summary(partial):
@@ -74,8 +86,8 @@ def check_definitions(session):
 
 def _check_defined(part, known, base):
     for row in part["rows"]:
-        series = row["series"] if part["kind"] == "windows" else row[0]
-        is_right = f"{known.get(series)}s" == part["kind"]
+        series = row[0] if part["kind"] == "readings" else row["series"]
+        is_right = part["kind"] in (f"{known.get(series)}s", "thinned") and series in known
         require(series < base or is_right, f"series {series} is not defined as one of {part['kind']}")
 
 

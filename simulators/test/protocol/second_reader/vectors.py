@@ -7,6 +7,7 @@ from fractions import Fraction
 import messages
 import partials
 import readings
+import thinned
 import windows
 from scalars import exact_sum, flt, signed, varint
 from wire import Cursor, Refused
@@ -78,8 +79,8 @@ def _run_rows(series, count, time, timeStep, value, cycle, valueStep, scale):
 
 def _aggregate(kind, text, hexes):
     value, data = parsed(text), bytes.fromhex(hexes)
-    if kind == "windows":
-        return [[*row[:3], row[3].hex()] for row in windows.decode(data)], value
+    if kind in BLOCKS:
+        return [[*row[:3], row[3].hex()] for row in BLOCKS[kind](data)], value
     if kind == "partial":
         return partials.decode(data), partial_of(**value)
     cursor = Cursor(data)
@@ -87,6 +88,8 @@ def _aggregate(kind, text, hexes):
     cursor.done(kind)
     return got, WANTED.get(kind, lambda v: v)(value)
 
+
+BLOCKS = {"windows": windows.decode, "thinned": thinned.decode}
 
 SCALARS = {
     "varint": varint,
