@@ -1,7 +1,7 @@
 /** `GET` and `POST /api/v1/data`: readings and aggregates over time, in columns or rows. */
 import { answerData, type DataPage, type DataQuestion } from '../query/data.ts';
 import { expiredBefore } from '../query/expiry.ts';
-import { emptyRanges, explainGaps, lossesBySeries, quietUntil } from '../query/gaps.ts';
+import { emptyRanges, explainGaps, lossesAt, lossesBySeries, quietUntil } from '../query/gaps.ts';
 import type { Grid } from '../query/grid.ts';
 import { lastReadingBefore } from '../query/last-before.ts';
 import type { SeriesPart } from '../query/parts.ts';
@@ -104,7 +104,7 @@ function gapsOfPage(store: StoreRead, page: DataPage, grid: Grid | undefined, no
     // Buckets made of readings are whole, or were refused.
     const isWhole = grid !== undefined && part.level === undefined;
     const expiredMs = isWhole ? Number.NEGATIVE_INFINITY : expiredBefore(store.expiry(), series, part.level);
-    const gaps = explainGaps(empty, losses.get(series.id) ?? [], range, quiet, expiredMs);
+    const gaps = explainGaps(empty, lossesAt(losses.get(series.id) ?? [], part.level), range, quiet, expiredMs);
     return gaps.map((gap) => ({ series: series.id, ...gap }));
   });
 }

@@ -136,12 +136,12 @@ function positionAfter(
 }
 
 /** produced − everything that became of it; the agent reports produced, queued and evicted, the hub knows the rest. */
-function unaccountedOf({ produced, delivered, queued, evicted, voided, quarantined }: LedgerLine): number {
-  return produced - (delivered + queued + evicted + voided.gone + voided.damaged + quarantined);
+function unaccountedOf({ produced, delivered, thinned, queued, evicted, voided, quarantined }: LedgerLine): number {
+  return produced - (delivered + thinned + queued + evicted + voided.gone + voided.damaged + quarantined);
 }
 
 function ledgerRow(line: LedgerLine): Row {
-  const { agent, lane, hour, produced, delivered, queued, evicted, voided, quarantined } = line;
+  const { agent, lane, hour, produced, delivered, thinned, queued, evicted, voided, quarantined } = line;
   return {
     agent,
     lane: lanes[lane],
@@ -149,6 +149,7 @@ function ledgerRow(line: LedgerLine): Row {
     hour: hour === unknownHour || Math.abs(hour) > protocolLimits.hourMax ? null : isoOf(hour * hourMs),
     produced,
     delivered,
+    thinned,
     queued,
     evicted,
     voided,
@@ -161,6 +162,7 @@ function totalsOf(lines: readonly LedgerLine[]): Row {
   const totals = {
     produced: 0,
     delivered: 0,
+    thinned: 0,
     queued: 0,
     evicted: 0,
     gone: 0,
@@ -171,6 +173,7 @@ function totalsOf(lines: readonly LedgerLine[]): Row {
   for (const line of lines) {
     totals.produced += line.produced;
     totals.delivered += line.delivered;
+    totals.thinned += line.thinned;
     totals.queued += line.queued;
     totals.evicted += line.evicted;
     totals.gone += line.voided.gone;

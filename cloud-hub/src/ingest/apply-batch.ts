@@ -4,10 +4,11 @@
  */
 import { hasCode, messageOf } from '@fogline/shared/errors';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
-import { type BatchMessage, decodeBatch } from '@fogline/shared/protocol/messages';
+import { type BatchMessage, decodeBatch, isThinned } from '@fogline/shared/protocol/messages';
 import type { AgentState } from '../store/agent-table.ts';
 import { type BatchContent, decodeContent, findUnknownSeries, hoursBySeries } from '../store/batch-content.ts';
 import type { EpochState } from '../store/epoch-table.ts';
+import type { HubStore } from '../store/hub-store.ts';
 import { unknownHour } from '../store/ledger-table.ts';
 import { hourMs } from '../store/levels.ts';
 import type { HeldRange, QuarantineReason } from '../store/quarantine.ts';
@@ -135,6 +136,7 @@ function claimOf(context: IngestContext, epoch: EpochState, message: BatchMessag
   if (twin !== undefined) {
     const stored = twin.merged === 1 ? undefined : store.log.get(twin.batch);
     if (stored === undefined || isEqual(stored.payload, payload)) return { kind: 'repeat' };
+    if (isThinned(message) || isThinned(decodeBatch(stored.payload))) return { kind: 'repeat' };
     return {
       kind: 'rejected',
       reason: 'conflict',
@@ -158,14 +160,22 @@ function claimOf(context: IngestContext, epoch: EpochState, message: BatchMessag
       detail: `[${first}, ${last}] of lane ${lane} waits with other bytes`,
     };
   }
-  // What was merged or dropped is known by its range alone.
-  if (verdict === 'held' && voids.length === 0 && batches.every(({ merged }) => merged === 1))
-    return { kind: 'repeat' };
+  if (verdict === 'held') {
+    // What was merged or dropped is known by its range alone.
+    if (voids.length === 0 && batches.every(({ merged }) => merged === 1)) return { kind: 'repeat' };
+    // Of two forms of one range the first stays.
+    if (isThinned(message) || batches.every(({ batch }) => isThinnedBatch(store, batch))) return { kind: 'repeat' };
+  }
   return {
     kind: 'rejected',
     reason: 'overlap',
     detail: `part of [${first}, ${last}] of lane ${lane} is held, cut otherwise`,
   };
+}
+
+function isThinnedBatch({ log }: HubStore, batch: number): boolean {
+  const stored = log.get(batch);
+  return stored !== undefined && isThinned(decodeBatch(stored.payload));
 }
 
 function readContent(

@@ -2,16 +2,17 @@
  * Ranges of a series without data, with their cause as far as the hub knows it: what an agent declared as lost, a value that
  * stood (deadband), or simply `not_recorded`. A loss is reported for its whole event hour, whether or not data remains in it.
  */
-import type { VoidReason } from '@fogline/shared/protocol/messages';
+import { thinnedMs } from '@fogline/shared/aggregate/thinned-columns';
 import { bucketOf, hourMs } from '../store/levels.ts';
-import type { SeriesInfo, StoreRead } from '../store/read.ts';
+import type { LossReason, SeriesInfo, StoreRead } from '../store/read.ts';
 import { expiredBefore } from './expiry.ts';
 import { fixedGrid, type Grid } from './grid.ts';
 import { firstPlaceFrom, itemsOf } from './items.ts';
 import { exactLevel, presenceLevel } from './stream-choice.ts';
 import type { TimeRange } from './time.ts';
 
-export type GapCause = VoidReason | 'quiet' | 'not_recorded' | 'expired';
+/** `thinned`: minutes stand for readings. */
+export type GapCause = LossReason | 'quiet' | 'not_recorded' | 'expired';
 
 export interface Gap {
   /** Half open. */
@@ -19,13 +20,13 @@ export interface Gap {
   readonly toMs: number;
   /** `quiet`: a deadband held the last value, which stands. `expired`: retention removed it. */
   readonly cause: GapCause;
-  /** How many items were declared lost; undefined where nobody knows. */
+  /** How many items were declared lost or thinned; undefined where nobody knows. */
   readonly items: number | undefined;
 }
 
 export interface Loss {
   readonly hourMs: number;
-  readonly reason: VoidReason;
+  readonly reason: LossReason;
   readonly items: number;
 }
 
@@ -48,6 +49,11 @@ export function lossesBySeries(
   return new Map(
     [...bySeries].map(([series, losses]) => [series, [...losses.values()].sort((a, b) => a.hourMs - b.hourMs)]),
   );
+}
+
+/** What buckets made of this level lack, or the readings themselves where it is undefined: whole minutes are complete though thinned. */
+export function lossesAt(losses: readonly Loss[], levelMs: number | undefined): readonly Loss[] {
+  return levelMs === undefined || levelMs < thinnedMs ? losses : losses.filter(({ reason }) => reason !== 'thinned');
 }
 
 /** Starts of buckets with data → the ranges without, half open, within the range. */

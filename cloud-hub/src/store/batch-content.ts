@@ -3,11 +3,12 @@
  * is why the log alone is enough to derive everything else again.
  */
 import { Partial } from '@fogline/shared/aggregate/partial';
+import { decodeThinned, type ThinnedColumns, thinnedItems, thinnedMs } from '@fogline/shared/aggregate/thinned-columns';
 import { decodeWindows, readWindowsHeader } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings, readReadingsHeader } from '@fogline/shared/codec/readings';
 import { FoglineError } from '@fogline/shared/errors';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
-import { type BatchMessage } from '@fogline/shared/protocol/messages';
+import { type BatchMessage, type BatchPart } from '@fogline/shared/protocol/messages';
 import type { ReadingColumns, WindowColumns } from '@fogline/shared/reading';
 import { hourMs } from './levels.ts';
 import type { LocalSeries } from './series-table.ts';
@@ -27,6 +28,8 @@ export interface BatchContent {
   /** In the order of the parts. */
   readonly readings: readonly ReadingColumns[];
   readonly windows: readonly WindowColumns[];
+  /** Not empty only where both others are. */
+  readonly thinned: readonly ThinnedColumns[];
   readonly items: number;
   readonly hours: Hours;
 }
@@ -35,36 +38,64 @@ export interface BatchContent {
 export function decodeContent(message: BatchMessage): BatchContent {
   const expected = message.last - message.first + 1;
   let items = 0;
-  for (const part of message.parts) {
-    items += part.kind === 'readings' ? readReadingsHeader(part.bytes).count : readWindowsHeader(part.bytes).count;
-  }
+  for (const part of message.parts) items += itemsOf(part);
   if (items !== expected || items > protocolLimits.itemsPerBatchMax) {
     throw new FoglineError('codec_corrupt', `batch: parts hold ${items} items, the range says ${expected}`);
   }
   const hours: Hours = new Map();
   const readings: ReadingColumns[] = [];
   const windows: WindowColumns[] = [];
+  const thinned: ThinnedColumns[] = [];
   let unfolded = 0;
+  const check = (partials: readonly Uint8Array[]): void => {
+    for (const partial of partials) {
+      unfolded += partial.byteLength;
+      checkPartial(partial);
+    }
+  };
   for (const part of message.parts) {
     if (part.kind === 'readings') {
       const columns = decodeReadings(part.bytes);
       for (const text of columns.strings) unfolded += text.length;
       countHours(hours, columns.time, columns.count);
       readings.push(columns);
-    } else {
+    } else if (part.kind === 'windows') {
       const columns = decodeWindows(part.bytes);
       countHours(hours, columns.start, columns.count);
       windows.push(columns);
-      for (const partial of columns.partial) {
-        unfolded += partial.byteLength;
-        checkPartial(partial);
-      }
+      check(columns.partial);
+    } else {
+      const columns = decodeThinned(part.bytes);
+      countThinned(hours, columns, 0, columns.count);
+      thinned.push(columns);
+      check(columns.partial);
+      if (columns.partial.some((partial) => Partial.decode(partial).count === 0))
+        throw new FoglineError('codec_corrupt', 'batch: a minute that stands for nothing');
     }
     if (unfolded > unfoldedBytesMax) {
       throw new FoglineError('codec_corrupt', 'batch: unfoldedBytesMax exceeded by its texts and partials');
     }
   }
-  return { readings, windows, items, hours };
+  return { readings, windows, thinned, items, hours };
+}
+
+function itemsOf({ kind, bytes }: BatchPart): number {
+  switch (kind) {
+    case 'readings':
+      return readReadingsHeader(bytes).count;
+    case 'windows':
+      return readWindowsHeader(bytes).count;
+    case 'thinned':
+      return thinnedItems(bytes);
+  }
+}
+
+/** Of rows [from, to). */
+function countThinned(hours: Hours, { start, items }: ThinnedColumns, from: number, to: number): void {
+  for (let row = from; row < to; row++) {
+    const hour = Math.floor((start[row] as number) / hourMs);
+    hours.set(hour, (hours.get(hour) ?? 0) + (items[row] as number));
+  }
 }
 
 function checkPartial(bytes: Uint8Array): void {
@@ -94,7 +125,19 @@ function countHours(hours: Hours, time: Float64Array, count: number): void {
 
 /** One local id that is not defined yet; undefined when all are. Throws `codec_corrupt` where a series is of the other kind. */
 export function findUnknownSeries(content: BatchContent, table: LocalSeries): number | undefined {
-  return findIn(content.readings, table, false) ?? findIn(content.windows, table, true);
+  return findIn(content.readings, table, false) ?? findIn(content.windows, table, true) ?? findThinned(content, table);
+}
+
+function findThinned({ thinned }: BatchContent, table: LocalSeries): number | undefined {
+  for (const { series, count } of thinned) {
+    for (let from = 0; from < count; from = runEnd(series, from, count)) {
+      const local = series[from] as number;
+      if ((table.ids[local] ?? 0) === 0) return local;
+      if (thinnedMs % Math.max(1, table.widthMs[local] ?? 0) !== 0)
+        throw new FoglineError('codec_corrupt', `batch: windows of series ${local} do not make up minutes`);
+    }
+  }
+  return undefined;
 }
 
 function findIn(
@@ -137,6 +180,15 @@ export function hoursBySeries(content: BatchContent): Map<number, Hours> {
       bySeries.set(local, hours);
     }
   };
+  for (const columns of content.thinned) {
+    for (let from = 0, to = 0; from < columns.count; from = to) {
+      to = runEnd(columns.series, from, columns.count);
+      const local = columns.series[from] as number;
+      const hours: Hours = bySeries.get(local) ?? new Map<number, number>();
+      countThinned(hours, columns, from, to);
+      bySeries.set(local, hours);
+    }
+  }
   for (const columns of content.readings) count(columns.series, columns.time, columns.count);
   for (const columns of content.windows) count(columns.series, columns.start, columns.count);
   return bySeries;
@@ -187,5 +239,15 @@ export function rowsWhere(content: BatchContent, isWanted: (local: number, timeM
       partial: rows.map((row) => columns.partial[row] as Uint8Array),
     };
   });
-  return { ...content, readings, windows };
+  const thinned = content.thinned.map((columns) => {
+    const rows = rowsOf(columns.series, columns.start, columns.count);
+    return {
+      count: rows.length,
+      series: Uint32Array.from(rows, (row) => columns.series[row] as number),
+      start: Float64Array.from(rows, (row) => columns.start[row] as number),
+      items: Float64Array.from(rows, (row) => columns.items[row] as number),
+      partial: rows.map((row) => columns.partial[row] as Uint8Array),
+    };
+  });
+  return { ...content, readings, windows, thinned };
 }

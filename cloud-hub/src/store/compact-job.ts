@@ -4,7 +4,7 @@
  * account stay as they were; what is lost is which bytes came as one message, so a repeat of one is known by its range alone.
  */
 import type { Lane } from '@fogline/shared/protocol/limits';
-import { type BatchMessage, decodeBatch } from '@fogline/shared/protocol/messages';
+import { type BatchMessage, decodeBatch, isThinned } from '@fogline/shared/protocol/messages';
 import { decodeContent } from './batch-content.ts';
 import type { BatchRange, SizedRange } from './batch-log.ts';
 import type { BatchHours, HubStore } from './hub-store.ts';
@@ -84,6 +84,8 @@ function* mergeRun(
     const stored = store.log.get(batch);
     if (stored === undefined) return;
     const message = decodeBatch(stored.payload);
+    // Minutes are dense as they come, and not to be taken for items.
+    if (isThinned(message)) return;
     messages.push(message);
     parts.push({ id: batch, hours: [...decodeContent(message).hours.keys()] });
     receivedMs = Math.max(receivedMs, stored.receivedMs);

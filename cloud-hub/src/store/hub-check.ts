@@ -6,9 +6,10 @@ import { messageOf } from '@fogline/shared/errors';
 import { decodeBatch } from '@fogline/shared/protocol/messages';
 import { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { Database } from '@fogline/shared/sqlite';
-import { decodeContent } from './batch-content.ts';
+import { type BatchContent, decodeContent } from './batch-content.ts';
 import { BatchLog, type LoggedBatch } from './batch-log.ts';
 import { type DroppedRow, droppedPairs } from './dropped-ranges.ts';
+import type { Form } from './ledger-table.ts';
 import { blockSpanMs, hourMs } from './levels.ts';
 import { Horizons, isSound } from './retention.ts';
 import { rowsOfBlock } from './rollup-blocks.ts';
@@ -82,7 +83,7 @@ function problemInRows(db: Database): string | undefined {
     const problem = batchProblem(batch, names);
     if (problem !== undefined) return problem;
     if (batch.id > folded) continue;
-    derived.add(batch, names.byId.get(batch.epoch)?.agentId ?? 0, decodeContent(decodeBatch(batch.payload)).hours);
+    derived.add(batch, names.byId.get(batch.epoch)?.agentId ?? 0, decodeContent(decodeBatch(batch.payload)));
     hold(batch.epoch, batch.lane, batch.first, batch.last);
   }
   for (const { epoch, lane, pieces } of db
@@ -159,15 +160,17 @@ function problemInRollups(db: Database): string | undefined {
 class Derived {
   readonly #ranges = new Set<string>();
   readonly #hours = new Set<string>();
-  readonly #delivered = new Map<string, number>();
+  readonly #arrived = new Map<string, Record<Form, number>>();
 
-  add(batch: LoggedBatch, agent: number, hours: ReadonlyMap<number, number>): void {
+  add(batch: LoggedBatch, agent: number, { hours, thinned }: BatchContent): void {
     const { id, epoch, lane, first, last, isMerged } = batch;
     this.#ranges.add(`${epoch},${lane},${last},${first},${id},${isMerged === true ? 1 : 0}`);
     for (const [hour, items] of hours) {
       this.#hours.add(`${agent},${hour},${id}`);
       const key = `${agent},${lane},${hour}`;
-      this.#delivered.set(key, (this.#delivered.get(key) ?? 0) + items);
+      const known = this.#arrived.get(key) ?? { delivered: 0, thinned: 0 };
+      known[thinned.length > 0 ? 'thinned' : 'delivered'] += items;
+      this.#arrived.set(key, known);
     }
   }
 
@@ -188,17 +191,19 @@ class Derived {
     const expectedHours = new Set([...this.#hours].filter((key) => !isOldPair(key)));
     const isIndexed = isSame(recent, expectedHours) && hours.every((key) => this.#hours.has(key));
     if (!isIndexed) return 'the index of hours is not that of the batches';
-    const delivered = db
-      .prepare<{ agent: number; lane: number; hour: number; delivered: number }>(
-        'SELECT agent, lane, hour, delivered FROM ledger WHERE delivered > 0',
+    const lines = db
+      .prepare<{ agent: number; lane: number; hour: number } & Record<Form, number>>(
+        'SELECT agent, lane, hour, delivered, thinned FROM ledger WHERE delivered + thinned > 0',
       )
       .all();
-    const told = new Map(delivered.map((row) => [`${row.agent},${row.lane},${row.hour}`, row.delivered]));
-    for (const key of new Set([...told.keys(), ...this.#delivered.keys()])) {
-      const items = told.get(key) ?? 0;
-      const least = this.#delivered.get(key) ?? 0;
-      if (items === least || (items > least && isOld(hourOf(key, 2)))) continue;
-      return 'the account of what was delivered is not that of the batches';
+    const told = new Map(lines.map((row) => [`${row.agent},${row.lane},${row.hour}`, row]));
+    for (const key of new Set([...told.keys(), ...this.#arrived.keys()])) {
+      for (const form of ['delivered', 'thinned'] as const) {
+        const items = told.get(key)?.[form] ?? 0;
+        const least = this.#arrived.get(key)?.[form] ?? 0;
+        if (items === least || (items > least && isOld(hourOf(key, 2)))) continue;
+        return `the account of what was ${form} is not that of the batches`;
+      }
     }
     return undefined;
   }

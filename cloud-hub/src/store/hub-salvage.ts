@@ -31,7 +31,7 @@ type Row = Record<string, Value>;
 /** Made anew from the log, or written by what is copied here. Any other table is copied as it reads. */
 const rebuilt = new Set(
   // What was quarantined and held comes again, because its range is not held any more.
-  'state agents api_tokens epochs series definitions batches voids gaps ledger ranges batch_ranges batch_hours rollups rollup_blocks latest quarantine horizons dropped_ranges sqlite_sequence'.split(
+  'state agents api_tokens epochs series definitions batches voids gaps thinned ledger ranges batch_ranges batch_hours rollups rollup_blocks latest quarantine horizons dropped_ranges sqlite_sequence'.split(
     ' ',
   ),
 );

@@ -29,6 +29,7 @@ import { type LocalSeries, SeriesTable } from './series-table.ts';
 import { Stamps } from './stamps.ts';
 import { StateTable } from './state.ts';
 import { Tail } from './tail.ts';
+import { ThinnedTable } from './thinned-table.ts';
 import { Tombstones } from './tombstones.ts';
 import { VoidTable } from './void-table.ts';
 
@@ -64,6 +65,7 @@ export class HubStore {
   readonly latest: LatestTable;
   readonly ledger: LedgerTable;
   readonly voids: VoidTable;
+  readonly thinned: ThinnedTable;
   readonly quarantine: QuarantineTable;
   readonly events: EventTable;
   readonly orders: OrderTable;
@@ -90,6 +92,7 @@ export class HubStore {
     this.latest = new LatestTable(db);
     this.ledger = new LedgerTable(db);
     this.voids = new VoidTable(db, this.ledger);
+    this.thinned = new ThinnedTable(db);
     this.quarantine = new QuarantineTable(db, this.dropped);
     this.orders = new OrderTable(db);
     this.merges = new SeriesMerges(db);
@@ -153,6 +156,8 @@ export class HubStore {
   ): void {
     const id = this.log.append(batch, Math.max(...content.hours.keys()));
     this.#contribute({ ...batch, id }, agent, epoch, content, series, settled);
+    const kept = this.tombstones.without(content, series);
+    this.thinned.add(agent.id, settled === undefined ? kept : unsettled(kept, series, settled), series);
     this.counters.batchesApplied++;
     this.counters.itemsApplied += content.items;
   }
@@ -292,7 +297,8 @@ export class HubStore {
     this.epochs.markDirty(epoch, lane);
     this.log.track(batch, agent.id, [...content.hours.keys()]);
     this.stamps.touch(agent.id, content.hours.keys());
-    this.ledger.deliver(agent.id, lane, fresh.hours);
+    const form = content.thinned.length > 0 ? 'thinned' : 'delivered';
+    this.ledger.deliver(agent.id, lane, fresh.hours, form);
     this.agents.saw(agent, Math.max(agent.lastSeenMs ?? receivedMs, receivedMs));
     this.#live.add(fresh, series);
   }

@@ -1,6 +1,6 @@
 /**
- * The account per (agent, lane, event hour): what was delivered, quarantined and declared lost, beside what the agent last
- * reported. `delivered` is derived from the log and reaches its rows at the next fold; the other columns are written by the
+ * The account per (agent, lane, event hour): what was delivered, thinned, quarantined and declared lost, beside what the agent last
+ * reported. `delivered` and `thinned` are derived from the log and reach their rows at the next fold; the other columns are written by the
  * transaction of their message.
  */
 
@@ -9,16 +9,20 @@ import { type LedgerRow as ReportedRow, type VoidReason, voidReasons } from '@fo
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import type { Hours } from './batch-content.ts';
 
-type Column = 'delivered' | 'quarantined' | VoidReason;
+type Column = Form | 'quarantined' | VoidReason;
+
+/** As what items arrived: themselves, or the minutes that stand for them. */
+export type Form = 'delivered' | 'thinned';
 
 export interface DeliveredTail {
+  readonly form: Form;
   readonly agent: number;
   readonly lane: Lane;
   readonly hour: number;
   items: number;
 }
 
-const columns: readonly Column[] = ['delivered', 'quarantined', ...voidReasons];
+const columns: readonly Column[] = ['delivered', 'thinned', 'quarantined', ...voidReasons];
 
 /** The hour of what has no known event time. */
 export const unknownHour = -1;
@@ -50,11 +54,11 @@ export class LedgerTable {
     return this.#tail.values();
   }
 
-  deliver(agent: number, lane: Lane, hours: Hours): void {
+  deliver(agent: number, lane: Lane, hours: Hours, form: Form): void {
     for (const [hour, items] of hours) {
-      const key = `${agent}/${lane}/${hour}`;
+      const key = `${agent}/${lane}/${hour}/${form}`;
       const line = this.#tail.get(key);
-      if (line === undefined) this.#tail.set(key, { agent, lane, hour, items });
+      if (line === undefined) this.#tail.set(key, { form, agent, lane, hour, items });
       else line.items += items;
     }
   }
@@ -64,9 +68,9 @@ export class LedgerTable {
     for (const [hour, items] of hours) this.#add[column].run(agent, lane, hour, items * sign);
   }
 
-  /** For a salvage: what was delivered and is no batch any more. */
-  restoreDelivered(agent: number, lane: number, hour: number, items: number): void {
-    this.#add.delivered.run(agent, lane, hour, items);
+  /** For a salvage: what arrived and is no batch any more. */
+  restoreArrived(form: Form, agent: number, lane: number, hour: number, items: number): void {
+    this.#add[form].run(agent, lane, hour, items);
   }
 
   report(agent: number, row: ReportedRow, atMs: number): void {
@@ -75,7 +79,7 @@ export class LedgerTable {
 
   fold(): void {
     const sorted = [...this.#tail.values()].sort((a, b) => a.agent - b.agent || a.lane - b.lane || a.hour - b.hour);
-    for (const { agent, lane, hour, items } of sorted) this.#add.delivered.run(agent, lane, hour, items);
+    for (const { form, agent, lane, hour, items } of sorted) this.#add[form].run(agent, lane, hour, items);
     this.#tail.clear();
   }
 

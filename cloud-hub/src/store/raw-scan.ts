@@ -64,10 +64,11 @@ function decode(store: HubStore, batch: LoggedBatch | undefined, wanted: Readonl
   for (const part of decodeBatch(batch.payload).parts) {
     if (part.kind === 'readings') {
       readings.push(decodeReadingsOf(part.bytes, locals));
-    } else {
+    } else if (part.kind === 'windows') {
       const all = decodeWindows(part.bytes);
       windows.push(pickWindows(all, (row) => locals.has(all.series[row] ?? -1)));
     }
+    // Minutes that stand for items are neither: roll-ups have them, and `gaps` says so.
   }
   const { tombstones, merges } = store;
   const isDeleted = (local: number, timeMs: number): boolean => tombstones.covers(table.ids[local] ?? 0, timeMs);

@@ -121,13 +121,16 @@ export interface RawChunk {
   readonly widthMs: Float64Array;
 }
 
-/** What was lost of one series in one event hour, as the agent declared it. */
+/** Why items are not there as they were: what an agent declared, or that minutes stand for them. */
+export type LossReason = VoidReason | 'thinned';
+
+/** What was lost, or is there as minutes only, of one series in one event hour. */
 export interface GapRow {
   readonly agent: string;
   /** Hub series id; undefined while its definition has not arrived. */
   readonly series: number | undefined;
   readonly hourMs: number;
-  readonly reason: VoidReason;
+  readonly reason: LossReason;
   readonly count: number;
   readonly min: number;
   readonly max: number;
@@ -154,6 +157,8 @@ export interface LedgerLine {
   /** Event hour: hours since the epoch; −1 = not known. */
   readonly hour: number;
   readonly delivered: number;
+  /** Arrived as minutes that stand for them. */
+  readonly thinned: number;
   readonly quarantined: number;
   readonly voided: Readonly<Record<VoidReason, number>>;
   /** As the agent reported last. */

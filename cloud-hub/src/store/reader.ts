@@ -2,6 +2,7 @@
  * `StoreRead` on a HubStore: rows plus what only the tail holds. No statement stays open between calls or pages, because an open
  * one would block the writer.
  */
+import { Partial } from '@fogline/shared/aggregate/partial';
 import { type VoidReason, voidReasons } from '@fogline/shared/protocol/messages';
 import type { Database, Statement, Value } from '@fogline/shared/sqlite';
 import type { HubStore } from './hub-store.ts';
@@ -47,6 +48,14 @@ interface GapSql extends Omit<GapRow, 'series' | 'hourMs' | 'min' | 'max' | 'mea
   readonly min: Uint8Array;
   readonly max: Uint8Array;
   readonly mean: Uint8Array;
+}
+
+interface ThinnedSql {
+  readonly agent: string;
+  readonly hour: number;
+  readonly series: number;
+  readonly items: number;
+  readonly partial: Uint8Array;
 }
 
 export interface PageOptions {
@@ -156,7 +165,7 @@ export class StoreReader implements StoreRead {
       FROM gaps g JOIN voids v ON v.id = g.void JOIN agents a ON a.id = g.agent
       WHERE g.hour >= ? AND g.hour < ? AND g.agent ${agent === undefined ? '>= ?' : '= ?'} ORDER BY g.hour, g.void, g.local LIMIT ?`;
     const agentId = agent === undefined ? 0 : (store.agents.find(agent)?.id ?? -1);
-    return this.#all<GapSql>(sql, from, to, agentId, readLimits.gapsMax).map((row) => {
+    const declared = this.#all<GapSql>(sql, from, to, agentId, readLimits.gapsMax).map((row): GapRow => {
       const epoch = store.epochs.byId(row.epoch);
       const series = epoch === undefined ? 0 : (store.series.of(epoch).ids[row.local] ?? 0);
       return {
@@ -170,6 +179,25 @@ export class StoreReader implements StoreRead {
         mean: float(row.mean),
       };
     });
+    const thinned = this.#thinned(agent, from, to);
+    const all = thinned.length === 0 ? declared : [...declared, ...thinned].sort((a, b) => a.hourMs - b.hourMs);
+    return all.slice(0, readLimits.gapsMax);
+  }
+
+  #thinned(agent: string | undefined, fromHour: number, toHour: number): GapRow[] {
+    const sql = `SELECT a.name AS agent, t.hour, t.series, t.items, t.partial FROM thinned t JOIN agents a ON a.id = t.agent
+      WHERE t.hour >= ? AND t.hour < ? AND t.agent ${agent === undefined ? '>= ?' : '= ?'} ORDER BY t.hour, t.series LIMIT ?`;
+    const { agents, merges } = this.#fresh();
+    const agentId = agent === undefined ? 0 : (agents.find(agent)?.id ?? -1);
+    return this.#all<ThinnedSql>(sql, fromHour, toHour, agentId, readLimits.gapsMax).map(
+      ({ agent: name, hour, series: own, items, partial: bytes }) => {
+        const series = merges.resolve(own);
+        const partial = Partial.decode(bytes);
+        const { min, max } = partial;
+        const mean = partial.mean();
+        return { agent: name, series, hourMs: hour * hourMs, reason: 'thinned', count: items, min, max, mean };
+      },
+    );
   }
 
   voids(agent?: string): VoidRow[] {
@@ -203,12 +231,12 @@ export class StoreReader implements StoreRead {
         ? this.#all<LedgerSql>(all)
         : this.#all<LedgerSql>(`${all} WHERE l.agent = ?`, store.agents.find(agent)?.id ?? -1);
     const lines = new Map(rows.map((row) => [`${row.agent}/${row.lane}/${row.hour}`, ledgerFrom(row)]));
-    for (const { agent: id, lane, hour, items } of store.ledger.tail) {
+    for (const { form, agent: id, lane, hour, items } of store.ledger.tail) {
       const name = store.agents.byId(id)?.name ?? '';
       if (agent !== undefined && name !== agent) continue;
       const key = `${id}/${lane}/${hour}`;
       const line = lines.get(key) ?? emptyLine(name, lane, hour);
-      lines.set(key, { ...line, delivered: line.delivered + items });
+      lines.set(key, { ...line, [form]: line[form] + items });
     }
     const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
     return [...lines.values()].sort((a, b) => byName(a.agent, b.agent) || a.lane - b.lane || a.hour - b.hour);
@@ -294,7 +322,7 @@ function pageOf(options: PageOptions, max: number): [before: number, agent: stri
 
 function emptyLine(agent: string, lane: LedgerLine['lane'], hour: number): LedgerLine {
   const voided = Object.fromEntries(voidReasons.map((reason) => [reason, 0])) as Record<VoidReason, number>;
-  return { agent, lane, hour, delivered: 0, quarantined: 0, voided, produced: 0, queued: 0, evicted: 0 };
+  return { agent, lane, hour, delivered: 0, thinned: 0, quarantined: 0, voided, produced: 0, queued: 0, evicted: 0 };
 }
 
 function float(bytes: Uint8Array): number {

@@ -78,5 +78,7 @@ function* dropBatches(store: HubStore, horizonHour: number, ports: UpkeepPorts):
       isMore = ports.transaction(() => store.dropBatches(id, horizonHour, pairsPerStep));
       yield;
     }
+    // Where no reading is left nobody asks in what form they came.
+    while (ports.transaction(() => store.thinned.dropHour(id, horizonHour))) yield;
   }
 }

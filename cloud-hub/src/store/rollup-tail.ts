@@ -11,7 +11,7 @@ import { copyOf, isMerged } from './merge.ts';
 /** Bucket start → contribution. */
 export type Buckets = Map<number, Partial>;
 
-/** Receives the contributions of one series, ascending within a level (an index). The partial is valid during the call only. */
+/** Receives the contributions of one series; a bucket may get several. The partial is valid during the call only. */
 export interface BucketVisitor {
   bucket(level: number, startMs: number, partial: Partial): void;
   /** A contribution is left out of this bucket, because the sum would have no canonical form. */
@@ -19,7 +19,7 @@ export interface BucketVisitor {
 }
 
 interface TailWindow {
-  /** Index of the finest level that its width divides. */
+  /** Index of the finest level that its width divides; of a minute that stands for readings, too. */
   readonly level: number;
   readonly startMs: number;
   readonly partial: Uint8Array;
@@ -90,7 +90,10 @@ export class RollupTail {
     const collected: Buckets = new Map();
     const visitor: BucketVisitor = {
       bucket: (at, startMs, partial) => {
-        if (at === level && startMs >= fromMs && startMs < toMs) collected.set(startMs, copyOf(partial));
+        if (at !== level || startMs < fromMs || startMs >= toMs) return;
+        const known = collected.get(startMs);
+        if (known === undefined) collected.set(startMs, copyOf(partial));
+        else isMerged(known, partial);
       },
       overflow: () => undefined,
     };
@@ -112,7 +115,7 @@ export class RollupTail {
     this.#windows.delete(series);
   }
 
-  /** Visits levels up to the given one. A series has readings or windows, never both. */
+  /** Visits levels up to the given one. A series of readings has windows, too, where it was thinned. */
   visit(series: number, visitor: BucketVisitor, levelMax = levels.length - 1): void {
     const windows = this.#windows.get(series);
     if (windows !== undefined) visitWindows(windows, visitor, levelMax);

@@ -82,6 +82,7 @@ export interface LedgerSql {
   readonly lane: Lane;
   readonly hour: number;
   readonly delivered: number;
+  readonly thinned: number;
   readonly quarantined: number;
   readonly evicted_size: number;
   readonly evicted_age: number;
@@ -93,10 +94,10 @@ export interface LedgerSql {
 }
 
 export function ledgerFrom(row: LedgerSql): LedgerLine {
-  const { lane, hour, delivered, quarantined, produced, queued, evicted } = row;
+  const { lane, hour, delivered, thinned, quarantined, produced, queued, evicted } = row;
   const { evicted_size, evicted_age, gone, damaged } = row;
   const voided = { evicted_size, evicted_age, gone, damaged };
-  return { agent: row.agent_name, lane, hour, delivered, quarantined, voided, produced, queued, evicted };
+  return { agent: row.agent_name, lane, hour, delivered, thinned, quarantined, voided, produced, queued, evicted };
 }
 
 export interface EventSql {

@@ -50,7 +50,7 @@ export function copyExpired(store: HubStore, read: Read): Expired {
       if (Number(row['time']) < rawMs) copyRow(store.db, 'latest', row);
     });
   copyDropped(store, read);
-  copyDelivered(store, read, rawMs / hourMs);
+  copyArrived(store, read, rawMs / hourMs);
   return { settledOf: settling(read, rawMs), rollupsLost };
 }
 
@@ -98,13 +98,15 @@ function copyDropped(store: HubStore, read: Read): void {
     });
 }
 
-function copyDelivered(store: HubStore, read: Read, horizonHour: number): void {
+function copyArrived(store: HubStore, read: Read, horizonHour: number): void {
   for (const row of read<Record<string, Value>>('ledger'))
     attempt(() => {
-      const [agent, lane, hour, items] = ['agent', 'lane', 'hour', 'delivered'].map((name) => Number(row[name]));
-      if (![agent, lane, hour, items].every(Number.isSafeInteger)) return;
-      if ((items ?? 0) > 0 && (hour ?? 0) < horizonHour)
-        store.ledger.restoreDelivered(agent ?? 0, lane ?? 0, hour ?? 0, items ?? 0);
+      for (const form of ['delivered', 'thinned'] as const) {
+        const [agent, lane, hour, items] = ['agent', 'lane', 'hour', form].map((name) => Number(row[name]));
+        if (![agent, lane, hour, items].every(Number.isSafeInteger)) return;
+        if ((items ?? 0) > 0 && (hour ?? 0) < horizonHour)
+          store.ledger.restoreArrived(form, agent ?? 0, lane ?? 0, hour ?? 0, items ?? 0);
+      }
     });
 }
 

@@ -1,6 +1,6 @@
 /**
  * The hub's database (decision 0002). `batches` is the log: appended by ingest and never updated. `ranges`, `rollups`, `latest`,
- * the `delivered` column of `ledger`, `batch_ranges` and `batch_hours` are derived from it and brought up to date by folds;
+ * columns `delivered` and `thinned` of `ledger`, `batch_ranges` and `batch_hours` are derived from it and brought up to date by folds;
  * `state` says how far they are (state.ts). Everything else is written by the transaction of its message.
  */
 import { type Database, openDatabase, type StorageFaults } from '@fogline/shared/sqlite';
@@ -149,6 +149,7 @@ CREATE TABLE ledger (
   lane INTEGER NOT NULL,
   hour INTEGER NOT NULL,
   delivered INTEGER NOT NULL DEFAULT 0,
+  thinned INTEGER NOT NULL DEFAULT 0,
   quarantined INTEGER NOT NULL DEFAULT 0,
   evicted_size INTEGER NOT NULL DEFAULT 0,
   evicted_age INTEGER NOT NULL DEFAULT 0,
@@ -188,6 +189,15 @@ CREATE TABLE gaps (
   PRIMARY KEY (agent, hour, void, local)
 ) WITHOUT ROWID;
 CREATE INDEX gaps_void ON gaps (void);
+
+CREATE TABLE thinned (
+  agent INTEGER NOT NULL,
+  hour INTEGER NOT NULL,
+  series INTEGER NOT NULL,
+  items INTEGER NOT NULL,
+  partial BLOB NOT NULL,
+  PRIMARY KEY (agent, hour, series)
+) WITHOUT ROWID;
 
 CREATE TABLE quarantine (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,4 +1,7 @@
 /** What batches contribute to roll-ups and latest values and no table has yet. A pure function of the batches added. */
+import { Partial } from '@fogline/shared/aggregate/partial';
+import { type ThinnedColumns, thinnedMs } from '@fogline/shared/aggregate/thinned-columns';
+import { quality } from '@fogline/shared/reading';
 import type { BatchContent } from './batch-content.ts';
 import { runEnd } from './batch-content.ts';
 import { laterOf, latestOfRun } from './latest.ts';
@@ -6,6 +9,8 @@ import { bucketOf, finestLevel } from './levels.ts';
 import type { LatestValue } from './read.ts';
 import { RollupTail } from './rollup-tail.ts';
 import type { LocalSeries } from './series-table.ts';
+
+const thinnedLevel = finestLevel(thinnedMs) ?? 0;
 
 export class Tail {
   readonly rollups = new RollupTail();
@@ -49,6 +54,24 @@ export class Tail {
         this.#addWindow(table, local, columns.start[row] as number, columns.partial[row] as Uint8Array);
       }
     }
+    for (const columns of content.thinned)
+      for (let row = 0; row < columns.count; row++) this.#addThinned(table, columns, row);
+  }
+
+  /** A minute counts as a window of that width, of whatever kind the series is. */
+  #addThinned(table: LocalSeries, { series: locals, start, partial }: ThinnedColumns, row: number): void {
+    const local = locals[row] as number;
+    const series = table.ids[local] as number;
+    const startMs = start[row] as number;
+    const bytes = partial[row] as Uint8Array;
+    if (series <= this.#doneSeries) return;
+    this.rollups.addWindow(series, { level: thinnedLevel, startMs, partial: bytes });
+    if (table.isWindow[local] === true) {
+      this.#note({ series, timeMs: startMs, kind: 'window', partial: bytes });
+      return;
+    }
+    const { lastTime, lastValue } = Partial.decode(bytes);
+    this.#note({ series, timeMs: lastTime, kind: 'number', value: lastValue, flags: quality.good });
   }
 
   #addWindow(table: LocalSeries, local: number, startMs: number, partial: Uint8Array): void {

@@ -71,7 +71,7 @@ export class Tombstones {
   without(content: BatchContent, table: LocalSeries): BatchContent {
     const all = this.#map();
     if (all.size === 0) return content;
-    const isTouched = [...content.readings, ...content.windows].some(({ series, count }) =>
+    const isTouched = [...content.readings, ...content.windows, ...content.thinned].some(({ series, count }) =>
       series.subarray(0, count).some((local) => all.has(table.ids[local] ?? 0)),
     );
     if (!isTouched) return content;
@@ -81,14 +81,16 @@ export class Tombstones {
   /** Counts what of a batch that has just come is deleted. */
   countLate(content: BatchContent, table: LocalSeries): void {
     if (this.#map().size === 0) return;
-    const count = (local: number, timeMs: number): void => {
+    const count = (local: number, timeMs: number, items = 1): void => {
       const series = table.ids[local] ?? 0;
-      if (this.covers(series, timeMs)) this.#late.run(series, timeMs, 1);
+      if (this.covers(series, timeMs)) this.#late.run(series, timeMs, items);
     };
     for (const { series, time, count: rows } of content.readings)
       for (let row = 0; row < rows; row++) count(series[row] as number, time[row] as number);
     for (const { series, start, count: rows } of content.windows)
       for (let row = 0; row < rows; row++) count(series[row] as number, start[row] as number);
+    for (const { series, start, items, count: rows } of content.thinned)
+      for (let row = 0; row < rows; row++) count(series[row] as number, start[row] as number, items[row]);
   }
 
   reset(): void {

@@ -1,5 +1,6 @@
 /** An agent reduced to the messages it sends, and a hub core on a real database that keeps what it was told to send. */
 import { Partial } from '@fogline/shared/aggregate/partial';
+import { encodeThinned, ThinnedBuilder, thinnedMs } from '@fogline/shared/aggregate/thinned-columns';
 import { encodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { encodeReadings } from '@fogline/shared/codec/readings';
 import { type Lane } from '@fogline/shared/protocol/limits';
@@ -108,6 +109,14 @@ export function windowsPart(rows: readonly WindowRow[]): BatchPart {
     partial: sorted.map((row) => partialOf(row.values, row.hasSketch).encode()),
   });
   return { kind: 'windows', bytes };
+}
+
+/** Minutes that stand for these readings. */
+export function thinnedPart(rows: readonly (Row & { readonly value: number })[]): BatchPart {
+  const builder = new ThinnedBuilder();
+  for (const { series, time, value } of rows)
+    builder.add(series, Math.floor(time / thinnedMs) * thinnedMs, 1, partialOf([[time, value]]).encode());
+  return { kind: 'thinned', bytes: encodeThinned(builder.columns()) };
 }
 
 export class Hub {
