@@ -85,7 +85,7 @@ export class AgentCore implements IngestPort {
     const control = { name: controlSource, stream: controlSource };
     this.#intake = new Intake([...sources, control], this.#series, repeats);
     this.#pacer = new CommitPacer(config.buffer, ports.clock);
-    this.#room = new Room(this.#outbox, config.buffer);
+    this.#room = new Room(this.#outbox, config.buffer, (id) => this.#series.definitionOf(id));
     this.#merger = new Merger(this.#store, config.buffer.ageMsMax);
     this.#sealer = new Sealer(this.#outbox, ports.clock, uplink.lingerMs);
     const guard = (work: () => void): void => this.#guard(work);

@@ -85,7 +85,8 @@ export interface PipelineConfig {
   readonly isLocal?: true;
 }
 
-export type FullPolicy = 'drop_oldest' | 'keep';
+/** `thin_to_1m`: minutes stand for what can be aggregated; then the oldest goes. */
+export type FullPolicy = 'drop_oldest' | 'thin_to_1m' | 'keep';
 
 export interface BufferConfig {
   /** `prompt` commits within milliseconds; `flash` does so while its byte budget lasts, else once a second. */

@@ -9,7 +9,7 @@ export function resolveBuffer(
 ): BufferConfig & { readonly path: string } {
   const byPriority = ['low', 'normal', 'high', 'alarm'] as const;
   for (const [index, priority] of byPriority.entries()) {
-    const lossy = byPriority.slice(index + 1).find((higher) => raw.when_full[higher] === 'drop_oldest');
+    const lossy = byPriority.slice(index + 1).find((higher) => raw.when_full[higher] !== 'keep');
     if (raw.when_full[priority] === 'keep' && lossy !== undefined) {
       context.warn(['buffer', 'when_full', priority], `is kept while the more important "${lossy}" is dropped`);
     }

@@ -14,7 +14,7 @@ const agentId = z
   .regex(agentIdPattern, 'an agent id has 1 to 64 letters, digits, ".", "_" or "-", and begins with a letter or digit')
   .meta({ description: 'Identity of this agent at the hub' });
 
-const fullPolicy = z.enum(['drop_oldest', 'keep']);
+const fullPolicy = z.enum(['drop_oldest', 'thin_to_1m', 'keep']);
 
 const buffer = z.strictObject({
   path: z.string().min(1).default('./data').meta({ description: 'Folder of the database, relative to this file' }),
@@ -39,7 +39,10 @@ const buffer = z.strictObject({
       alarm: fullPolicy.default('keep'),
     })
     .prefault({})
-    .meta({ description: 'By priority: drop the oldest and report it, or keep all and stop taking new readings' }),
+    .meta({
+      description:
+        'By priority: drop the oldest and report it; before that, keep minutes of count, mean, min and max in place of the readings; or keep all and stop taking new readings',
+    }),
 });
 
 const uplink = z.strictObject({

@@ -33,7 +33,7 @@ export type RawEpoch = {
 
 const rowColumns = 'id, epoch, lane, first, last, kind, commit_id, output, pack_id, bytes, at, hours, batch';
 
-const ledgerColumns = 'lane, hour, produced, evicted, version';
+const ledgerColumns = 'lane, hour, produced, evicted, thinned, version';
 
 export function statementsOf(db: Database) {
   return {
@@ -127,8 +127,12 @@ function batchStatements(db: Database) {
 function accountStatements(db: Database) {
   return {
     addToLedger: db.prepare(
-      `INSERT INTO ledger (${ledgerColumns}) VALUES (?, ?, ?, ?, 1)
+      `INSERT INTO ledger (lane, hour, produced, evicted, version) VALUES (?, ?, ?, ?, 1)
        ON CONFLICT DO UPDATE SET produced = produced + excluded.produced, evicted = evicted + excluded.evicted, version = version + 1`,
+    ),
+    addThinned: db.prepare(
+      `INSERT INTO ledger (lane, hour, produced, evicted, thinned, version) VALUES (?, ?, 0, 0, ?, 1)
+       ON CONFLICT DO UPDATE SET thinned = thinned + excluded.thinned`,
     ),
     touchLedger: db.prepare('UPDATE ledger SET version = version + 1 WHERE lane = ? AND hour = ?'),
     markReported: db.prepare('UPDATE ledger SET version = 0 WHERE lane = ? AND hour = ? AND version = ?'),

@@ -244,6 +244,11 @@ export class AgentStore {
     this.#sql.addToLedger.run(lane, hour, produced, evicted);
   }
 
+  /** Minutes stand for so many items of this hour; fewer when they go, too. The hub needs no report of it. */
+  addThinnedToLedger(lane: Lane, hour: number, items: number): void {
+    this.#sql.addThinned.run(lane, hour, items);
+  }
+
   /** The account of this hour has to be reported again. */
   touchLedger(lane: Lane, hour: number): void {
     this.#sql.touchLedger.run(lane, hour);

@@ -4,6 +4,7 @@
  * samples, which are diagnostics.
  */
 import { Partial } from '@fogline/shared/aggregate/partial';
+import { decodeThinned } from '@fogline/shared/aggregate/thinned-columns';
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings } from '@fogline/shared/codec/readings';
 import { FoglineError, messageOf } from '@fogline/shared/errors';
@@ -19,12 +20,17 @@ import { AgentStore } from './agent-store.ts';
 import { blockOf, type CommitRecord, decodeCommit } from './commit-record.ts';
 import type { VoidRow } from './void-table.ts';
 
-/** What a block really holds. Throws `codec_corrupt`. */
+/** What a block really holds, or stands for. Throws `codec_corrupt`. */
 export function contentOf(kind: number, bytes: Uint8Array): { count: number; seriesEnd: number } {
   if (partKinds[kind] === 'windows') {
     const { count, series, partial } = decodeWindows(bytes);
     for (const one of partial) Partial.decode(one);
     return { count, seriesEnd: endOf(series) };
+  }
+  if (partKinds[kind] === 'thinned') {
+    const { series, items, partial } = decodeThinned(bytes);
+    for (const one of partial) Partial.decode(one);
+    return { count: items.reduce((sum, one) => sum + one, 0), seriesEnd: endOf(series) };
   }
   const { count, series, flags, value, strings } = decodeReadings(bytes);
   for (let row = 0; row < count; row++) {

@@ -262,16 +262,21 @@ class Salvage {
   /** Per lane the account adds up to what the epochs produced; what it lost stands under the unknown hour. */
   #writeLedger(): void {
     const lines = [
-      ...this.#read<{ lane: Lane; hour: number; produced: number; evicted: number }>('ledger', 'lane, hour'),
+      ...this.#read<{ lane: Lane; hour: number; produced: number; evicted: number; thinned: number }>(
+        'ledger',
+        'lane, hour',
+      ),
     ];
     for (let lane = 0 as Lane; lane < laneCount; lane = (lane + 1) as Lane) {
       let produced = 0;
       for (const { last } of this.#store.epochs()) produced += last[lane] ?? 0;
       for (const line of lines) {
-        const isSound = [line.produced, line.evicted, line.hour].every(Number.isSafeInteger) && line.produced >= 0;
+        const isSound =
+          [line.produced, line.evicted, line.thinned, line.hour].every(Number.isSafeInteger) && line.produced >= 0;
         if (line.lane !== lane || !isSound || line.produced > produced) continue;
         produced -= line.produced;
         this.#store.addToLedger(lane, line.hour, line.produced, Math.max(0, line.evicted));
+        if (line.thinned > 0) this.#store.addThinnedToLedger(lane, line.hour, line.thinned);
       }
       if (produced > 0) this.#store.addToLedger(lane, -1, produced, 0);
     }

@@ -6,7 +6,7 @@ import type { DatabaseOptions } from '@fogline/shared/sqlite';
 
 export const agentDatabase: DatabaseOptions = {
   applicationId: 0x464c4147,
-  schemaVersion: 2,
+  schemaVersion: 3,
   schema: `
     CREATE TABLE commits (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
     CREATE TABLE packs (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
@@ -34,7 +34,7 @@ export const agentDatabase: DatabaseOptions = {
     CREATE INDEX voids_range ON voids (epoch, lane, first);
     CREATE INDEX voids_unacked ON voids (id) WHERE acked = 0;
     CREATE TABLE ledger (
-      lane INTEGER NOT NULL, hour INTEGER NOT NULL, produced INTEGER NOT NULL, evicted INTEGER NOT NULL, version INTEGER NOT NULL,
+      lane INTEGER NOT NULL, hour INTEGER NOT NULL, produced INTEGER NOT NULL, evicted INTEGER NOT NULL, thinned INTEGER NOT NULL DEFAULT 0, version INTEGER NOT NULL,
       PRIMARY KEY (lane, hour)) WITHOUT ROWID;
     CREATE INDEX ledger_dirty ON ledger (lane) WHERE version > 0;
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;

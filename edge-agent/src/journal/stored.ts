@@ -60,6 +60,8 @@ export interface LedgerEntry {
   readonly hour: number;
   readonly produced: number;
   readonly evicted: number;
+  /** Of what is queued or was delivered: as minutes that stand for it. */
+  readonly thinned: number;
   /** Changes since the hub confirmed this line. */
   readonly version: number;
 }

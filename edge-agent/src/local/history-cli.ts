@@ -83,7 +83,12 @@ const status = defineCommand({
       io.out(`agent     ${agent}`);
       io.out(`epoch     ${epoch?.epoch ?? 'none'} (${outbox.epochs.size} in all)`);
       io.out(`database  ${formatSize(db.usedBytes())} in use, ${store.lastCommitId()} commits`);
-      lanes.forEach((lane, index) => io.out(`queue     ${lane.padEnd(7)} ${queued[index] ?? 0} items`));
+      const thinned = new Array<number>(laneCount).fill(0);
+      for (const { lane, thinned: items } of store.wholeLedger()) thinned[lane] = (thinned[lane] ?? 0) + items;
+      lanes.forEach((lane, index) => {
+        const minutes = thinned[index] === 0 ? '' : `; as minutes so far: ${thinned[index]} items`;
+        io.out(`queue     ${lane.padEnd(7)} ${queued[index] ?? 0} items${minutes}`);
+      });
       for (const { alarm, device, severity, state, isAcknowledged, since, value } of alarmsOf(store)) {
         const acknowledged = isAcknowledged ? ', acknowledged' : '';
         const when = new Date(since).toISOString();
@@ -96,14 +101,16 @@ const status = defineCommand({
 
 const outbox = defineCommand({
   name: 'outbox',
-  summary: 'Lists per lane and event hour what was produced, is queued, was evicted; and every void.',
+  summary: 'Lists per lane and event hour what was produced, is queued, was evicted, was thinned; and every void.',
   options,
   run({ options: { config }, io }) {
     withStore(config, io.env, (store, agent) => {
       const queued = outboxOf(store, agent).queuedByHour();
-      io.out(['lane', 'hour', 'produced', 'queued', 'evicted'].join('\t'));
-      for (const { lane, hour, produced, evicted } of store.wholeLedger()) {
-        io.out([lanes[lane], hourText(hour), produced, queued.get(`${lane}:${hour}`) ?? 0, evicted].join('\t'));
+      io.out(['lane', 'hour', 'produced', 'queued', 'evicted', 'thinned'].join('\t'));
+      for (const { lane, hour, produced, evicted, thinned } of store.wholeLedger()) {
+        io.out(
+          [lanes[lane], hourText(hour), produced, queued.get(`${lane}:${hour}`) ?? 0, evicted, thinned].join('\t'),
+        );
       }
       for (let lane = 0; lane < laneCount; lane++) {
         const epochs = store.epochs();

@@ -3,6 +3,7 @@
  * capped, whatever is added; what does not fit is counted as omitted, or under hour −1. Texts have no statistics.
  */
 import { Partial } from '@fogline/shared/aggregate/partial';
+import { decodeThinned } from '@fogline/shared/aggregate/thinned-columns';
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings } from '@fogline/shared/codec/readings';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
@@ -44,11 +45,19 @@ export class LossSummary {
       });
       return;
     }
-    const { count, series, start, partial } = decodeWindows(bytes);
-    this.#addRows(series, start, count, (row) => {
-      const item = Partial.decode(partial[row] ?? new Uint8Array());
-      return { min: item.min, max: item.max, mean: item.mean() };
-    });
+    const columns = kind === 'windows' ? decodeWindows(bytes) : decodeThinned(bytes);
+    const { count, series, start, partial } = columns;
+    const items = 'items' in columns ? columns.items : undefined;
+    this.#addRows(
+      series,
+      start,
+      count,
+      (row) => {
+        const item = Partial.decode(partial[row] ?? new Uint8Array());
+        return { min: item.min, max: item.max, mean: item.mean() };
+      },
+      (row) => items?.[row] ?? 1,
+    );
   }
 
   addReport(report: LossReport): void {
@@ -68,10 +77,16 @@ export class LossSummary {
     time: Float64Array,
     count: number,
     read: (row: number) => { min: number; max: number; mean: number },
+    itemsOf: (row: number) => number = () => 1,
   ): void {
     let run: Running | undefined;
     for (let row = 0; row < count; row++) {
-      const stat = { series: series[row] ?? 0, hour: Math.floor((time[row] ?? 0) / msPerHour), count: 1, ...read(row) };
+      const stat = {
+        series: series[row] ?? 0,
+        hour: Math.floor((time[row] ?? 0) / msPerHour),
+        count: itemsOf(row),
+        ...read(row),
+      };
       if (
         run !== undefined &&
         run.series === stat.series &&

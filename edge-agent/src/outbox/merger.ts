@@ -1,11 +1,12 @@
 /**
  * Merges small unsealed rows into bigger, denser ones, while nobody is sending them. Only what never left may be merged: the
- * items of the merged range get a new order, which is free as long as no byte of it was sealed. Readings and window items
+ * items of the merged range get a new order, which is free as long as no byte of it was sealed. Readings, window items and minutes
  * of one range become one row each. One transaction per merge: afterwards the old rows are gone and the new ones there.
  *
  * It goes through each lane once, and a merged row is merged again with what follows until it is dense: what lies behind it is
  * not read again, however long the backlog.
  */
+import { mergeThinned } from '@fogline/shared/aggregate/thinned-columns';
 import { mergeWindows } from '@fogline/shared/aggregate/window-columns';
 import { mergeReadings } from '@fogline/shared/codec/readings';
 import { type Lane, laneCount } from '@fogline/shared/protocol/limits';
@@ -128,7 +129,7 @@ export class Merger {
   ): { kind: PartKind; bytes: Uint8Array; count: number; hours: number[] } | undefined {
     if (rows.length === 0) return undefined;
     const blocks = rows.map((row) => this.#blocks.read(row.place));
-    const bytes = kind === 'readings' ? mergeReadings(blocks, 'dense') : mergeWindows(blocks);
+    const bytes = mergeBlocks(kind, blocks);
     let count = 0;
     const hours = new Map<number, number>();
     for (const row of rows) {
@@ -137,5 +138,16 @@ export class Merger {
         hours.set(row.hours[i] ?? -1, (hours.get(row.hours[i] ?? -1) ?? 0) + (row.hours[i + 1] ?? 0));
     }
     return { kind, bytes, count, hours: [...hours].sort((a, b) => a[0] - b[0]).flat() };
+  }
+}
+
+function mergeBlocks(kind: PartKind, blocks: readonly Uint8Array[]): Uint8Array {
+  switch (kind) {
+    case 'readings':
+      return mergeReadings(blocks, 'dense');
+    case 'windows':
+      return mergeWindows(blocks);
+    case 'thinned':
+      return mergeThinned(blocks);
   }
 }

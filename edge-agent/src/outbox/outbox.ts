@@ -322,7 +322,7 @@ function* inOrder(left: Iterable<Range>, right: readonly Range[]): Generator<Ran
   yield* right.slice(at);
 }
 
-/** The longest head of rows that belong to one epoch without a gap, within the bounds of a batch. */
+/** The longest head of rows that belong to one epoch without a gap, within the bounds of a batch: minutes are in batches of their own. */
 function contiguous(rows: readonly StoredRow[]): StoredRow[] {
   const head: StoredRow[] = [];
   let bytes = 0;
@@ -331,6 +331,7 @@ function contiguous(rows: readonly StoredRow[]): StoredRow[] {
     if (
       previous !== undefined &&
       (row.epochId !== previous.epochId ||
+        (row.kind === 'thinned') !== (previous.kind === 'thinned') ||
         row.first !== previous.last + 1 ||
         bytes + row.bytes > batchBytesMax ||
         row.last - (head[0]?.first ?? 0) >= batchItemsMax)

@@ -2,7 +2,7 @@ import { SeqRanges } from '@fogline/shared/seq-ranges';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BufferConfig } from '../core-config.ts';
-import { OutboxKit } from '../testing/outbox-kit.ts';
+import { definitionOf, OutboxKit } from '../testing/outbox-kit.ts';
 import { Room } from './room.ts';
 import { VoidBudget } from './void-budget.ts';
 
@@ -20,6 +20,10 @@ function configOf(change: Partial<BufferConfig> = {}): BufferConfig {
     whenFull: { alarm: 'keep', high: 'drop_oldest', normal: 'drop_oldest', low: 'drop_oldest' },
     ...change,
   };
+}
+
+function roomOf(kit: OutboxKit, config: BufferConfig): Room {
+  return new Room(kit.outbox, config, definitionOf);
 }
 
 /** Numbers of a lane that are neither in a row nor in a void. */
@@ -60,7 +64,7 @@ describe('making room', () => {
     expect(before.history).toBeGreaterThan(0);
     expect(before.acked).toBeGreaterThan(0);
     const sizeBytesMax = 2 * kit.db.usedBytes();
-    const room = new Room(kit.outbox, configOf({ sizeBytesMax }));
+    const room = roomOf(kit, configOf({ sizeBytesMax }));
     const seen = new Set<string>();
     let hasRoom = true;
     for (let needed = 0; hasRoom; needed += 2000) {
@@ -87,7 +91,7 @@ describe('making room', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 10, maxLength: 60 }), (steps) => {
         const kit = new OutboxKit();
-        const room = new Room(kit.outbox, configOf({ sizeBytesMax: kit.db.usedBytes() + 20_000 }));
+        const room = roomOf(kit, configOf({ sizeBytesMax: kit.db.usedBytes() + 20_000 }));
         const held = SeqRanges.empty();
         for (const what of steps) {
           const [oldest] = kit.store.unackedBatches(lane, 0, 1);
@@ -122,7 +126,7 @@ describe('making room', () => {
   it('keeps what the newest commit and the rows that stay need', () => {
     const kit = new OutboxKit();
     fill(kit, [lane], 50_000);
-    new Room(kit.outbox, configOf({ sizeBytesMax: kit.db.usedBytes() - 20_000 })).makeRoom(0, kit.lastCommit);
+    roomOf(kit, configOf({ sizeBytesMax: kit.db.usedBytes() - 20_000 })).makeRoom(0, kit.lastCommit);
     for (const row of kit.store.unsealedRows(lane, { epochId: 0, first: 0 }, 10_000)) {
       if ('commit' in row.place) expect(kit.store.readCommit(row.place.commit).outputs).toHaveLength(1);
     }
@@ -133,7 +137,7 @@ describe('making room', () => {
 describe('age', () => {
   it('gives up rows by the time of their commit, in packs too, and history with them', () => {
     const kit = new OutboxKit();
-    const room = new Room(kit.outbox, configOf({ sizeBytesMax: 2 ** 30 }));
+    const room = roomOf(kit, configOf({ sizeBytesMax: 2 ** 30 }));
     kit.produce({ at: 0 });
     kit.checkpoint();
     // As after a merge: the row lies in a pack, and its commit is gone.
@@ -193,7 +197,7 @@ describe('the budget of voids', () => {
   it('bounds what an agent that gives up data for ever tells of it', () => {
     const kit = new OutboxKit();
     const sizeBytesMax = kit.db.usedBytes() + 120_000;
-    const room = new Room(kit.outbox, configOf({ sizeBytesMax }));
+    const room = roomOf(kit, configOf({ sizeBytesMax }));
     for (let n = 0; n < 30; n++) {
       fill(kit, [lane, 3], 30_000);
       for (const { id } of kit.store.voids.unacked(0, 1000)) kit.store.voids.markSent(id);

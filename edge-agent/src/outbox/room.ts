@@ -1,12 +1,13 @@
 /**
  * Keeps the database within its budget of bytes and age (P6). What goes first is what costs nothing: history that no row
  * needs, then rows the hub has acked, oldest first. Then, lane by lane from the lowest, unacked rows: each is declared by a
- * void in the same transaction (P4). A lane with policy `keep` is never touched; when only such lanes remain there is no
+ * void in the same transaction (P4). A lane with policy `thin_to_1m` becomes minutes first (thinner.ts). A lane with policy `keep` is never touched; when only such lanes remain there is no
  * room, and the caller withholds acks. The voids themselves have a budget too (void-budget.ts).
  */
 
 import { type Lane, laneCount, lanes } from '@fogline/shared/protocol/limits';
 import { type VoidReason } from '@fogline/shared/protocol/messages';
+import type { SeriesDefinition } from '@fogline/shared/reading';
 import type { BufferConfig } from '../core-config.ts';
 import type { AgentStore } from '../journal/agent-store.ts';
 import { laneStart, type StoredRow } from '../journal/stored.ts';
@@ -14,6 +15,7 @@ import { BlockReader } from './envelope.ts';
 import { LossSummary } from './losses.ts';
 import { mergeSpanShare } from './merger.ts';
 import type { Outbox } from './outbox.ts';
+import { Thinner } from './thinner.ts';
 import { VoidBudget } from './void-budget.ts';
 
 /** So much room is made at once, by share of the limit and in bytes: not row by row, and not so much that a commit waits for long. */
@@ -35,12 +37,14 @@ export class Room {
   readonly #blocks: BlockReader;
   readonly #outbox: Outbox;
   readonly #voids: VoidBudget;
+  readonly #thinner: Thinner;
 
-  constructor(outbox: Outbox, config: BufferConfig) {
+  constructor(outbox: Outbox, config: BufferConfig, definitionOf: (series: number) => SeriesDefinition) {
     this.#outbox = outbox;
     this.#store = outbox.store;
     this.#config = config;
     this.#blocks = new BlockReader(outbox.store);
+    this.#thinner = new Thinner(outbox.store, definitionOf, config.ageMsMax);
     this.#voids = new VoidBudget(outbox.store.voids, config.sizeBytesMax * voidShare);
   }
 
@@ -117,7 +121,10 @@ export class Room {
   #evictLowest(reason: VoidReason, before: number, commitEnd: number): boolean {
     for (let lane = laneCount - 1; lane >= 0; lane--) {
       const name = lanes[lane];
-      if (name === undefined || this.#config.whenFull[name] === 'keep') continue;
+      const policy = name === undefined ? 'keep' : this.#config.whenFull[name];
+      if (policy === 'keep') continue;
+      if (policy === 'thin_to_1m' && reason === 'evicted_size' && this.#thinner.thin(lane as Lane, commitEnd))
+        return true;
       const eviction = { lane: lane as Lane, reason, before, commitEnd };
       if (this.#evictUnsealed(eviction) || this.#evictSealed(eviction)) return true;
     }
@@ -173,8 +180,11 @@ export class Room {
     }
     for (const row of rows) {
       summary.addBlock(row.kind, this.#blocks.read(row.place));
-      for (let i = 0; i < row.hours.length; i += 2)
-        this.#store.addToLedger(lane, row.hours[i] ?? -1, 0, row.hours[i + 1] ?? 0);
+      for (let i = 0; i < row.hours.length; i += 2) {
+        const [hour = -1, items = 0] = row.hours.slice(i, i + 2);
+        this.#store.addToLedger(lane, hour, 0, items);
+        if (row.kind === 'thinned') this.#store.addThinnedToLedger(lane, hour, -items);
+      }
       this.#drop(row, commitEnd);
     }
     const id = this.#store.voids.insert({ epochId, lane, first, last, reason, ...summary.report() });

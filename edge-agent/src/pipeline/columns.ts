@@ -171,8 +171,11 @@ export function runEnd(series: Uint32Array, from: number, count: number): number
 
 const msPerHour = 3_600_000;
 
-/** Items per event hour, flat [hour, items, …] in ascending order; what exceeds `hoursMax` is under hour −1. */
-export function hoursOf(time: Float64Array, count: number, hoursMax = 1000): number[] {
+/** Of one list of hours. */
+const hoursMax = 1000;
+
+/** Items per event hour, flat [hour, items, …] in ascending order; what exceeds `hoursMax` is under hour −1. `items` of each row, else 1. */
+export function hoursOf(time: Float64Array, count: number, items?: Float64Array): number[] {
   const perHour = new Map<number, number>();
   let from = 0;
   while (from < count) {
@@ -182,7 +185,9 @@ export function hoursOf(time: Float64Array, count: number, hoursMax = 1000): num
     let to = from + 1;
     while (to < count && (time[to] ?? 0) >= since && (time[to] ?? 0) < until) to++;
     const key = perHour.has(hour) || perHour.size < hoursMax - 1 ? hour : -1;
-    perHour.set(key, (perHour.get(key) ?? 0) + to - from);
+    let sum = items === undefined ? to - from : 0;
+    if (items !== undefined) for (let row = from; row < to; row++) sum += items[row] ?? 0;
+    perHour.set(key, (perHour.get(key) ?? 0) + sum);
     from = to;
   }
   return [...perHour].sort((a, b) => a[0] - b[0]).flat();

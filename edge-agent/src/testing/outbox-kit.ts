@@ -5,6 +5,7 @@ import { decodeWindows, encodeWindows } from '@fogline/shared/aggregate/window-c
 import { decodeReadings, encodeReadings } from '@fogline/shared/codec/readings';
 import type { Lane } from '@fogline/shared/protocol/limits';
 import type { PartKind } from '@fogline/shared/protocol/messages';
+import type { SeriesDefinition } from '@fogline/shared/reading';
 import { openDatabase } from '@fogline/shared/sqlite';
 import { AgentStore } from '../journal/agent-store.ts';
 import { type CommitOutput, type CommitRecord, encodeCommit } from '../journal/commit-record.ts';
@@ -23,6 +24,22 @@ export interface Produce {
   readonly isSealed?: boolean;
   /** Instead of readings that count up. */
   readonly bytes?: Uint8Array;
+}
+
+/** Every series of the kit carries all readings; windows have 10 s. */
+export function definitionOf(series: number): SeriesDefinition {
+  return {
+    stream: 'live',
+    device: `d${series}`,
+    metric: 'temperature',
+    unit: '',
+    kind: 'reading',
+    type: 'number',
+    sampling: 'all',
+    tags: [],
+    widthMs: 10_000,
+    holdMs: 0,
+  };
 }
 
 export class OutboxKit {
