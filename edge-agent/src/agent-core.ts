@@ -85,7 +85,7 @@ export class AgentCore implements IngestPort {
     const control = { name: controlSource, stream: controlSource };
     this.#intake = new Intake([...sources, control], this.#series, repeats);
     this.#pacer = new CommitPacer(config.buffer, ports.clock);
-    this.#room = new Room(this.#outbox, config.buffer, (id) => this.#series.definitionOf(id));
+    this.#room = new Room(this.#outbox, config.buffer, ports, this.#series);
     this.#merger = new Merger(this.#store, config.buffer.ageMsMax);
     this.#sealer = new Sealer(this.#outbox, ports.clock, uplink.lingerMs);
     const guard = (work: () => void): void => this.#guard(work);
@@ -364,7 +364,7 @@ export class AgentCore implements IngestPort {
   #tick(): void {
     const now = this.#ports.clock.now();
     const ageNow = this.#ageClock.now();
-    if (this.#isOverloaded || this.#replayable.dueAt() <= now) this.commit();
+    if (this.#isOverloaded || this.#room.isFull(0) || this.#replayable.dueAt() <= now) this.commit();
     else this.#commitWhenDue();
     const { isOld: isDue, hasCommits } = this.#checkpoints;
     if (isDue && (hasCommits || this.#outbox.hasUnwritten || this.#intake.hasCounted)) {
@@ -372,6 +372,7 @@ export class AgentCore implements IngestPort {
       this.#room.expire(ageNow, this.#lastCommit);
     }
     if (isDue) this.report();
+    this.#room.giveBack();
     if (!this.#uplink.isReady) this.#merger.merge(mergesPerTick);
     this.#uplink.pump();
   }

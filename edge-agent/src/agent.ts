@@ -80,7 +80,12 @@ class Rooms {
     const { buffer, local } = this.#config;
     const { clock, random, log } = this.#ports;
     this.#lock = lockDataFolder(buffer.path);
-    const journal = openJournal(buffer.path, { agent: this.#config.agent, clock, log: log.child('journal') });
+    const journal = openJournal(buffer.path, {
+      agent: this.#config.agent,
+      clock,
+      log: log.child('journal'),
+      canShrink: buffer.keepFree !== undefined,
+    });
     this.#journal = journal;
     const fail = (error: unknown): void => {
       journal.suspect(error);
@@ -127,6 +132,7 @@ class Rooms {
       wire,
       log: log.child('core'),
       actuator: new LocalActuator((via) => this.doors.brokerOf(via), new Webhooks(clock)),
+      diskBytes: () => journal.diskBytes(),
       committed: (commit, epoch) => journal.committed(commit, epoch),
       release: (source, tokens) => this.doors.release(source, tokens),
       setOverloaded: (isOverloaded) => this.doors.setOverloaded(isOverloaded),

@@ -95,6 +95,8 @@ export interface BufferConfig {
   /** Bytes of database pages in use. */
   readonly sizeBytesMax: number;
   readonly ageMsMax: number;
+  /** Of its file system so much is left to others, as long as the database has `sizeBytesMin`. */
+  readonly keepFree?: { readonly bytes: number; readonly sizeBytesMin: number };
   readonly whenFull: Readonly<Record<LaneName, FullPolicy>>;
 }
 

@@ -16,6 +16,8 @@ export interface CorePorts {
   readonly wire: Wire;
   readonly log: Logger;
   readonly actuator: Actuator;
+  /** How large the file of the database could be: what it has, and what its file system has free. Absent: without end. */
+  diskBytes?(): number;
   /** A commit is on disk; called before anything of it is released. */
   committed?(commit: number, epoch: EpochRow): void;
   /** The readings behind these tokens are durable. */

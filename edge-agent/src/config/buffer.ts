@@ -3,6 +3,9 @@ import type { ConfigContext } from '@fogline/shared/config';
 import type { BufferConfig } from '../core-config.ts';
 import type { AgentDocument } from './schema.ts';
 
+/** What an agent goes on with, whoever else fills the disk. */
+const sizeBytesMin = 8 * 1024 * 1024;
+
 export function resolveBuffer(
   raw: AgentDocument['buffer'],
   context: ConfigContext,
@@ -20,6 +23,7 @@ export function resolveBuffer(
     flashBytesPerDay: raw.flash_per_day,
     sizeBytesMax: raw.limit.size,
     ageMsMax: raw.limit.age,
+    ...(raw.limit.keep_free === undefined ? {} : { keepFree: { bytes: raw.limit.keep_free, sizeBytesMin } }),
     whenFull: raw.when_full,
   };
 }

@@ -29,6 +29,9 @@ const buffer = z.strictObject({
     .strictObject({
       size: size('Largest database', { min: 8 * mebibyte }).prefault('512MiB'),
       age: duration('Longest time that readings are kept', { min: hourMs }).prefault('7d'),
+      keep_free: size('Room on the disk that is left to others: the database shrinks with what is free, down to 8MiB', {
+        min: mebibyte,
+      }).optional(),
     })
     .prefault({}),
   when_full: z

@@ -35,6 +35,8 @@ export interface Journal {
   suspect(error: unknown): void;
   /** The same with the size that the disk allows at the moment. */
   sized(buffer: BufferConfig): BufferConfig;
+  /** How large its file could be: what it has, and what the disk has free. */
+  diskBytes(): number;
   /** Looks for damage in the background from now on. */
   watch(onDamage: (problem: string) => void): void;
   close(): void;
@@ -46,6 +48,8 @@ export interface JournalPorts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly faults?: StorageFaults;
+  /** A database made anew gives room back that it does not need. */
+  readonly canShrink?: boolean;
   /** Default `ballastBytesUsual`. */
   readonly ballastBytes?: number;
 }
@@ -83,8 +87,9 @@ export function openJournal(folder: string, ports: JournalPorts): Journal {
   }
 }
 
-function openSound(files: DamagedFiles, water: HighWater, { agent, log, faults }: JournalPorts): Database {
-  const options = { ...agentDatabase, ...(faults === undefined ? {} : { faults }) };
+function openSound(files: DamagedFiles, water: HighWater, ports: JournalPorts): Database {
+  const { agent, log, faults, canShrink = false } = ports;
+  const options = { ...agentDatabase, canShrink, ...(faults === undefined ? {} : { faults }) };
   const opened = files.isUnfinished ? 'a salvage was interrupted' : tryOpen(files, water, agent, options);
   if (typeof opened !== 'string') {
     if (isBehind(opened, water)) {
@@ -213,6 +218,10 @@ class OpenJournal implements Journal {
     };
   }
 
+  diskBytes(): number {
+    return this.#files.databaseBytes + this.#ballast.freeBytes;
+  }
+
   suspect(error: unknown): void {
     this.#files.suspect(error);
   }
@@ -245,7 +254,7 @@ class OpenJournal implements Journal {
   /** The disk is full: what the database has must do, and the log stays short. */
   #tighten(): void {
     const used = this.db.usedBytes();
-    const room = this.#files.databaseBytes + this.#ballast.freeBytes - logReserveBytes;
+    const room = this.diskBytes() - logReserveBytes;
     this.#tightBytes = Math.max(room, used - Math.floor(used / 16));
     this.db.exec(`PRAGMA wal_autocheckpoint = ${tightLogPages}`);
     this.#log.error({ sizeBytes: this.#tightBytes }, 'the disk is full; the buffer keeps within what it has');

@@ -1,4 +1,5 @@
 import { SeqRanges } from '@fogline/shared/seq-ranges';
+import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BufferConfig } from '../core-config.ts';
@@ -23,7 +24,7 @@ function configOf(change: Partial<BufferConfig> = {}): BufferConfig {
 }
 
 function roomOf(kit: OutboxKit, config: BufferConfig): Room {
-  return new Room(kit.outbox, config, definitionOf);
+  return new Room(kit.outbox, config, { db: kit.db, clock: new ManualClock() }, { definitionOf });
 }
 
 /** Numbers of a lane that are neither in a row nor in a void. */

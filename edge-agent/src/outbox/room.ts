@@ -1,5 +1,5 @@
 /**
- * Keeps the database within its budget of bytes and age (P6). What goes first is what costs nothing: history that no row
+ * Keeps the database within its budget of bytes (allowance.ts) and age (P6). What goes first is what costs nothing: history that no row
  * needs, then rows the hub has acked, oldest first. Then, lane by lane from the lowest, unacked rows: each is declared by a
  * void in the same transaction (P4). A lane with policy `thin_to_1m` becomes minutes first (thinner.ts). A lane with policy `keep` is never touched; when only such lanes remain there is no
  * room, and the caller withholds acks. The voids themselves have a budget too (void-budget.ts).
@@ -11,6 +11,7 @@ import type { SeriesDefinition } from '@fogline/shared/reading';
 import type { BufferConfig } from '../core-config.ts';
 import type { AgentStore } from '../journal/agent-store.ts';
 import { laneStart, type StoredRow } from '../journal/stored.ts';
+import { Allowance, type AllowancePorts } from './allowance.ts';
 import { BlockReader } from './envelope.ts';
 import { LossSummary } from './losses.ts';
 import { mergeSpanShare } from './merger.ts';
@@ -38,24 +39,31 @@ export class Room {
   readonly #outbox: Outbox;
   readonly #voids: VoidBudget;
   readonly #thinner: Thinner;
+  readonly #allowance: Allowance;
 
-  constructor(outbox: Outbox, config: BufferConfig, definitionOf: (series: number) => SeriesDefinition) {
+  constructor(
+    outbox: Outbox,
+    config: BufferConfig,
+    ports: AllowancePorts,
+    series: { definitionOf(id: number): SeriesDefinition },
+  ) {
     this.#outbox = outbox;
     this.#store = outbox.store;
     this.#config = config;
+    this.#allowance = new Allowance(config, ports);
     this.#blocks = new BlockReader(outbox.store);
-    this.#thinner = new Thinner(outbox.store, definitionOf, config.ageMsMax);
+    this.#thinner = new Thinner(outbox.store, (id) => series.definitionOf(id), config.ageMsMax);
     this.#voids = new VoidBudget(outbox.store.voids, config.sizeBytesMax * voidShare);
   }
 
   isFull(neededBytes: number): boolean {
-    return this.#store.db.usedBytes() + neededBytes > this.#config.sizeBytesMax;
+    return this.#store.db.usedBytes() + neededBytes > this.#allowance.bytesMax;
   }
 
   /** Makes room on a flushed outbox; commits at or after `commitEnd` stay. Returns false when nothing more may go. */
   makeRoom(neededBytes: number, commitEnd: number): boolean {
-    const { sizeBytesMax } = this.#config;
-    const target = sizeBytesMax - Math.min(sizeBytesMax * slackShare, slackBytesMax) - neededBytes;
+    const { bytesMax } = this.#allowance;
+    const target = bytesMax - Math.min(bytesMax * slackShare, slackBytesMax) - neededBytes;
     const history = { examinedTo: 0 };
     this.#boundVoids();
     while (this.#store.db.usedBytes() > target) {
@@ -68,6 +76,11 @@ export class Room {
       if (!isFreed) return !this.isFull(neededBytes);
     }
     return true;
+  }
+
+  /** Gives back what the disk needs; to be called now and then. */
+  giveBack(): void {
+    this.#allowance.giveBack();
   }
 
   /** Lets go what is older than the limit of age, by the time of its commit; merged rows by their oldest, so none goes too early. */
@@ -137,7 +150,7 @@ export class Room {
     let bytes = 0;
     for (const row of this.#store.unsealedRows(eviction.lane, laneStart, rowsPerStep)) {
       bytes += row.bytes;
-      if (row.at >= eviction.before || (rows.length > 0 && bytes > this.#config.sizeBytesMax * stepShare)) break;
+      if (row.at >= eviction.before || (rows.length > 0 && bytes > this.#allowance.bytesMax * stepShare)) break;
       rows.push(row);
     }
     for (let from = 0; from < rows.length; ) {

@@ -2,6 +2,7 @@ import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeThinned } from '@fogline/shared/aggregate/thinned-columns';
 import { decodeBatch } from '@fogline/shared/protocol/messages';
 import { SeqRanges } from '@fogline/shared/seq-ranges';
+import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { describe, expect, it, vi } from 'vitest';
 import type { BufferConfig } from '../core-config.ts';
 import { frozenKey } from '../journal/rollback.ts';
@@ -22,7 +23,7 @@ function roomOf(kit: OutboxKit, sizeBytesMax: number): Room {
     ageMsMax,
     whenFull: { alarm: 'keep', high: 'keep', normal: 'thin_to_1m', low: 'keep' },
   };
-  return new Room(kit.outbox, config, definitionOf);
+  return new Room(kit.outbox, config, { db: kit.db, clock: new ManualClock() }, { definitionOf });
 }
 
 /** Rows of a hundred readings, a second apart; some 100 bytes a minute when thinned, 1,000 before. */

@@ -6,7 +6,7 @@ import { decodeReadings, encodeReadings } from '@fogline/shared/codec/readings';
 import type { Lane } from '@fogline/shared/protocol/limits';
 import type { PartKind } from '@fogline/shared/protocol/messages';
 import type { SeriesDefinition } from '@fogline/shared/reading';
-import { openDatabase } from '@fogline/shared/sqlite';
+import { type Database, openDatabase } from '@fogline/shared/sqlite';
 import { AgentStore } from '../journal/agent-store.ts';
 import { type CommitOutput, type CommitRecord, encodeCommit } from '../journal/commit-record.ts';
 import { agentDatabase } from '../journal/schema.ts';
@@ -43,14 +43,17 @@ export function definitionOf(series: number): SeriesDefinition {
 }
 
 export class OutboxKit {
-  readonly db = openDatabase(':memory:', agentDatabase);
-  readonly store = new AgentStore(this.db);
-  readonly outbox = new Outbox(this.store, 'pi');
+  readonly db: Database;
+  readonly store: AgentStore;
+  readonly outbox: Outbox;
   epoch: EpochRow;
   lastCommit = 0;
   #items = 0;
 
-  constructor() {
+  constructor(db = openDatabase(':memory:', agentDatabase)) {
+    this.db = db;
+    this.store = new AgentStore(db);
+    this.outbox = new Outbox(this.store, 'pi');
     this.epoch = this.openEpoch();
   }
 
