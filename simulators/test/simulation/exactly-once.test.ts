@@ -8,14 +8,14 @@ describe('simulation from a seed', () => {
   it('delivers exactly once, with equal bytes, over any crashes, cuts, duplicates, ghosts and restores', {
     timeout: 600_000,
   }, () => {
-    const total = runAll(false);
+    const total = runAll('ample');
     expect(total.readings).toBeGreaterThan(total.schedules);
     expect(total.missing).toEqual([]);
   });
 
   it('is repeatable: the same seed does the same', () => {
-    const once = runSchedule({ seed: 7, steps: stepsPerSchedule, hasLoss: false });
-    expect(runSchedule({ seed: 7, steps: stepsPerSchedule, hasLoss: false })).toEqual(once);
+    const once = runSchedule({ seed: 7, steps: stepsPerSchedule, buffer: 'ample' });
+    expect(runSchedule({ seed: 7, steps: stepsPerSchedule, buffer: 'ample' })).toEqual(once);
   });
 
   it.each<Canary>(['delete on send', 'merge after send', 'ack before commit'])(
@@ -25,14 +25,14 @@ describe('simulation from a seed', () => {
       let caught: { seed: number; error: unknown } | undefined;
       for (let seed = 1; seed <= 300 && caught === undefined; seed++) {
         try {
-          runSchedule({ seed, steps: stepsPerSchedule, hasLoss: false }, canary);
+          runSchedule({ seed, steps: stepsPerSchedule, buffer: 'ample' }, canary);
         } catch (error) {
           caught = { seed, error };
         }
       }
       expect(caught?.error).toBeInstanceOf(CheckFailed);
       // Without the bug the very same schedule passes.
-      expect(() => runSchedule({ seed: caught?.seed ?? 0, steps: stepsPerSchedule, hasLoss: false })).not.toThrow();
+      expect(() => runSchedule({ seed: caught?.seed ?? 0, steps: stepsPerSchedule, buffer: 'ample' })).not.toThrow();
     },
   );
 });

@@ -3,7 +3,7 @@
  * seeds asserts that every one of them did.
  */
 import type { Logger } from '@fogline/shared/log';
-import { decodeVoid } from '@fogline/shared/protocol/messages';
+import { decodeBatch, decodeVoid, isThinned } from '@fogline/shared/protocol/messages';
 import type { UpKind } from '@fogline/shared/protocol/topics';
 
 const everywhere = [
@@ -36,11 +36,24 @@ const withLoss = [
   'lane kept while another was evicted',
 ] as const;
 
-export type Fact = (typeof everywhere)[number] | (typeof withLoss)[number];
+const withThinning = [
+  'rows thinned',
+  'thinned batch sent',
+  'thinned batch sent again',
+  'void sent: evicted_size',
+  'disk short',
+  'file given back',
+  'nothing lost, though thinned',
+] as const;
+
+export type Fact = (typeof everywhere)[number] | (typeof withLoss)[number] | (typeof withThinning)[number];
+
+/** What the buffer of a schedule is like. */
+export type BufferKind = 'ample' | 'small' | 'thinning';
 
 /** What must have come about over many seeds. */
-export function factsExpected(hasLoss: boolean): readonly Fact[] {
-  return hasLoss ? [...everywhere, ...withLoss] : everywhere;
+export function factsExpected(buffer: BufferKind): readonly Fact[] {
+  return { ample: everywhere, small: [...everywhere, ...withLoss], thinning: [...everywhere, ...withThinning] }[buffer];
 }
 
 export class Facts {
@@ -87,7 +100,9 @@ export class SessionFacts {
     if (kind !== 'batch') return;
     // Agent, epoch, lane and range are in the first bytes.
     const head = Buffer.from(payload.subarray(0, 48)).toString('latin1');
-    if (this.#batchesSent.has(head)) this.#facts.note('batch sent again');
+    const isAgain = this.#batchesSent.has(head);
+    if (isAgain) this.#facts.note('batch sent again');
+    if (isThinned(decodeBatch(payload))) this.#facts.note(isAgain ? 'thinned batch sent again' : 'thinned batch sent');
     this.#batchesSent.add(head);
   }
 }

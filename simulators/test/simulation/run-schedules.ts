@@ -4,7 +4,7 @@
  * More of them: FOGLINE_SCHEDULES=10000.
  */
 import { env } from 'node:process';
-import { type Fact, Facts, factsExpected } from './facts.ts';
+import { type BufferKind, type Fact, Facts, factsExpected } from './facts.ts';
 import { runSchedule } from './schedule.ts';
 
 export const stepsPerSchedule = 100;
@@ -19,7 +19,7 @@ export interface Total {
   readonly missing: readonly Fact[];
 }
 
-export function runAll(hasLoss: boolean): Total {
+export function runAll(buffer: BufferKind): Total {
   const { FOGLINE_SEED: seed, FOGLINE_SCHEDULES: count } = env;
   const schedules = Number(count ?? schedulesDefault);
   const seeds = seed === undefined ? Array.from({ length: schedules }, (_, i) => i + 1) : [Number(seed)];
@@ -27,13 +27,13 @@ export function runAll(hasLoss: boolean): Total {
   let readings = 0;
   for (const seed of seeds) {
     try {
-      const outcome = runSchedule({ seed, steps: stepsPerSchedule, hasLoss });
+      const outcome = runSchedule({ seed, steps: stepsPerSchedule, buffer });
       readings += outcome.readings;
       facts.addAll(outcome.facts);
     } catch (error) {
       throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
   }
-  const missing = factsExpected(hasLoss).filter((fact) => !facts.counts.has(fact));
+  const missing = factsExpected(buffer).filter((fact) => !facts.counts.has(fact));
   return { schedules: seeds.length, readings, missing: seeds.length < schedulesToExpectAll ? [] : missing };
 }

@@ -4,16 +4,18 @@
  * drains and is checked.
  */
 import type { BufferConfig, CoreConfig, FullPolicy } from '@fogline/edge-agent/core-config';
+import { Partial } from '@fogline/shared/aggregate/partial';
+import { decodeThinned, encodeThinned } from '@fogline/shared/aggregate/thinned-columns';
 import { SeededRandom } from '@fogline/shared/random';
 import { checkAll } from './checks.ts';
-import type { Facts } from './facts.ts';
+import type { BufferKind, Facts } from './facts.ts';
 import { simSource } from './sensors.ts';
 import { type SimAgent, World } from './world.ts';
 
 export interface Schedule {
   readonly seed: number;
   readonly steps: number;
-  readonly hasLoss: boolean;
+  readonly buffer: BufferKind;
 }
 
 export interface Outcome {
@@ -24,22 +26,44 @@ export interface Outcome {
 }
 
 /** Bugs that are planted to see whether the checks notice. */
-export type Canary = 'delete on send' | 'merge after send' | 'ack before commit';
+export type Canary = 'delete on send' | 'merge after send' | 'ack before commit' | 'thinning counts twice';
 
 const drainMs = 600_000;
 /** Longer than any window stays open without readings, so that what is in none is out. */
 const settleMs = 30_000;
 
+const keptFreeBytes = 1024 * 1024;
+/** An empty database and what a commit reserves take 352 KiB of it. */
+const sizeBytesLeast = 368 * 1024;
+
+/** The same with messages of many readings, as thinning needs them. */
+const sizeBytesWithMany = sizeBytesLeast + 32 * 1024;
+
+/** Lanes that are thinned when there is no room, in a buffer that is too small or on a disk that is needed for other things. */
+function thinningBuffer(random: SeededRandom): BufferConfig {
+  const policy = (): FullPolicy => (random.chance(0.85) ? 'thin_to_1m' : 'drop_oldest');
+  const hasDisk = random.chance(0.4);
+  return {
+    commit: random.chance(0.3) ? 'flash' : 'prompt',
+    flashBytesPerDay: 64 * 1024 * 1024,
+    sizeBytesMax: hasDisk ? 1024 ** 3 : sizeBytesWithMany + 4096 * random.below(12),
+    ageMsMax: 7 * 86_400_000,
+    ...(hasDisk ? { keepFree: { bytes: keptFreeBytes, sizeBytesMin: sizeBytesWithMany } } : {}),
+    whenFull: { alarm: 'drop_oldest', high: policy(), normal: policy(), low: policy() },
+  };
+}
+
 /** A buffer that never loses anything, or one that is too small, too short-lived, or may not lose what it has no room for. */
-function bufferFor(random: SeededRandom, hasLoss: boolean): BufferConfig {
+function bufferFor(random: SeededRandom, kindOfBuffer: BufferKind): BufferConfig {
+  if (kindOfBuffer === 'thinning') return thinningBuffer(random);
+  const hasLoss = kindOfBuffer === 'small';
   const keepChance = random.chance(0.5) ? 1 : 0.5;
   const policy = (): FullPolicy => (random.chance(keepChance) ? 'keep' : 'drop_oldest');
   const kind = hasLoss ? random.below(3) : undefined;
   return {
     commit: random.chance(0.3) ? 'flash' : 'prompt',
     flashBytesPerDay: 64 * 1024 * 1024,
-    // An empty database and what a commit reserves take 352 KiB of it.
-    sizeBytesMax: kind === 0 || kind === 1 ? 368 * 1024 + 4096 * random.below(kind === 1 ? 5 : 12) : 1024 ** 3,
+    sizeBytesMax: kind === 0 || kind === 1 ? sizeBytesLeast + 4096 * random.below(kind === 1 ? 5 : 12) : 1024 ** 3,
     ageMsMax: kind === 2 ? 20_000 + random.below(60_000) : 7 * 86_400_000,
     whenFull: {
       alarm: 'drop_oldest',
@@ -50,10 +74,10 @@ function bufferFor(random: SeededRandom, hasLoss: boolean): BufferConfig {
   };
 }
 
-function configFor(agent: string, random: SeededRandom, hasLoss: boolean): CoreConfig {
-  const buffer = bufferFor(random, hasLoss);
+function configFor(agent: string, random: SeededRandom, kind: BufferKind): CoreConfig {
+  const buffer = bufferFor(random, kind);
   // Without it, readings alone produce nothing that is sent.
-  const hasLive = hasLoss || random.chance(0.85);
+  const hasLive = kind !== 'ample' || random.chance(0.85);
   return {
     agent,
     software: 'simulation',
@@ -85,7 +109,8 @@ export function runSchedule(schedule: Schedule, canary?: Canary): Outcome {
   const world = new World(random.uint32(), {
     agents: 1 + random.below(2),
     devices: 1 + random.below(4),
-    config: (agent) => configFor(agent, random, schedule.hasLoss),
+    readingsMax: schedule.buffer === 'thinning' ? 30 : 6,
+    config: (agent) => configFor(agent, random, schedule.buffer),
     link: {
       latencyMaxMs: 1 + random.below(200),
       ghostChance: random.unit() * 0.5,
@@ -93,7 +118,8 @@ export function runSchedule(schedule: Schedule, canary?: Canary): Outcome {
     },
   });
   // A line that is down comes back with the rest, or much later.
-  const lineChance = schedule.hasLoss && random.chance(0.6) ? 0.1 : 1;
+  const lineChance = { ample: 1, small: random.chance(0.6) ? 0.1 : 1, thinning: 0.04 }[schedule.buffer];
+  if (schedule.buffer === 'thinning') for (const agent of world.agents) if (random.chance(0.6)) agent.link.takeDown();
   try {
     if (canary !== undefined) plant(world, canary);
     let backup: Uint8Array | undefined;
@@ -105,8 +131,8 @@ export function runSchedule(schedule: Schedule, canary?: Canary): Outcome {
       world.clock.advance(random.chance(0.1) ? random.below(20_000) : random.below(400));
     }
     heal(world);
-    checkAll(world, { isLossAllowed: schedule.hasLoss });
     for (const agent of world.agents) agent.observe();
+    checkAll(world, { isLossAllowed: schedule.buffer !== 'ample' });
     return {
       facts: world.facts,
       readings: world.agents.reduce((sum, agent) => sum + agent.sensors.truth.length, 0),
@@ -137,6 +163,13 @@ function disturb(world: World, random: SeededRandom, backup: Uint8Array | undefi
   else if (dice < 0.1) agent.link.stall();
   else if (dice < 0.12) agent.link.takeDown();
   else if (dice < 0.123 && backup !== undefined) world.restoreHub(backup);
+  else if (dice < 0.2 && agent.config.buffer.keepFree !== undefined) fillDisk(world, agent, random);
+}
+
+/** Others take more of the disk, or less. */
+function fillDisk(world: World, agent: SimAgent, random: SeededRandom): void {
+  agent.diskBytes = keptFreeBytes + sizeBytesWithMany - 32_768 + 4096 * random.below(24);
+  if (agent.diskBytes < keptFreeBytes + sizeBytesWithMany) world.facts.note('disk short');
 }
 
 function revive(world: World, random: SeededRandom, lineChance: number): void {
@@ -202,6 +235,11 @@ function plant(world: World, canary: Canary): void {
             sabotage(world, agent, 'DELETE FROM rows WHERE batch IS NOT NULL; DELETE FROM batches;');
         };
         break;
+      case 'thinning counts twice':
+        agent.link.onPublish = (kind) => {
+          if (kind === 'hello') world.clock.after('canary', 0, () => countTwice(agent));
+        };
+        break;
       case 'merge after send':
         agent.link.onPublish = (kind) => {
           if (kind === 'hello') {
@@ -220,4 +258,20 @@ function plant(world: World, canary: Canary): void {
 /** Changes an agent's database behind its back, outside any transaction of its own. */
 function sabotage(world: World, agent: SimAgent, sql: string): void {
   world.clock.after('canary', 0, () => agent.db.exec(sql));
+}
+
+/** One minute of one unsealed row has its readings twice; its count of items is what it was. */
+function countTwice({ db }: SimAgent): void {
+  const row = db
+    .prepare<{ id: number; body: Uint8Array }>(
+      'SELECT p.id, p.body FROM rows r JOIN packs p ON p.id = r.pack_id WHERE r.kind = 2 AND r.batch IS NULL LIMIT 1',
+    )
+    .get();
+  if (row === undefined) return;
+  const columns = decodeThinned(row.body);
+  const [first = new Uint8Array(), ...others] = columns.partial;
+  const twice = Partial.decode(first);
+  twice.merge(Partial.decode(first));
+  const body = encodeThinned({ ...columns, partial: [twice.encode(), ...others] });
+  db.prepare('UPDATE packs SET body = ? WHERE id = ?').run(body, row.id);
 }

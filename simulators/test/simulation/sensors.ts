@@ -20,6 +20,7 @@ export class SimSensors {
   readonly truth: TruthReading[] = [];
   readonly #random: SeededRandom;
   readonly #devices: number;
+  readonly #readingsMax: number;
   readonly #lastTime: number[];
   readonly #level: number[];
   /** token → the readings of its message. */
@@ -27,18 +28,20 @@ export class SimSensors {
   #nextToken = 1;
   #defined = 0;
 
-  constructor(devices: number, random: SeededRandom, startMs: number) {
+  /** A message has up to `readingsMax` readings. */
+  constructor(devices: number, readingsMax: number, random: SeededRandom, startMs: number) {
+    this.#readingsMax = readingsMax;
     this.#devices = devices;
     this.#random = random;
     this.#lastTime = Array.from({ length: devices }, (_, i) => startMs + i);
     this.#level = Array.from({ length: devices }, () => 15 + random.below(1000) / 100);
   }
 
-  /** A fresh message of one to a few readings of one device; mostly newer than the last, sometimes late. */
+  /** A fresh message of readings of one device; mostly newer than the last, sometimes late. */
   send(now: number): SourceBatch {
     const device = this.#random.below(this.#devices);
     const readings: TruthReading[] = [];
-    for (let n = 1 + this.#random.below(6); n > 0; n--) readings.push(this.#reading(device, now));
+    for (let n = 1 + this.#random.below(this.#readingsMax); n > 0; n--) readings.push(this.#reading(device, now));
     return this.#message(this.#nextToken++, readings);
   }
 

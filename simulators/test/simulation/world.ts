@@ -48,7 +48,7 @@ class CrashPoint implements StorageFaults {
 }
 
 /** The same database with every statement prepared once, however often the agent on it starts anew. */
-function preparedOnce(db: Database): Database {
+function preparedOnce(db: Database, onShrink: () => void): Database {
   const prepared = new Map<string, Statement<unknown>>();
   return {
     path: db.path,
@@ -62,7 +62,10 @@ function preparedOnce(db: Database): Database {
     usedBytes: () => db.usedBytes(),
     fileBytes: () => db.fileBytes(),
     canShrink: db.canShrink,
-    shrink: (bytesMax) => db.shrink(bytesMax),
+    shrink: (bytesMax) => {
+      onShrink();
+      db.shrink(bytesMax);
+    },
     backup: (file) => db.backup(file),
     serialize: () => db.serialize(),
     checkpointWal: () => db.checkpointWal(),
@@ -74,6 +77,8 @@ function preparedOnce(db: Database): Database {
 export interface WorldOptions {
   readonly agents: number;
   readonly devices: number;
+  /** Of one message; absent: a few. */
+  readonly readingsMax?: number;
   readonly config: (agent: string) => CoreConfig;
   readonly link: LinkOptions | LinkMaker;
   /** Databases of agents in files; in memory without. Opened at every start. */
@@ -95,6 +100,10 @@ export class SimAgent {
   isOverloaded = false;
   /** Ends that its storage caused. */
   failures = 0;
+  /** Every commit that reached the database, also those that it no longer has. */
+  readonly commits: { readonly id: number; readonly body: Uint8Array }[] = [];
+  /** How large its database could be on its disk. */
+  diskBytes = Number.POSITIVE_INFINITY;
   /** Where canaries sit. */
   afterSubmit: ((tokens: readonly number[]) => void) | undefined;
   readonly #clock: ManualClock;
@@ -112,14 +121,16 @@ export class SimAgent {
     this.crashPoint = new CrashPoint('agent', facts);
     const { openJournal } = options;
     this.#openJournal = openJournal === undefined ? undefined : () => openJournal(name, clock, this.crashPoint);
-    this.db = preparedOnce(openDatabase(':memory:', { ...agentDatabase, faults: this.crashPoint }));
-    this.sensors = new SimSensors(options.devices, random.fork(), clock.now());
+    this.config = options.config(name);
+    const canShrink = this.config.buffer.keepFree !== undefined;
+    const db = openDatabase(':memory:', { ...agentDatabase, canShrink, faults: this.crashPoint });
+    this.db = preparedOnce(db, () => facts.note('file given back'));
+    this.sensors = new SimSensors(options.devices, options.readingsMax ?? 6, random.fork(), clock.now());
     const ports = { clock, random: random.fork(), facts };
     this.link =
       typeof options.link === 'function'
         ? options.link(name, world, ports)
         : new SimLink(name, world, ports, options.link);
-    this.config = options.config(name);
     this.start();
   }
 
@@ -143,6 +154,7 @@ export class SimAgent {
     this.isOverloaded = false;
     this.#journal = this.#openJournal?.();
     if (this.#journal !== undefined) this.db = this.#journal.db;
+    this.noteCommits();
     try {
       const buffer = this.#journal?.sized(this.config.buffer) ?? this.config.buffer;
       this.core = new AgentCore(
@@ -154,7 +166,11 @@ export class SimAgent {
           wire: this.link,
           log: this.#facts.logger(),
           actuator: nobody,
-          committed: (commit, epoch) => this.#journal?.committed(commit, epoch),
+          diskBytes: () => this.diskBytes,
+          committed: (commit, epoch) => {
+            this.noteCommits();
+            this.#journal?.committed(commit, epoch);
+          },
           release: (_source, tokens) => this.sensors.release(tokens),
           setOverloaded: (isOverloaded) => {
             this.isOverloaded = isOverloaded;
@@ -220,6 +236,19 @@ export class SimAgent {
   observe(): void {
     const { packs } = this.db.prepare<{ packs: number }>('SELECT count(*) AS packs FROM packs').get() ?? { packs: 0 };
     if (packs > 0) this.#facts.note('rows merged');
+    const { thinned } = this.db
+      .prepare<{ thinned: number | null }>('SELECT sum(thinned) AS thinned FROM ledger')
+      .get() ?? { thinned: 0 };
+    if ((thinned ?? 0) > 0) this.#facts.note('rows thinned');
+  }
+
+  /** Before any of them can go. */
+  noteCommits(): void {
+    const after = this.commits.at(-1)?.id ?? 0;
+    const fresh = this.db.prepare<{ id: number; body: Uint8Array }>(
+      'SELECT id, body FROM commits WHERE id > ? ORDER BY id',
+    );
+    this.commits.push(...fresh.all(after));
   }
 
   send(): void {

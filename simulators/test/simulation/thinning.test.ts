@@ -1,0 +1,32 @@
+/** Random schedules in which lanes are thinned for want of room: aggregates are exact from a minute up, every item is accounted for (P2, P4, P6). */
+import { describe, expect, it } from 'vitest';
+import { CheckFailed } from './checks.ts';
+import { runAll, stepsPerSchedule } from './run-schedules.ts';
+import { type Canary, runSchedule } from './schedule.ts';
+
+describe('simulation from a seed, with lanes that are thinned', () => {
+  it('loses nothing but resolution, and says so, over crashes, restores and disks that others fill', {
+    timeout: 600_000,
+  }, () => {
+    const total = runAll('thinning');
+    expect(total.readings).toBeGreaterThan(total.schedules);
+    expect(total.missing).toEqual([]);
+  });
+
+  it.each<Canary>(['thinning counts twice', 'merge after send'])(
+    'notices a planted bug: %s',
+    { timeout: 120_000 },
+    (canary) => {
+      let caught: { seed: number; error: unknown } | undefined;
+      for (let seed = 1; seed <= 300 && caught === undefined; seed++) {
+        try {
+          runSchedule({ seed, steps: stepsPerSchedule, buffer: 'thinning' }, canary);
+        } catch (error) {
+          caught = { seed, error };
+        }
+      }
+      expect(caught?.error).toBeInstanceOf(CheckFailed);
+      expect(() => runSchedule({ seed: caught?.seed ?? 0, steps: stepsPerSchedule, buffer: 'thinning' })).not.toThrow();
+    },
+  );
+});
