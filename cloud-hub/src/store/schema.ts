@@ -263,7 +263,7 @@ export interface HubDatabaseOptions {
 }
 
 /** 'FLHB' */
-export const hubDatabase = { applicationId: 0x464c4842, schemaVersion: 3, schema, cacheKib: 16_384 } as const;
+export const hubDatabase = { applicationId: 0x464c4842, schemaVersion: 4, schema, cacheKib: 16_384 } as const;
 
 /** Opens or creates a hub's database; `:memory:` or the bytes of a backup for tests and simulations. Throws `storage_open`. */
 export function openHubDatabase(file: string | Uint8Array, options: HubDatabaseOptions = {}): Database {

@@ -3,7 +3,7 @@
  * reading; which ones were used is remembered over the series of an agent, and only for verdicts that stand.
  */
 import type { Findings } from './findings.ts';
-import type { HubReader, HubSeries, Range } from './hub-reader.ts';
+import type { HubReader, HubSeries, Losses } from './hub-reader.ts';
 import type { Missing } from './missing.ts';
 
 /** Items that were used, by agent, or by agent and hour. */
@@ -37,10 +37,15 @@ export class Draft {
     return uses;
   }
 
-  /** Takes off what was declared; the rest becomes findings. */
-  async explain(missing: Missing, series: HubSeries, range: Range, hub: HubReader, findings: Findings): Promise<void> {
-    const { agent } = series;
-    const { byHour, withoutDetail } = await hub.losses(series, range);
+  /** Takes off what minutes stand for, and what was declared; the rest becomes findings. */
+  async explain(
+    missing: Missing,
+    { agent }: HubSeries,
+    { byHour, thinnedByHour, withoutDetail }: Losses,
+    hub: HubReader,
+    findings: Findings,
+  ): Promise<void> {
+    for (const [hour, items] of thinnedByHour) findings.thinned += missing.declare(hour, items);
     for (const [hour, items] of byHour) findings.declared += missing.declare(hour, items);
     for (const hour of missing.hours) {
       const left = withoutDetail - (this.#used.get(agent) ?? 0);

@@ -44,6 +44,8 @@ export class Findings {
   };
   /** Missing, but the hub says why: counted, no finding. */
   declared = 0;
+  /** Missing, but minutes stand for it: counted, no finding. */
+  thinned = 0;
   readonly #examples: Finding[] = [];
 
   add(finding: Finding): void {
@@ -58,6 +60,7 @@ export class Findings {
 
   merge(other: Findings): void {
     this.declared += other.declared;
+    this.thinned += other.thinned;
     for (const kind of findingKinds) {
       const room = examplesMax - this.counts[kind];
       this.#examples.push(...other.examples.filter((finding) => finding.kind === kind).slice(0, Math.max(0, room)));

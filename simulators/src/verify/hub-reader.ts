@@ -26,10 +26,11 @@ export interface Range {
   readonly toMs: number;
 }
 
-/** Items that were declared lost. */
+/** Items that were declared lost, or that only minutes stand for. */
 export interface Losses {
   /** By hours since the epoch. */
   readonly byHour: ReadonlyMap<number, number>;
+  readonly thinnedByHour: ReadonlyMap<number, number>;
   /** Of the whole agent, of which it could not say to which series they belonged. */
   readonly withoutDetail: number;
 }
@@ -194,15 +195,17 @@ function known<T>(asked: ReadonlyMap<number, T>, id: number): T {
 async function readLosses(options: HubReaderOptions, series: HubSeries, range: Range): Promise<Losses> {
   const { match, from, to } = question([series], range);
   const byHour = new Map<number, number>();
+  const thinnedByHour = new Map<number, number>();
   let withoutDetail = 0;
   for await (const page of pages(options, 'gaps', { match, from, to, every: '10s', limit: '10000' }, gapsPage)) {
     withoutDetail = page.meta.lostWithoutDetail[series.agent] ?? 0;
-    for (const { series: id, fromMs, items } of page.gaps) {
+    for (const { series: id, fromMs, cause, items } of page.gaps) {
       const hour = Math.floor(fromMs / hourMs);
-      if (id === series.id && items !== null) byHour.set(hour, (byHour.get(hour) ?? 0) + items);
+      const counts = cause === 'thinned' ? thinnedByHour : byHour;
+      if (id === series.id && items !== null) counts.set(hour, (counts.get(hour) ?? 0) + items);
     }
   }
-  return { byHour, withoutDetail };
+  return { byHour, thinnedByHour, withoutDetail };
 }
 
 async function readUnaccounted(options: HubReaderOptions, agent: string): Promise<Map<number, number>> {

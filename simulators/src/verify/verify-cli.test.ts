@@ -42,7 +42,7 @@ it('fails on a truth without readings, which would prove nothing', async () => {
     code: 1,
     out: [
       '0 series: 0 readings sent, 0 acked, 0 at the hub; 0 buckets compared',
-      'lost 0, late_dropped 0, undeclared 0, duplicated 0, wrong 0, unexpected 0, bucket 0; declared lost 0: nothing to compare',
+      'lost 0, late_dropped 0, undeclared 0, duplicated 0, wrong 0, unexpected 0, bucket 0; declared lost 0, as minutes 0: nothing to compare',
     ],
   });
 });

@@ -143,6 +143,7 @@ function printJson(whole: Whole, io: CliIo): void {
       ...summary,
       ...findings.counts,
       declared: findings.declared,
+      thinned: findings.thinned,
       ackMs: ack.count === 0 ? null : ack,
       queryableMs: queryable ?? null,
       isClean: isClean(whole),
@@ -153,7 +154,7 @@ function printJson(whole: Whole, io: CliIo): void {
 function print(whole: Whole, io: CliIo): void {
   const { verdict, ack, queryable } = whole;
   for (const finding of verdict.findings.examples) io.out(describe(finding));
-  const { counts, declared } = verdict.findings;
+  const { counts, declared, thinned } = verdict.findings;
   const { series, sent, acked, atHub, buckets, undecidedBuckets } = verdict;
   const undecided = undecidedBuckets === 0 ? '' : `, ${undecidedBuckets} undecided`;
   io.out(
@@ -162,7 +163,7 @@ function print(whole: Whole, io: CliIo): void {
   if (ack.count > 0) io.out(`publish to ack: ${latencyText(ack)}`);
   if (queryable !== undefined) io.out(`publish to queryable: ${latencyText(queryable)}`);
   io.out(
-    `${findingKinds.map((kind) => `${kind} ${counts[kind]}`).join(', ')}; declared lost ${declared}: ` +
+    `${findingKinds.map((kind) => `${kind} ${counts[kind]}`).join(', ')}; declared lost ${declared}, as minutes ${thinned}: ` +
       (isClean(whole) ? 'clean' : sent === 0 ? 'nothing to compare' : 'NOT CLEAN'),
   );
 }

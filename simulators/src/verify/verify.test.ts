@@ -72,6 +72,7 @@ function store(): Stored[] {
 /** What a hub knows about what it does not have: items by hour. */
 interface Known {
   readonly declared?: ReadonlyMap<number, number>;
+  readonly thinned?: ReadonlyMap<number, number>;
   readonly withoutDetail?: number;
   readonly unaccounted?: ReadonlyMap<number, number>;
 }
@@ -92,7 +93,11 @@ function readerOf(stored: readonly Stored[], known: Known = {}): HubReader {
           return [one.id, { all: columns(readings), good: columns(good) }];
         }),
       ),
-    losses: async () => ({ byHour: known.declared ?? new Map(), withoutDetail: known.withoutDetail ?? 0 }),
+    losses: async () => ({
+      byHour: known.declared ?? new Map(),
+      thinnedByHour: known.thinned ?? new Map(),
+      withoutDetail: known.withoutDetail ?? 0,
+    }),
     unaccounted: async () => known.unaccounted ?? new Map(),
     buckets: async (series, everyMs) => new Map(series.map((one) => [one.id, of(one).buckets.get(everyMs) ?? []])),
   };
@@ -298,6 +303,41 @@ it('does not ask for what a receiver may refuse, nor mind it', async () => {
   expect(verdict).toMatchObject({ sent: 600, acked: 0 });
   expect(verdict.findings.isClean).toBe(true);
   expect((await run(store(), { truth: truthOf(open) })).findings.isClean).toBe(true);
+});
+
+it('holds buckets of a minute and more against what minutes stand for, and finds one reading that they lack or have twice', async () => {
+  const hour = Math.floor(startMs / 3_600_000);
+  /** Minutes stand for a hundred acked readings of the first device, in buckets that are `spoilt`. */
+  const verdictOn = (spoil: (bucket: Bucket, everyMs: number) => Bucket, known: Known) => {
+    const stored = store();
+    const [first] = stored as [Stored, ...Stored[]];
+    first.readings.splice(50, 100);
+    const columns = {
+      time: Float64Array.from(first.readings, (r) => r.timeMs),
+      value: Float64Array.from(first.readings, (r) => r.value),
+    };
+    first.buckets.set(10_000, [...bucketsOf(columns, 10_000)]);
+    for (const [everyMs, buckets] of first.buckets)
+      first.buckets.set(
+        everyMs,
+        buckets.map((b) => spoil(b, everyMs)),
+      );
+    return run(stored, { hub: readerOf(stored, known) });
+  };
+  const same = (bucket: Bucket): Bucket => bucket;
+  const thinned = new Map([[hour, 100]]);
+  const clean = await verdictOn(same, { thinned });
+  expect(clean.findings).toMatchObject({ thinned: 100, declared: 0, isClean: true });
+  // The last reading was not acked, and it is held.
+  expect(clean.undecidedBuckets).toBe(0);
+  const twice = (b: Bucket, everyMs: number): Bucket =>
+    everyMs === 60_000 && b.startMs === startMs + 60_000 ? { ...b, count: b.count + 1 } : b;
+  expect((await verdictOn(twice, { thinned })).findings.counts).toEqual({ ...nothingFound, bucket: 1 });
+  const undeclared = await verdictOn(same, {});
+  expect(undeclared.findings.counts.lost).toBe(100);
+  const mixed = await verdictOn(same, { thinned: new Map([[hour, 60]]), declared: new Map([[hour, 40]]) });
+  expect(mixed.findings).toMatchObject({ thinned: 60, declared: 40, isClean: true });
+  expect(mixed.undecidedBuckets).toBeGreaterThan(0);
 });
 
 it('counts a series that the hub does not know as lost, and finds it under the name that the agent gave it', async () => {

@@ -3,20 +3,22 @@
  * as multisets; every roll-up bucket of every level with a computation over the readings that the hub says it has. So a
  * clean verdict means: no acked reading lost, none twice, none changed, and no bucket wrong by one bit.
  *
- * What is missing and declared by its agent is counted, and is no finding. What is missing and not declared has a class that says more where
+ * What is missing and declared by its agent is counted, and is no finding. Nor is what minutes stand for: buckets of a minute and more must hold it, to the bit. What is missing and not declared has a class that says more where
  * the hub knows more (findings.ts).
  *
  * A stream of windows keeps no readings. Its buckets are held against the acked truth itself; buckets into which a reading falls
  * that was sent but not acked may or may not hold it, and are counted as undecided.
  */
+import { thinnedMs } from '@fogline/shared/aggregate/thinned-columns';
 import type { Clock } from '@fogline/shared/clock';
 import { FoglineError, hasCode } from '@fogline/shared/errors';
 import { type Bucket, bucketsOf, compareBuckets, compareReadings } from './compare.ts';
 import { type Draft, Explanations, type Uses } from './explain.ts';
 import { Findings } from './findings.ts';
 import type { Readings } from './growable.ts';
-import type { Held, HubReader, HubSeries, Range } from './hub-reader.ts';
+import type { Held, HubReader, HubSeries, Losses, Range } from './hub-reader.ts';
 import { Missing } from './missing.ts';
+import { expectedBuckets } from './thinned.ts';
 import type { TruthSeries } from './truth.ts';
 
 export interface VerifyOptions {
@@ -189,18 +191,43 @@ async function verifyReadings(
   const findings = new Findings();
   const missing = new Missing();
   compareReadings(truth, held.all, findings, missing);
-  if (series === undefined) missing.report(findings, () => 0);
-  else if (missing.count > 0) await draft.explain(missing, series, range, hub, findings);
-  let buckets = 0;
-  for (const [everyMs, rolled] of truth.texts === undefined && series !== undefined ? got : []) {
-    const expected = [...bucketsOf(held.good, everyMs)];
-    buckets += expected.length;
-    compareBuckets(truth, everyMs, expected, rolled, findings);
+  const atHub = held.all.time.length;
+  if (series === undefined) {
+    missing.report(findings, () => 0);
+    return { atHub, buckets: 0, undecidedBuckets: 0, findings };
   }
-  return { atHub: held.all.time.length, buckets, undecidedBuckets: 0, findings };
+  const isWhole = missing.count === 0;
+  const rolled = truth.texts === undefined ? got : new Map<number, readonly Bucket[]>();
+  const asHeld = compareRolled(truth, held, undefined, rolled);
+  // What minutes stand for is missing among the readings, or too much in the buckets; only then the hub is asked.
+  const losses = isWhole && asHeld.findings.isClean ? undefined : await hub.losses(series, range);
+  if (losses !== undefined && !isWhole) await draft.explain(missing, series, losses, hub, findings);
+  const compared = losses === undefined ? asHeld : compareRolled(truth, held, losses, rolled);
+  findings.merge(compared.findings);
+  return { ...compared, atHub, findings };
 }
 
-/** Hours of which windows were declared lost are undecided, at all levels; asked for only where something differs. */
+function compareRolled(
+  truth: TruthSeries,
+  held: Held,
+  losses: Losses | undefined,
+  got: ReadonlyMap<number, readonly Bucket[]>,
+): Omit<Compared, 'atHub'> {
+  const findings = new Findings();
+  let buckets = 0;
+  let undecidedBuckets = 0;
+  for (const [everyMs, rolled] of got) {
+    const expected = expectedBuckets(truth, held, losses, everyMs);
+    const isDecided = ({ startMs }: Bucket): boolean => !expected.undecided.has(startMs);
+    const decided = expected.buckets.filter(isDecided);
+    buckets += decided.length;
+    undecidedBuckets += expected.undecided.size;
+    compareBuckets(truth, everyMs, decided, rolled.filter(isDecided), findings);
+  }
+  return { buckets, undecidedBuckets, findings };
+}
+
+/** Hours of which windows were declared lost are undecided, at all levels, thinned ones below a minute; asked for only where something differs. */
 async function verifyWindows(
   truth: TruthSeries,
   series: HubSeries,
@@ -208,16 +235,18 @@ async function verifyWindows(
   range: Range,
   got: ReadonlyMap<number, readonly Bucket[]>,
 ): Promise<Compared> {
-  const verdict = compareWindows(truth, got, []);
+  const verdict = compareWindows(truth, got, () => []);
   if (verdict.findings.isClean) return verdict;
-  const { byHour } = await hub.losses(series, range);
-  return byHour.size === 0 ? verdict : compareWindows(truth, got, [...byHour.keys()]);
+  const { byHour, thinnedByHour } = await hub.losses(series, range);
+  if (byHour.size + thinnedByHour.size === 0) return verdict;
+  const finer = [...byHour.keys(), ...thinnedByHour.keys()];
+  return compareWindows(truth, got, (everyMs) => (everyMs < thinnedMs ? finer : byHour.keys()));
 }
 
 function compareWindows(
   truth: TruthSeries,
   got: ReadonlyMap<number, readonly Bucket[]>,
-  lostHours: readonly number[],
+  lostHours: (everyMs: number) => Iterable<number>,
 ): Compared {
   const findings = new Findings();
   const acked = rowsOf(truth, (row) => truth.acked[row] === 1);
@@ -228,7 +257,7 @@ function compareWindows(
   let undecidedBuckets = 0;
   for (const [everyMs, held] of got) {
     const undecided = new Set(Array.from(open.time, (timeMs) => Math.floor(timeMs / everyMs) * everyMs));
-    for (const hour of lostHours) {
+    for (const hour of lostHours(everyMs)) {
       for (let atMs = hour * hourMs; atMs < (hour + 1) * hourMs; atMs += everyMs)
         undecided.add(Math.floor(atMs / everyMs) * everyMs);
     }
