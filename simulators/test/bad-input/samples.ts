@@ -1,5 +1,6 @@
 /** One sound message of every kind and form, and the two ends that speak it. */
 import { Partial } from '@fogline/shared/aggregate/partial';
+import { encodeThinned } from '@fogline/shared/aggregate/thinned-columns';
 import { encodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { encodeReadings } from '@fogline/shared/codec/readings';
 import {
@@ -61,6 +62,21 @@ function windows(): BatchPart {
   };
 }
 
+function thinned(): BatchPart {
+  const partial = Partial.empty();
+  for (let n = 0; n < 20; n++) partial.add(t0 + n, n * 1.5);
+  const columns = {
+    count: 3,
+    series: Uint32Array.of(0, 0, 2),
+    start: Float64Array.of(t0, t0 + 60_000, t0),
+    items: Float64Array.of(20, 21, 2),
+  };
+  return {
+    kind: 'thinned',
+    bytes: encodeThinned({ ...columns, partial: [partial.encode(), partial.encode(), partial.encode()] }),
+  };
+}
+
 const definitions = [
   definitionOf('value', { tags: [['site', 'north']] }),
   definitionOf('state', { type: 'text' }),
@@ -91,6 +107,7 @@ export const upSamples: readonly (readonly [kind: UpKind, payload: Uint8Array])[
   ['batch', encodeBatch({ ...batch, first: 1, last: 40, parts: [readings('fast')] })],
   ['batch', encodeBatch({ ...batch, first: 41, last: 83, parts: [readings('dense'), windows()] })],
   ['batch', encodeBatch({ ...batch, lane: 0, first: 10, last: 12, parts: [windows()] })],
+  ['batch', encodeBatch({ ...batch, lane: 3, first: 1, last: 43, parts: [thinned()] })],
   [
     'void',
     encodeVoid({
