@@ -44,7 +44,7 @@ const buffer = z.strictObject({
     .prefault({})
     .meta({
       description:
-        'By priority: drop the oldest and report it; before that, keep minutes of count, mean, min and max in place of the readings; or keep all and stop taking new readings',
+        'By priority: drop the oldest and report it; before that, where it saves room, keep minutes of count, mean, min and max in place of the readings; or keep all and stop taking new readings',
     }),
 });
 
