@@ -137,8 +137,8 @@ function isPresent({ title, needs }: SystemKind): boolean {
 
 async function runOnce(kind: SystemKind, door: Door, scenario: Scenario, asked: Asked): Promise<Result> {
   return await withSystem(kind, door, asked.profile, async (system, link) => {
-    const publishing = await scenario.connect(system.port, door, asked);
-    const result = await measure(system, link, publishing, expectedOf(asked));
+    const connect = (): Promise<Publishing> => scenario.connect(system.port, door, asked);
+    const result = await measure(system, link, connect, expectedOf(asked));
     verify(kind, asked, result.figures);
     return result;
   });

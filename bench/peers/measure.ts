@@ -81,10 +81,11 @@ export async function withSystem<T>(
 export async function measure(
   system: System,
   link: Link,
-  publishing: Publishing,
+  connect: () => Promise<Publishing>,
   expected: (result: PublishResult) => number,
 ): Promise<Result> {
   await untilQuiet(system);
+  const publishing = await connect();
   const before = { ...system.usage(), link: bytesOf(link) };
   const startedMs = performance.now();
   const result = await publishing.start();

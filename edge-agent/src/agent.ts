@@ -99,6 +99,7 @@ class Rooms {
       ingest: core,
       onRejected: (source, reason, topic, payload) => core.reject(source, reason, topic, payload),
       observe: (via, topic, payload, onDurable) => core.desk.observe(via, topic, payload, onDurable),
+      isObserving: () => core.desk.isExpecting,
       isOverloaded: () => core.isOverloaded,
       progressOf: (name) => progress[name] ?? 0,
       clock,

@@ -149,6 +149,10 @@ export class Alarms {
     return this.#totals;
   }
 
+  get isExpecting(): boolean {
+    return !this.#expectations.isEmpty;
+  }
+
   /** What a message on a broker answers, if it is waited for. */
   answered(via: string, topic: string, payload: Uint8Array): Answer | undefined {
     return this.#expectations.match(via, topic, payload);

@@ -42,6 +42,11 @@ export class AlarmDesk {
     return devices;
   }
 
+  /** Some message on some broker is waited for. */
+  get isExpecting(): boolean {
+    return this.#alarms.isExpecting;
+  }
+
   /** A message on the broker of a source. True when it is an answer that was waited for; then `onDurable` is called later. */
   observe(via: string, topic: string, payload: Uint8Array, onDurable?: () => void): boolean {
     const answer = this.#alarms.answered(via, topic, payload);

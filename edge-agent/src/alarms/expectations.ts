@@ -45,6 +45,10 @@ export class Expectations {
     this.#byWaiting.set(waiting, (this.#byWaiting.get(waiting) ?? new Set()).add(key));
   }
 
+  get isEmpty(): boolean {
+    return this.#byTopic.size === 0;
+  }
+
   /** Whatever a step waited for. */
   forget(waiting: Waiting, step: number): void {
     for (const key of this.#byWaiting.get(waiting) ?? []) {

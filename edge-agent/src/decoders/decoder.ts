@@ -91,6 +91,11 @@ export interface Message {
 export interface Reader {
   /** Reads on from `position`; stops at the end, or between two lines once the builder holds `rowsMax`. */
   read(message: Message, rowsMax: number): void;
+  /**
+   * Reads a whole payload `bytes[start, end)` whose form it has met before, with the same result; false, and nothing is done, when that
+   * takes `read`. For payloads of one row or few.
+   */
+  readKnown?(bytes: Buffer, start: number, end: number, nowMs: number): boolean;
 }
 
 export interface Decoder {

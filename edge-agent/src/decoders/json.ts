@@ -6,6 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Decoder, DecoderPorts, JsonConfig, Message, Reader, Sender } from './decoder.ts';
 import { DeviceCache, type DeviceSeries, deviceSeries, devicesKnownMax, type Slot } from './device-series.ts';
+import { JsonShape } from './json-shape.ts';
 import { autoMetric, compileMetric, invalid, type Marker, type Metric } from './metric.ts';
 import { ReadingWriter } from './reading-writer.ts';
 import type { RejectionReason, Rejections } from './rejections.ts';
@@ -50,6 +51,17 @@ export class JsonDecoder implements Decoder {
   }
 }
 
+/** A form that a sender repeats, and what its numbers are. */
+interface Form {
+  readonly shape: JsonShape;
+  /** Index of the time among the numbers; -1: arrival. */
+  readonly time: number;
+  readonly metrics: readonly { readonly index: number; readonly slot: Slot }[];
+}
+
+/** A sender that has no form of its own is not studied for ever. */
+const formsTriedMax = 16;
+
 class JsonReader implements Reader {
   readonly #plan: Plan;
   readonly #payloadBytesMax: number;
@@ -57,6 +69,8 @@ class JsonReader implements Reader {
   readonly #writer: ReadingWriter;
   readonly #own: DeviceSeries;
   readonly #devices: DeviceCache;
+  #form: Form | undefined;
+  #formsTried = 0;
 
   constructor(plan: Plan, { registry, rejections, out, payloadBytesMax }: DecoderPorts, own: DeviceSeries) {
     this.#plan = plan;
@@ -82,6 +96,63 @@ class JsonReader implements Reader {
     if (Array.isArray(list)) for (const element of list) this.#readObject(element, root, nowMs);
     else if (each === undefined) this.#readObject(root, root, nowMs);
     else this.#rejections.add(isObject(root) ? 'not_list' : 'not_object');
+    if (list === root && isObject(root) && !Array.isArray(root)) this.#study(payload, root);
+  }
+
+  readKnown(bytes: Buffer, start: number, end: number, nowMs: number): boolean {
+    const form = this.#form;
+    if (form === undefined || end - start > this.#payloadBytesMax || !form.shape.match(bytes, start, end)) return false;
+    const { values } = form.shape;
+    const { time } = this.#plan;
+    let timeMs = nowMs;
+    if (time !== undefined) {
+      const read = time.read(values[form.time]);
+      if (read === undefined || timeProblem(read, nowMs, time.maxSkewMs) !== undefined) return false;
+      timeMs = read;
+    }
+    const writer = this.#writer;
+    writer.timeMs = timeMs;
+    writer.hasSourceTime = time !== undefined;
+    const { metrics } = form;
+    for (let i = 0; i < metrics.length; i++) {
+      const { index, slot } = metrics[i] as Form['metrics'][number];
+      writer.addKnown(values[index] as number, slot);
+    }
+    return true;
+  }
+
+  /** Remembers the form of a message that was read, if all it says are numbers of known series. */
+  #study(payload: Buffer, root: object): void {
+    if (this.#formsTried === formsTriedMax) return;
+    this.#formsTried++;
+    const shape = JsonShape.of(payload);
+    if (shape !== undefined) this.#form = this.#formOf(shape, root) ?? this.#form;
+  }
+
+  #formOf(shape: JsonShape, root: object): Form | undefined {
+    const { device, tags, time, metrics } = this.#plan;
+    const named = [...(device === undefined ? [] : [device]), ...tags.map(({ path }) => path)];
+    // Text stands still in a form, numbers do not.
+    if (named.some((path) => typeof valueAt(root, path) !== 'string')) return undefined;
+    const series = this.#deviceOf(root, root);
+    if (typeof series === 'string') return undefined;
+    const indexOf = (path: Path): number => (path.length === 1 ? shape.names.indexOf(path[0] ?? '') : -1);
+    const timeIndex = time === undefined || time.paths.length > 1 ? -1 : indexOf(time.paths[0] ?? []);
+    if (time !== undefined && timeIndex < 0) return undefined;
+    const wanted =
+      metrics === undefined
+        ? this.#numbersOf(root).map((name) => ({ index: shape.names.indexOf(name), slot: series.found.get(name) }))
+        : metrics.map(({ path }, at) => ({ index: indexOf(path), slot: series.slots[at] }));
+    const known = wanted.flatMap(({ index, slot }) => (slot === undefined || index < 0 ? [] : [{ index, slot }]));
+    const isKnown = known.length === wanted.length && known.every(({ slot }) => isPlainNumber(slot));
+    return isKnown ? { shape, time: timeIndex, metrics: known } : undefined;
+  }
+
+  /** What auto mode takes. */
+  #numbersOf(root: object): string[] {
+    return Object.entries(root).flatMap(([name, value]: [string, unknown]) =>
+      (typeof value === 'number' || typeof value === 'boolean') && !this.#plan.skip.has(name) ? [name] : [],
+    );
   }
 
   /** What an element of a list does not say of time, device and tags, the object around it may. */
@@ -192,6 +263,11 @@ function compile(config: JsonConfig): Plan {
     time: time === undefined || read === undefined ? undefined : { paths, read, maxSkewMs: time.maxSkewMs },
     devicesKnown: new CacheBudget(devicesKnownMax),
   };
+}
+
+/** A series that takes every finite number. */
+function isPlainNumber({ id, metric }: Slot): boolean {
+  return id >= 0 && metric.type === 'number' && metric.missing.length === 0;
 }
 
 /** `a.b.c` is the tag `c`. */

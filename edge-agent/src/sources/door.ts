@@ -3,9 +3,10 @@
  * hears of it once its batch is durable (P1), in the order in which they came.
  */
 import type { Clock, Timer } from '@fogline/shared/clock';
-import { FoglineError } from '@fogline/shared/errors';
+import { FoglineError, invariant } from '@fogline/shared/errors';
 import type { IngestPort, RejectionListener, SourceControl, Token } from './batch-port.ts';
 import { SourceBatcher, type SourceCounters, type SourceOptions } from './source-batcher.ts';
+import { TokenQueue, type Waiter } from './token-queue.ts';
 
 /** A batch waits at most so long for more. */
 export const batchWaitMsMax = 10;
@@ -17,6 +18,9 @@ export interface DoorPorts {
   readonly onRejected?: RejectionListener;
   readonly clock: Clock;
 }
+
+/** The payload `bytes[start, end)` is valid until it returns; `done`, if anybody waits, is called with the ticket. */
+type TakeBytes = (bytes: Buffer, start: number, end: number, done: Waiter | undefined, ticket: number) => void;
 
 /** A door as the agent sees it, whatever comes through it. */
 export interface OpenDoor extends SourceControl {
@@ -34,9 +38,7 @@ export class Door {
   readonly #sources: readonly SourceBatcher[];
   readonly #clock: Clock;
   readonly #routes = new Map<string, SourceBatcher | undefined>();
-  /** Who waits, by token, per source. Bounded by what each door lets in. */
-  readonly #waiting = new Map<string, Map<Token, () => void>>();
-  #nextToken: Token = 1;
+  readonly #waiting = new Map<string, TokenQueue>();
   #isClosed = false;
   #timer: Timer | undefined;
 
@@ -49,7 +51,7 @@ export class Door {
       if (this.#waiting.has(name)) {
         throw new FoglineError('config_invalid', `two sources are named "${name}"`, { details: { name } });
       }
-      this.#waiting.set(name, new Map());
+      this.#waiting.set(name, new TokenQueue());
     }
   }
 
@@ -80,11 +82,21 @@ export class Door {
     this.gather(source);
   }
 
+  /** The way of messages on one topic, where not even a string is made of each. */
+  lane(source: SourceBatcher, topic: string): TakeBytes {
+    const take = source.lane(topic);
+    const waiting = this.#waitingFor(source.name);
+    return (bytes, start, end, done, ticket) => {
+      if (this.#isClosed) return;
+      const token = done === undefined ? undefined : waiting.add(done, ticket);
+      take(bytes, start, end, this.#clock.now(), token);
+      if (this.#timer === undefined) this.gather(source);
+    };
+  }
+
   /** A token for somebody who waits for the batch that will carry it. */
   await(source: SourceBatcher, done: () => void): Token {
-    const token = this.#nextToken++;
-    this.#waiting.get(source.name)?.set(token, done);
-    return token;
+    return this.#waitingFor(source.name).add(done, 0);
   }
 
   /** Makes sure that what the source gathered goes on before long. */
@@ -100,17 +112,18 @@ export class Door {
 
   release(source: string, tokens: readonly Token[]): void {
     const waiting = this.#waiting.get(source);
-    if (waiting === undefined) return;
-    for (const token of tokens) {
-      const done = waiting.get(token);
-      waiting.delete(token);
-      done?.();
-    }
+    for (const token of tokens) waiting?.release(token);
   }
 
   close(): void {
     this.submitAll();
     this.#isClosed = true;
     this.#timer?.cancel();
+  }
+
+  #waitingFor(source: string): TokenQueue {
+    const waiting = this.#waiting.get(source);
+    invariant(waiting !== undefined, 'somebody waits for a source of another door');
+    return waiting;
   }
 }

@@ -29,6 +29,8 @@ export interface DoorsPorts extends DoorPorts {
   readonly log: Logger;
   /** Sees every publish to the broker of a source beside it; observe.ts. */
   observe?(via: string, topic: string, payload: Uint8Array, onDurable: () => void): boolean;
+  /** Whether it would do anything with some publish now. */
+  isObserving?(): boolean;
   isOverloaded(): boolean;
   /** How much was read under this name, as of the last commit. */
   progressOf(name: string): number;
@@ -47,7 +49,9 @@ export class Doors {
     const { log } = ports;
     for (const listener of config.listeners) {
       const observer = observerOf(listener.sources, ports);
-      const options = { ...ports, listener, sources: of(listener.sources), log: log.child('mqtt'), observer };
+      const isObserving = (): boolean => ports.isObserving?.() ?? observer !== undefined;
+      const own = { listener, sources: of(listener.sources), log: log.child('mqtt'), observer, isObserving };
+      const options = { ...ports, ...own };
       const opening = namingSetting(`sources.${listener.sources[0]}.mqtt.listen`, openMqttListener(options));
       this.#add(this.mqtt, await opening, ports);
     }

@@ -3,6 +3,7 @@
  * sender waits for the commit. During overload QoS 0 is dropped and counted; what its sender will send again is held undecoded,
  * bounded by what the connection lets in, and taken in order when it is over.
  */
+import type { LaneTaker } from '@fogline/shared/broker/fast-lane';
 import type { SourceControl, Token } from './batch-port.ts';
 import { Door, type DoorPorts } from './door.ts';
 import type { SourceBatcher, SourceCounters, SourceOptions } from './source-batcher.ts';
@@ -67,6 +68,23 @@ export class MqttIntake implements SourceControl {
     } else {
       this.#held.push({ connection, isWill, source, topic, payload: payload.slice(), done });
     }
+  }
+
+  /**
+   * Takes publishes of a source's topic straight from the frame gate: as `receive`, at QoS 0 or 1, while nothing is held and `isLookedAt`
+   * says that nobody else looks at them. Undefined when the topic is no source's.
+   */
+  laneTaker(topic: string, isLookedAt: () => boolean): LaneTaker | undefined {
+    const source = this.#door.route(topic);
+    if (source === undefined) return undefined;
+    const take = this.#door.lane(source, topic);
+    const isOpen = (): boolean => !this.#isPaused && this.#held.length === 0 && !this.#door.isClosed && !isLookedAt();
+    return {
+      get isOpen() {
+        return isOpen();
+      },
+      take,
+    };
   }
 
   release(source: string, tokens: readonly Token[]): void {

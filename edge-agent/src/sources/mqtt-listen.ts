@@ -22,6 +22,8 @@ export interface MqttListenOptions extends DoorPorts {
   readonly limits?: Partial<GateLimits>;
   /** Sees every publish beside the sources. */
   readonly observer?: Observer;
+  /** False while the observer would do nothing with any of them; without it, it always might. */
+  readonly isObserving?: () => boolean;
 }
 
 /** Commands go to local subscribers, not to the sources. */
@@ -37,7 +39,8 @@ export interface MqttListener extends OpenDoor, ActuatorBroker {
 export async function openMqttListener(options: MqttListenOptions): Promise<MqttListener> {
   checkAccess('MQTT', options.listener);
   const intake = new MqttIntake(options.sources, options);
-  const { listener, clock, log } = options;
+  const { listener, clock, log, observer } = options;
+  const { isObserving = () => observer !== undefined } = options;
   const { host, port, tls } = listener;
   const broker = await openBroker<LocalIdentity>({
     host,
@@ -50,7 +53,8 @@ export async function openMqttListener(options: MqttListenOptions): Promise<Mqtt
     authenticate: authenticator(listener),
     mayPublish: () => true,
     maySubscribe: () => true,
-    onPublish: observed(options.observer, (message, done) => intake.receive(message, done)),
+    onPublish: observed(observer, (message, done) => intake.receive(message, done)),
+    lane: (topic) => intake.laneTaker(topic, isObserving),
     onDisconnect: ({ connection }) => intake.forget(connection),
   });
   return {

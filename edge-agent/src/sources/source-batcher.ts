@@ -92,6 +92,21 @@ export class SourceBatcher {
     this.finish(token);
   }
 
+  /** The same for messages on one topic that matches, each in `bytes[start, end)`. */
+  lane(topic: string): (bytes: Buffer, start: number, end: number, nowMs: number, token: Token | undefined) => void {
+    const reader = this.#reader(topic);
+    return (bytes, start, end, nowMs, token) => {
+      const before = this.#builder.count;
+      if (reader?.readKnown?.(bytes, start, end, nowMs) !== true) {
+        this.take(topic, bytes.subarray(start, end), nowMs, token);
+        return;
+      }
+      this.#readings += this.#builder.count - before;
+      this.#bytes += end - start;
+      this.finish(token);
+    };
+  }
+
   /**
    * Decodes payloads that must not be parted: all their rows and the progress they stand for are in one batch, so that a commit has
    * either all or nothing of them.

@@ -68,6 +68,63 @@ describe('acks of one connection', () => {
     );
   });
 
+  it('leave in order as soon as all before them are done, whether the broker acks or the fast lane settles', () => {
+    const publish = fc.record({ isLane: fc.boolean(), turn: fc.integer() });
+    fc.assert(
+      fc.property(fc.array(publish, { maxLength: 100 }), (publishes) => {
+        const queue = new AckQueue();
+        const outbound = new Outbound(queue);
+        const rows = publishes.map(({ isLane, turn }, index) => {
+          const id = index + 1;
+          const ticket = isLane ? queue.pushLane(id, 10 * id) : undefined;
+          if (!isLane) queue.push(1, id);
+          return { id, ticket, turn };
+        });
+        const done = new Set<number>();
+        let seen = '';
+        for (const { id, ticket } of rows.toSorted((a, b) => a.turn - b.turn)) {
+          done.add(id);
+          if (ticket === undefined) outbound.write(ackFrame({ qos: 1, id }));
+          else {
+            expect(queue.settle(ticket)).toBe(10 * id);
+            outbound.releaseAcks();
+          }
+          for (const piece of outbound.take()) seen += piece.toString('hex');
+          let leading = 0;
+          while (done.has(leading + 1)) leading++;
+          const due = Array.from({ length: leading }, (_, index) =>
+            ackFrame({ qos: 1, id: index + 1 }).toString('hex'),
+          );
+          expect(seen).toBe(due.join(''));
+        }
+      }),
+    );
+  });
+
+  it('of the broker never stand for a publish of the fast lane with the same packet id', () => {
+    const queue = new AckQueue();
+    const outbound = new Outbound(queue);
+    const ticket = queue.pushLane(7, 0);
+    queue.push(1, 7);
+    outbound.write(ackFrame({ qos: 1, id: 7 }));
+    expect(outbound.take()).toEqual([]);
+    queue.settle(ticket);
+    outbound.releaseAcks();
+    expect(Buffer.concat(outbound.take()).toString('hex')).toBe('4002000740020007');
+  });
+
+  it('wait for the end of a frame that the broker has begun', () => {
+    const queue = new AckQueue();
+    const outbound = new Outbound(queue);
+    const ticket = queue.pushLane(7, 0);
+    const other = publishFrame('t', 'x');
+    outbound.write(other.subarray(0, 3));
+    queue.settle(ticket);
+    outbound.releaseAcks();
+    outbound.write(other.subarray(3));
+    expect(Buffer.concat(outbound.take())).toEqual(Buffer.concat([other, ackFrame({ qos: 1, id: 7 })]));
+  });
+
   it('canary: a gate that lets acks pass as they come is caught by the same check', () => {
     class UnorderedQueue extends AckQueue {
       readonly #ready: number[] = [];

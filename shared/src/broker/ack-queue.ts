@@ -6,11 +6,15 @@
 
 const rowsMin = 16;
 const ackedBit = 0x80;
+/** Taken by the fast lane: the broker's acks are none of its business. */
+const laneBit = 0x40;
 
 export class AckQueue {
   #ids = new Uint16Array(rowsMin);
-  /** QoS of the publish, with `ackedBit` once its ack came. */
+  /** QoS of the publish, with `laneBit`, and with `ackedBit` once its ack came. */
   #states = new Uint8Array(rowsMin);
+  /** What the publish is booked with at the gate; of those of the fast lane. */
+  #bytes = new Uint32Array(rowsMin);
   #mask = rowsMin - 1;
   #head = 0;
   #tail = 0;
@@ -21,14 +25,22 @@ export class AckQueue {
     return this.#tail - this.#head;
   }
 
-  push(qos: 1 | 2, packetId: number): void {
-    if (this.length > this.#mask) this.#grow();
-    const slot = this.#tail++ & this.#mask;
-    this.#ids[slot] = packetId;
-    this.#states[slot] = qos;
+  /** The next ack may leave. */
+  get isReady(): boolean {
+    return this.#head < this.#tail && ((this.#states[this.#head & this.#mask] as number) & ackedBit) !== 0;
   }
 
-  /** The ack of the earliest unacked publish with this QoS and id has come. False when there is none. */
+  /** A publish that the broker will ack. */
+  push(qos: 1 | 2, packetId: number): void {
+    this.#push(qos, packetId, 0);
+  }
+
+  /** A QoS 1 publish that the fast lane takes. Returns the ticket to settle it with. */
+  pushLane(packetId: number, bookedBytes: number): number {
+    return this.#push(1 | laneBit, packetId, bookedBytes);
+  }
+
+  /** The broker's ack of its earliest unacked publish with this QoS and id has come. False when there is none. */
   ack(qos: 1 | 2, packetId: number): boolean {
     let row = Math.max(this.#cursor[qos], this.#head);
     while (row < this.#tail && this.#states[row & this.#mask] !== qos) row++;
@@ -43,29 +55,43 @@ export class AckQueue {
     return false;
   }
 
-  /** Takes the next ack that may leave: `qos << 16 | packetId`, or 0 when the earliest publish still waits. */
-  shift(): number {
-    if (this.#head === this.#tail) return 0;
-    const slot = this.#head & this.#mask;
-    const state = this.#states[slot] as number;
-    if ((state & ackedBit) === 0) return 0;
-    this.#head++;
-    return ((state & 3) << 16) | (this.#ids[slot] as number);
+  /** The publish of this ticket may be acked. Returns the bytes it was booked with. */
+  settle(ticket: number): number {
+    const slot = ticket & this.#mask;
+    this.#states[slot] = 1 | laneBit | ackedBit;
+    return this.#bytes[slot] as number;
   }
 
+  /** Takes the next ack that may leave: `qos << 16 | packetId`, or 0 when the earliest publish still waits. */
+  shift(): number {
+    if (!this.isReady) return 0;
+    const slot = this.#head++ & this.#mask;
+    return (((this.#states[slot] as number) & 3) << 16) | (this.#ids[slot] as number);
+  }
+
+  #push(state: number, packetId: number, bookedBytes: number): number {
+    if (this.length > this.#mask) this.#grow();
+    const row = this.#tail++;
+    const slot = row & this.#mask;
+    this.#ids[slot] = packetId;
+    this.#states[slot] = state;
+    this.#bytes[slot] = bookedBytes;
+    return row;
+  }
+
+  /** Rows keep their numbers: tickets are out. */
   #grow(): void {
-    const rows = this.length;
-    const ids = new Uint16Array(rows * 2);
-    const states = new Uint8Array(rows * 2);
-    for (let i = 0; i < rows; i++) {
-      ids[i] = this.#ids[(this.#head + i) & this.#mask] as number;
-      states[i] = this.#states[(this.#head + i) & this.#mask] as number;
+    const rows = this.length * 2;
+    const [ids, states, bytes] = [new Uint16Array(rows), new Uint8Array(rows), new Uint32Array(rows)];
+    for (let row = this.#head; row < this.#tail; row++) {
+      const [from, to] = [row & this.#mask, row & (rows - 1)];
+      ids[to] = this.#ids[from] as number;
+      states[to] = this.#states[from] as number;
+      bytes[to] = this.#bytes[from] as number;
     }
-    for (const qos of [1, 2] as const) this.#cursor[qos] = Math.max(0, this.#cursor[qos] - this.#head);
     this.#ids = ids;
     this.#states = states;
-    this.#mask = rows * 2 - 1;
-    this.#head = 0;
-    this.#tail = rows;
+    this.#bytes = bytes;
+    this.#mask = rows - 1;
   }
 }

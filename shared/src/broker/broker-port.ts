@@ -5,6 +5,7 @@
  * and in the order in which the publishes arrived on that connection.
  */
 import type { Clock } from '../clock.ts';
+import type { LaneTaker } from './fast-lane.ts';
 import type { GateLimits } from './gate-limits.ts';
 
 /** A pino logger fits. */
@@ -71,6 +72,11 @@ export interface BrokerOptions<Identity> {
    * exactly once, at any time; what is delivered to local subscribers is delivered then.
    */
   onPublish(message: InboundPublish<Identity>, done: (verdict: PublishVerdict) => void): void;
+  /**
+   * Who takes publishes on this topic instead of `onPublish` while nobody has subscribed to it; see fast-lane.ts. Asked once in a
+   * while for each topic; the answer must not change.
+   */
+  lane?(topic: string): LaneTaker | undefined;
   /** The session is ready: CONNACK was sent. */
   onConnect?(client: BrokerClient<Identity>): void;
   /** The granted filters, after SUBACK. */
@@ -95,7 +101,7 @@ export interface Broker {
   /** Closes the connection of this client, if it has one. */
   disconnect(clientId: string): void;
   connectionCount(): number;
-  /** Every refusal, drop and pause, counted by reason since the start. */
+  /** Every refusal, drop and pause, counted by reason since the start, and what went by the fast lane. */
   counters(): Readonly<Record<string, number>>;
   /** Stops listening and closes every connection; wills are not sent, because no device died. */
   close(): Promise<void>;

@@ -12,6 +12,7 @@ import { FoglineError, invariant, messageOf } from '../errors.ts';
 import { topicMatches } from '../topic-filter.ts';
 import { BrokerCounts } from './broker-counts.ts';
 import type { Broker, BrokerClient, BrokerOptions } from './broker-port.ts';
+import { FastLane } from './fast-lane.ts';
 import type { PendingBudget } from './frame-gate.ts';
 import { type CloseReason, GateStream } from './gate-stream.ts';
 import { type Connection, type HookPacket, PublishIntake, PublishRefused, principalOf } from './publish-intake.ts';
@@ -36,6 +37,7 @@ class AedesBroker<Identity> implements Broker {
   readonly #budget: PendingBudget;
   readonly #sessions: Sessions;
   readonly #intake: PublishIntake<Identity>;
+  readonly #lane: FastLane<Identity> | undefined;
   readonly #aedes: Aedes;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -51,6 +53,11 @@ class AedesBroker<Identity> implements Broker {
     this.#counts = new BrokerCounts(options.log);
     this.#intake = new PublishIntake(options, this.#counts);
     this.#sessions = new Sessions(limits, (reason) => this.#counts.add(reason));
+    const { mayPublish, lane } = options;
+    this.#lane =
+      lane === undefined
+        ? undefined
+        : new FastLane<Identity>({ taker: lane, mayPublish, isHeard: (topic) => this.isHeard(topic) });
     this.#aedes = this.#createAedes();
     this.#server = this.#createServer();
   }
@@ -100,6 +107,7 @@ class AedesBroker<Identity> implements Broker {
     aedes.on('unsubscribe', (filters, client) => {
       const session = this.#sessions.of(client);
       for (const filter of filters) session?.granted.delete(filter);
+      this.#lane?.subscriptionsChanged();
     });
     (aedes as NodeJS.EventEmitter).on('error', (error: unknown) => {
       this.#counts.add('broker_error');
@@ -198,7 +206,8 @@ class AedesBroker<Identity> implements Broker {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return this.#counts.toObject();
+    const taken = this.#lane?.taken ?? 0;
+    return { ...this.#counts.toObject(), ...(taken === 0 ? {} : { fast_lane: taken }) };
   }
 
   async close(): Promise<void> {
@@ -277,6 +286,7 @@ class AedesBroker<Identity> implements Broker {
     connection.principal = { identity };
     connection.clientId = client.id;
     connection.session = this.#sessions.begin(client, client.clean, username);
+    if (connection.session.granted.size > 0) this.#lane?.subscriptionsChanged();
     return undefined;
   }
 
@@ -285,13 +295,16 @@ class AedesBroker<Identity> implements Broker {
     if (connection.stream.destroyed) return;
     connection.isReady = true;
     this.#options.onConnect?.(this.#describe(connection));
-    connection.stream.accept();
+    connection.stream.accept(this.#lane?.of(principalOf(connection).identity));
   }
 
   #closed(connection: Connection<Identity>, reason: CloseReason, error: Error | undefined): void {
     this.#connections.delete(connection);
     if (!this.#isClosing) this.#countClose(connection, reason, error);
-    if (connection.session !== undefined) this.#sessions.end(connection.session);
+    if (connection.session !== undefined) {
+      this.#sessions.end(connection.session);
+      if (connection.session.granted.size > 0) this.#lane?.subscriptionsChanged();
+    }
     if (connection.isReady) this.#options.onDisconnect?.(this.#describe(connection));
   }
 
@@ -316,6 +329,7 @@ class AedesBroker<Identity> implements Broker {
     const isRoom = session.granted.has(filter) || session.granted.size < this.#options.limits.subscriptionsPerClientMax;
     if (isAllowed && isRoom) {
       session.granted.add(filter);
+      this.#lane?.subscriptionsChanged();
       return true;
     }
     this.#sessions.revoke(session, filter);

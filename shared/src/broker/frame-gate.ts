@@ -8,6 +8,7 @@
  * whose acks are held stays alive.
  */
 import { AckQueue } from './ack-queue.ts';
+import type { Lane, Settle } from './fast-lane.ts';
 import { FrameCutter, type FrameRefusal, packetType } from './frame-cutter.ts';
 import type { GateLimits } from './gate-limits.ts';
 import { Outbound } from './outbound.ts';
@@ -57,10 +58,20 @@ export class FrameGate {
   #keepaliveMs = 0;
   #messages: number;
   #messagesAtMs = 0;
+  #lane: Lane | undefined;
+  readonly #settle: Settle;
+  /** In the broker: publishes not settled, SUBSCRIBE and UNSUBSCRIBE so far. */
+  #publishesInside = 0;
+  #questions = 0;
+  /** Of the PUBLISH that was checked last. */
+  #packetId = 0;
+  #payloadAt = 0;
 
-  constructor(limits: GateLimits, budget: PendingBudget) {
+  /** `settle` is handed to who takes publishes by the lane; it is to call `settleLane`. */
+  constructor(limits: GateLimits, budget: PendingBudget, settle: Settle = (ticket) => this.settleLane(ticket)) {
     this.#limits = limits;
     this.#budget = budget;
+    this.#settle = settle;
     this.#cutter = new FrameCutter(limits.connectFrameBytesMax);
     this.#messages = limits.messageBurstMax;
     this.outbound = new Outbound(this.#acks);
@@ -88,10 +99,11 @@ export class FrameGate {
     this.#cutter.feed(chunk);
   }
 
-  /** The broker accepted the CONNECT. */
-  accept(nowMs: number): void {
+  /** The broker accepted the CONNECT; with a lane, publishes may pass it by. */
+  accept(nowMs: number, lane?: Lane): void {
     if (this.#phase !== 'accepting') return;
     this.#phase = 'open';
+    this.#lane = lane;
     this.#cutter.frameBytesMax = this.#limits.frameBytesMax;
     this.#messagesAtMs = nowMs;
   }
@@ -99,9 +111,15 @@ export class FrameGate {
   /** The broker is through with a publish of this remaining length: acked, and delivered to every subscriber. */
   settle(remainingLength: number): void {
     if (this.#phase === 'closed') return;
-    const bytes = Math.min(remainingLength + pendingOverheadBytes, this.#pendingBytes);
-    this.#pendingBytes -= bytes;
-    this.#budget.bytes -= bytes;
+    this.#publishesInside = Math.max(0, this.#publishesInside - 1);
+    this.#unbook(remainingLength + pendingOverheadBytes);
+  }
+
+  /** A publish that the lane took is durable. */
+  settleLane(ticket: number): void {
+    if (this.#phase === 'closed') return;
+    this.#unbook(this.#acks.settle(ticket));
+    this.outbound.releaseAcks();
   }
 
   /** The client is gone and its DISCONNECT waited long enough for the publishes before it. */
@@ -162,10 +180,14 @@ export class FrameGate {
       // Frames of one buffer that follow each other leave as one range, without a copy.
       if (range !== undefined && (range !== cutter.buffer || to !== cutter.start)) break;
       const type = (cutter.buffer[cutter.start] as number) >> 4;
-      if (type === packetType.publish) stop = this.#admit(nowMs);
-      else if (type === packetType.pingreq) stop = ping;
+      if (type === packetType.publish) {
+        stop = this.#check(nowMs);
+        if (stop === undefined && this.#takeByLane(range)) continue;
+        if (stop === undefined) this.#book();
+      } else if (type === packetType.pingreq) stop = ping;
       else if (type === packetType.connect) stop = { kind: 'refuse', reason: 'second_connect' };
       else if (type === packetType.disconnect && this.#pendingBytes > 0 && !this.#isLeaving) stop = waitSettleAll;
+      else if (type === packetType.subscribe || type === packetType.unsubscribe) this.#questions++;
       if (stop !== undefined) break;
       if (range === undefined) {
         range = cutter.buffer;
@@ -179,24 +201,61 @@ export class FrameGate {
     return stop ?? waitBytes;
   }
 
-  /** Checks the PUBLISH at hand and books it; undefined = it may pass. */
-  #admit(nowMs: number): GateStep | undefined {
+  /** Checks the PUBLISH at hand; undefined = it may pass. */
+  #check(nowMs: number): GateStep | undefined {
     const { buffer, bodyStart, start, end } = this.#cutter;
     const qos = ((buffer[start] as number) >> 1) & 3;
     if (this.#isOverBudget(qos)) return waitSettle;
     const idBytes = qos === 0 ? 0 : 2;
-    const remaining = end - bodyStart;
-    if (remaining < 2 + idBytes) return { kind: 'refuse', reason: 'malformed_publish' };
+    if (end - bodyStart < 2 + idBytes) return { kind: 'refuse', reason: 'malformed_publish' };
     const idAt = bodyStart + 2 + buffer.readUInt16BE(bodyStart);
     if (idAt + idBytes > end || idAt === bodyStart + 2) return { kind: 'refuse', reason: 'malformed_publish' };
-    const packetId = qos === 0 ? 0 : buffer.readUInt16BE(idAt);
-    if (qos !== 0 && packetId === 0) return { kind: 'refuse', reason: 'malformed_publish' };
+    this.#packetId = qos === 0 ? 0 : buffer.readUInt16BE(idAt);
+    this.#payloadAt = idAt + idBytes;
+    if (qos !== 0 && this.#packetId === 0) return { kind: 'refuse', reason: 'malformed_publish' };
     const waitMs = this.#takeMessage(nowMs);
-    if (waitMs > 0) return { kind: 'wait', for: 'rate', ms: waitMs };
-    if (qos !== 0) this.#acks.push(qos as 1 | 2, packetId);
-    this.#pendingBytes += remaining + pendingOverheadBytes;
-    this.#budget.bytes += remaining + pendingOverheadBytes;
-    return undefined;
+    return waitMs > 0 ? { kind: 'wait', for: 'rate', ms: waitMs } : undefined;
+  }
+
+  /** The PUBLISH at hand goes to the broker. */
+  #book(): void {
+    const { buffer, bodyStart, start, end } = this.#cutter;
+    const qos = ((buffer[start] as number) >> 1) & 3;
+    const bytes = end - bodyStart + pendingOverheadBytes;
+    if (qos !== 0) this.#acks.push(qos as 1 | 2, this.#packetId);
+    this.#publishesInside++;
+    this.#pendingBytes += bytes;
+    this.#budget.bytes += bytes;
+  }
+
+  /** Consumes the PUBLISH at hand if it may pass the broker by. While the broker holds anything of this connection, nothing does. */
+  #takeByLane(before: Buffer | undefined): boolean {
+    const lane = this.#lane;
+    if (lane === undefined || before !== undefined || this.#publishesInside > 0) return false;
+    if (this.#questions > this.outbound.answered) return false;
+    const { buffer, bodyStart, start, end } = this.#cutter;
+    const flags = (buffer[start] as number) & 15;
+    const qos = (flags >> 1) & 3;
+    if (qos === 2 || (flags & 1) === 1) return false;
+    const payloadAt = this.#payloadAt;
+    const taker = lane.taker(buffer, bodyStart + 2, qos === 0 ? payloadAt : payloadAt - 2);
+    if (taker === undefined) return false;
+    this.#cutter.consume();
+    if (qos === 0) {
+      taker.take(buffer, payloadAt, end, undefined, 0);
+      return true;
+    }
+    const bytes = end - bodyStart + pendingOverheadBytes;
+    this.#pendingBytes += bytes;
+    this.#budget.bytes += bytes;
+    taker.take(buffer, payloadAt, end, this.#settle, this.#acks.pushLane(this.#packetId, bytes));
+    return true;
+  }
+
+  #unbook(bookedBytes: number): void {
+    const bytes = Math.min(bookedBytes, this.#pendingBytes);
+    this.#pendingBytes -= bytes;
+    this.#budget.bytes -= bytes;
   }
 
   /**

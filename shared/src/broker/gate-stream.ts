@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../clock.ts';
 import { invariant } from '../errors.ts';
+import type { Lane } from './fast-lane.ts';
 import { FrameGate, type GateStep, type PendingBudget, type Refusal } from './frame-gate.ts';
 import type { GateLimits } from './gate-limits.ts';
 
@@ -70,7 +71,7 @@ export class GateStream extends Duplex {
   constructor(options: GateStreamOptions) {
     super({ autoDestroy: false, emitClose: true });
     this.#options = options;
-    this.#gate = new FrameGate(options.limits, options.budget);
+    this.#gate = new FrameGate(options.limits, options.budget, (ticket) => this.#settleLane(ticket));
     const { socket, clock, limits } = options;
     // The reason of an end is told by `closed`; without a listener an 'error' would end the process.
     this.on('error', () => {});
@@ -93,9 +94,9 @@ export class GateStream extends Duplex {
   }
 
   /** The broker is ready for what follows CONNECT. */
-  accept(): void {
+  accept(lane?: Lane): void {
     const nowMs = this.#options.clock.monotonic();
-    this.#gate.accept(nowMs);
+    this.#gate.accept(nowMs, lane);
     this.#lastReceivedMs = nowMs;
     this.#armKeepalive();
     this.run();
@@ -104,6 +105,16 @@ export class GateStream extends Duplex {
   /** The broker is through with a publish; see `FrameGate.settle`. */
   settle(remainingLength: number): void {
     this.#gate.settle(remainingLength);
+    this.#settled();
+  }
+
+  #settleLane(ticket: number): void {
+    this.#gate.settleLane(ticket);
+    this.#flushSoon();
+    this.#settled();
+  }
+
+  #settled(): void {
     if (this.#isWaitingFor('settle') || this.#isWaitingFor('settle_all')) this.run();
     wakeWaiting(this.#options.budget);
   }

@@ -12,6 +12,8 @@ const scratchBytes = 4_096;
 
 const pubackByte = 0x40;
 const pubrecByte = 0x50;
+const subackByte = 0x90;
+const unsubackByte = 0xb0;
 
 type State = 'header' | 'length' | 'body';
 
@@ -28,6 +30,8 @@ export class Outbound {
   #lengthShift = 0;
   /** The ack being read; its two id bytes, most significant first. */
   #ackId = 0;
+  /** SUBSCRIBE and UNSUBSCRIBE that the broker has answered. */
+  answered = 0;
 
   constructor(acks: AckQueue) {
     this.#acks = acks;
@@ -67,7 +71,13 @@ export class Outbound {
         at++;
         if (this.#isAck()) passFrom = at;
       }
-      if (this.#state === 'body' && this.#remaining === 0) this.#endFrame();
+      if (this.#state === 'body' && this.#remaining === 0) {
+        if (!this.#isAck() && this.#acks.isReady) {
+          this.#pass(piece, passFrom, at);
+          passFrom = at;
+        }
+        this.#endFrame();
+      }
     }
     this.#pass(piece, passFrom, piece.length);
   }
@@ -97,13 +107,17 @@ export class Outbound {
 
   #endFrame(): void {
     this.#state = 'header';
-    if (!this.#isAck()) return;
-    const isKnown = this.#acks.ack(this.#header === pubackByte ? 1 : 2, this.#ackId);
-    invariant(isKnown, 'the broker acked a publish that the gate did not pass');
-    this.#releaseAcks();
+    if (this.#header === subackByte || this.#header === unsubackByte) this.answered++;
+    if (this.#isAck()) {
+      const isKnown = this.#acks.ack(this.#header === pubackByte ? 1 : 2, this.#ackId);
+      invariant(isKnown, 'the broker acked a publish that the gate did not pass');
+    }
+    this.releaseAcks();
   }
 
-  #releaseAcks(): void {
+  /** Acks that may leave do; in the middle of a frame of the broker, behind it. */
+  releaseAcks(): void {
+    if (!this.isBetweenFrames) return;
     for (let ack = this.#acks.shift(); ack !== 0; ack = this.#acks.shift()) {
       this.#reserve(4);
       const at = this.#scratchLength;

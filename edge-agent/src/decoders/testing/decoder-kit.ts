@@ -23,6 +23,8 @@ export interface KitOptions {
   readonly seriesMax?: number;
   readonly payloadBytesMax?: number;
   readonly sender?: Partial<Sender>;
+  /** Payloads of a known form are read as such. */
+  readonly isFormFirst?: boolean;
 }
 
 export class DecoderKit {
@@ -37,9 +39,13 @@ export class DecoderKit {
   readonly definitions: SourceSeriesDefinition[] = [];
   readonly #decoder;
   readonly #reader: Reader;
+  readonly #isFormFirst: boolean;
+  /** Payloads that were read by their form. */
+  known = 0;
 
   constructor(config: ParseConfig, options: KitOptions = {}) {
     this.registry = new SeriesRegistry(options.seriesMax);
+    this.#isFormFirst = options.isFormFirst ?? false;
     this.#decoder = createDecoder(config, {
       registry: this.registry,
       rejections: this.rejections,
@@ -66,9 +72,11 @@ export class DecoderKit {
     const message: Message = { payload: bytes, nowMs: arrivalMs, position: 0, precision: more.precision };
     const rows: Row[] = [];
     this.rejections.about('topic', bytes);
+    const reader = more.reader ?? this.#reader;
+    if (this.#isFormFirst && this.#readKnown(reader, bytes)) return { rows: this.#takeRows(), rejected: {} };
     do {
       const from = message.position;
-      (more.reader ?? this.#reader).read(message, more.rowsPerRead ?? Number.POSITIVE_INFINITY);
+      reader.read(message, more.rowsPerRead ?? Number.POSITIVE_INFINITY);
       rows.push(...this.#takeRows());
       if (message.position < bytes.length && message.position <= from) throw new Error('the reader does not move on');
     } while (message.position < bytes.length);
@@ -92,6 +100,14 @@ export class DecoderKit {
 
   rejectedTotal(): number {
     return Object.values(this.rejections.toObject()).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** In the middle of other bytes, as a frame has it. */
+  #readKnown(reader: Reader, bytes: Buffer): boolean {
+    const around = Buffer.concat([Buffer.from('{1'), bytes, Buffer.from('1}')]);
+    const isKnown = reader.readKnown?.(around, 2, 2 + bytes.length, arrivalMs) === true;
+    if (isKnown) this.known++;
+    return isKnown;
   }
 
   #takeRows(): Row[] {

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { systemClock } from '../../clock.ts';
 import { openBroker } from '../broker.ts';
 import type { Broker, BrokerClient, BrokerOptions, InboundPublish, PublishVerdict } from '../broker-port.ts';
+import type { LaneTaker } from '../fast-lane.ts';
 import { defaultGateLimits, type GateLimits } from '../gate-limits.ts';
 
 export interface Received extends Omit<InboundPublish<string>, 'payload'> {
@@ -27,10 +28,12 @@ export interface World {
 export interface WorldOptions extends Partial<BrokerOptions<string>> {
   readonly gate?: Partial<GateLimits>;
   readonly manualClock?: Clock;
+  /** Publishes that may pass the broker by do; the world sees them all the same. Default true. */
+  readonly hasLane?: boolean;
 }
 
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
-  const { gate, manualClock, ...overrides } = options;
+  const { gate, manualClock, hasLane = true, ...overrides } = options;
   const waiting: { condition: () => boolean; resolve: () => void }[] = [];
   const changed = (): void => {
     const met = waiting.filter(({ condition }) => condition());
@@ -54,6 +57,21 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const note = (details: object, message: string): void => {
     world.logged.push({ details, message });
   };
+  const receive = (message: Received): void => {
+    world.received.push(message);
+    if (world.isAutomatic) message.done('ok');
+    changed();
+  };
+  const taker = (topic: string): LaneTaker => ({
+    isOpen: true,
+    take(bytes, start, end, settle, ticket) {
+      const payload = Buffer.from(bytes.subarray(start, end));
+      const qos = settle === undefined ? 0 : 1;
+      const sender = { identity: 'lane', clientId: 'lane', connection: 0 };
+      const flags = { retain: false, isDuplicateFlag: false, isWill: false };
+      receive({ topic, payload, qos, ...sender, ...flags, done: () => settle?.(ticket) });
+    },
+  });
   const broker = await openBroker<string>({
     host: '127.0.0.1',
     port: 0,
@@ -72,11 +90,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       world.disconnected.push(client);
       changed();
     },
-    onPublish: (message, done) => {
-      world.received.push({ ...message, payload: Buffer.from(message.payload), done });
-      if (world.isAutomatic) done('ok');
-      changed();
-    },
+    onPublish: (message, done) => receive({ ...message, payload: Buffer.from(message.payload), done }),
+    ...(hasLane ? { lane: taker } : {}),
     ...overrides,
   });
   return Object.assign(world, { broker });
