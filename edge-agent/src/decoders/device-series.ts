@@ -16,6 +16,11 @@ export interface Slot {
   id: number;
 }
 
+/** It is the slot of a series that takes every finite number. */
+export function isPlainNumber({ id, metric }: Slot): boolean {
+  return id >= 0 && metric.type === 'number' && metric.missing.length === 0;
+}
+
 export interface DeviceSeries {
   readonly device: string;
   readonly tags: Tags;

@@ -76,7 +76,10 @@ const message = fc
       n: `"name":${name}`,
       1: `"1":${a}`,
     };
-    const text = `{${form.split('').map((key) => fields[key]).join(`${after},`)}}`;
+    const text = `{${form
+      .split('')
+      .map((key) => fields[key])
+      .join(`${after},`)}}`;
     return text.slice(0, text.length - cut);
   });
 

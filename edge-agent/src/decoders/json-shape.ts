@@ -2,11 +2,12 @@
  * A flat JSON object whose sender repeats its form: what stands between its numbers, byte for byte, and the numbers read straight from the
  * buffer. Whatever else comes is no match, and takes JSON.parse. Measured on a reading of 62 bytes: a fifth of the time, and no garbage.
  */
+import { DecimalReader } from './decimal-reader.ts';
 
+const blank = 0x20;
 const quote = 0x22;
 const comma = 0x2c;
 const minus = 0x2d;
-const point = 0x2e;
 const zero = 0x30;
 const nine = 0x39;
 const colon = 0x3a;
@@ -16,9 +17,7 @@ const closeBrace = 0x7d;
 
 const bytesMax = 1_024;
 const numbersMax = 64;
-/** Below it a decimal is one correctly rounded division of two exact float64 (number-text.ts). */
-const digitsMax = 15;
-const powersOfTen = Array.from({ length: digitsMax + 1 }, (_, n) => 10 ** n);
+const decimal = new DecimalReader();
 
 export class JsonShape {
   /** Of the numbers, in the order of the text. */
@@ -67,35 +66,13 @@ export class JsonShape {
 
   /** Reads a number, blanks before it. Returns where it ends, -1 when it is none or one for JSON.parse. */
   #number(bytes: Buffer, from: number, end: number, index: number): number {
-    let at = from;
-    while (at < end && bytes[at] === 0x20) at++;
-    const isNegative = bytes[at] === minus;
-    if (isNegative) at++;
-    const digitsFrom = at;
-    let mantissa = 0;
-    for (; at < end; at++) {
-      const byte = bytes[at] as number;
-      if (byte < zero || byte > nine) break;
-      mantissa = mantissa * 10 + (byte - zero);
-    }
-    let digits = at - digitsFrom;
-    if (digits === 0 || (digits > 1 && bytes[digitsFrom] === zero)) return -1;
-    let fraction = 0;
-    if (at < end && bytes[at] === point) {
-      const fractionFrom = ++at;
-      for (; at < end; at++) {
-        const byte = bytes[at] as number;
-        if (byte < zero || byte > nine) break;
-        mantissa = mantissa * 10 + (byte - zero);
-      }
-      fraction = at - fractionFrom;
-      if (fraction === 0) return -1;
-      digits += fraction;
-    }
-    // An exponent follows, or rounding: not for here. What else follows is compared with the text.
-    if (digits > digitsMax || (at < end && ((bytes[at] as number) | 0x20) === 0x65)) return -1;
-    const magnitude = fraction === 0 ? mantissa : mantissa / (powersOfTen[fraction] as number);
-    this.values[index] = isNegative ? -magnitude : magnitude;
+    let start = from;
+    while (start < end && bytes[start] === blank) start++;
+    const at = decimal.read(bytes, start, end);
+    if (at < 0) return -1;
+    const first = bytes[start] === minus ? bytes[start + 1] : bytes[start];
+    if (first === zero && decimal.whole > 1) return -1;
+    this.values[index] = decimal.value;
     return at;
   }
 }

@@ -5,7 +5,14 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Decoder, DecoderPorts, JsonConfig, Message, Reader, Sender } from './decoder.ts';
-import { DeviceCache, type DeviceSeries, deviceSeries, devicesKnownMax, type Slot } from './device-series.ts';
+import {
+  DeviceCache,
+  type DeviceSeries,
+  deviceSeries,
+  devicesKnownMax,
+  isPlainNumber,
+  type Slot,
+} from './device-series.ts';
 import { JsonShape } from './json-shape.ts';
 import { autoMetric, compileMetric, invalid, type Marker, type Metric } from './metric.ts';
 import { ReadingWriter } from './reading-writer.ts';
@@ -263,11 +270,6 @@ function compile(config: JsonConfig): Plan {
     time: time === undefined || read === undefined ? undefined : { paths, read, maxSkewMs: time.maxSkewMs },
     devicesKnown: new CacheBudget(devicesKnownMax),
   };
-}
-
-/** A series that takes every finite number. */
-function isPlainNumber({ id, metric }: Slot): boolean {
-  return id >= 0 && metric.type === 'number' && metric.missing.length === 0;
 }
 
 /** `a.b.c` is the tag `c`. */

@@ -6,7 +6,8 @@
 import { isUtf8 } from 'node:buffer';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
 import type { Decoder, DecoderPorts, LineProtocolConfig, Message, Precision, Reader, Sender } from './decoder.ts';
-import { type DeviceSeries, deviceSeries, type Slot, sortedTags } from './device-series.ts';
+import { type DeviceSeries, deviceSeries, isPlainNumber, type Slot, sortedTags } from './device-series.ts';
+import { LineForm } from './line-form.ts';
 import { fieldKind, LineScanner } from './line-scanner.ts';
 import { autoMetric, compileMetric, type Marker, type Metric } from './metric.ts';
 import { ReadingWriter } from './reading-writer.ts';
@@ -49,7 +50,14 @@ interface LineSeries {
   /** In the order in which they came first, which is the order in which they come again. */
   readonly fields: Field[];
   readonly byName: Map<string, Field>;
+  form: LineForm | undefined;
+  formsTried: number;
+  /** What came behind it last. */
+  next: LineSeries | undefined;
 }
+
+/** Of one combination of measurement and tags: what has no form of its own is not studied for ever. */
+const formsTriedMax = 4;
 
 export class LineProtocolDecoder implements Decoder {
   readonly #plan: Plan;
@@ -92,6 +100,8 @@ class LineReader implements Reader {
   /** The payload at hand, and what was found of it. */
   #payload: Buffer | undefined;
   #isUtf8 = true;
+  /** The line before. */
+  #previous: LineSeries | undefined;
 
   constructor(plan: Plan, ports: DecoderPorts, sender: Sender) {
     this.#plan = plan;
@@ -113,6 +123,11 @@ class LineReader implements Reader {
     this.#payload = payload;
     while (message.position < payload.length && this.#ports.out.count < rowsMax) {
       const from = message.position;
+      const end = this.#readKnown(message, from);
+      if (end >= 0) {
+        message.position = Math.min(end + 1, payload.length);
+        continue;
+      }
       const problem = this.#scanner.scan(payload, from) ?? this.#readLine(message, from);
       if (problem !== undefined) this.#reject(problem, payload, from);
       message.position = Math.min(this.#scanner.next, payload.length);
@@ -120,6 +135,41 @@ class LineReader implements Reader {
     if (message.position < payload.length) return;
     this.#payload = undefined;
     this.#lines.forget();
+  }
+
+  /** Reads a line that has the form that is expected here; where it ends, -1 when it has not. */
+  #readKnown(message: Message, from: number): number {
+    const series = this.#previous?.next;
+    const form = series?.form;
+    if (form === undefined) return -1;
+    const { payload, nowMs } = message;
+    const end = form.match(payload, from);
+    if (end < 0) return -1;
+    const precision = message.precision ?? this.#plan.precision;
+    const timeMs = parseTimestamp(payload, form.timeStart, form.timeEnd, precision);
+    if (typeof timeMs === 'string' || timeProblem(timeMs, nowMs, this.#plan.maxSkewMs) !== undefined) return -1;
+    const writer = this.#writer;
+    writer.timeMs = timeMs;
+    writer.hasSourceTime = true;
+    const { slots, values } = form;
+    for (let i = 0; i < slots.length; i++) writer.addKnown(values[i] as number, slots[i] as Slot);
+    this.#previous = series;
+    return end;
+  }
+
+  /** Remembers the form of the line at hand, and what it came behind. */
+  #study(payload: Buffer, from: number, series: LineSeries): void {
+    if (this.#previous !== undefined) this.#previous.next = series;
+    this.#previous = series;
+    if (series.formsTried === formsTriedMax) return;
+    series.formsTried++;
+    const slots: Slot[] = [];
+    for (let field = 0; field < this.#scanner.fields; field++) {
+      const { slot } = this.#field(payload, series, field);
+      if (slot === undefined || !isPlainNumber(slot)) return;
+      slots.push(slot);
+    }
+    series.form = LineForm.of(payload, from, this.#scanner, slots) ?? series.form;
   }
 
   /** Why the line as a whole is refused. */
@@ -142,6 +192,7 @@ class LineReader implements Reader {
     this.#writer.timeMs = timeMs;
     this.#writer.hasSourceTime = hasTime;
     for (let field = 0; field < this.#scanner.fields; field++) this.#readField(payload, from, series, field);
+    this.#study(payload, from, series);
     return undefined;
   }
 
@@ -217,7 +268,7 @@ class LineReader implements Reader {
     const series = deviceSeries(device, all);
     return series === undefined
       ? 'device_name_invalid'
-      : { measurement, device: series, fields: [], byName: new Map() };
+      : { measurement, device: series, fields: [], byName: new Map(), form: undefined, formsTried: 0, next: undefined };
   }
 
   /** The tag that was declared, else what the topic says, else `host`, else the source. */

@@ -31,6 +31,8 @@ export class LineScanner {
   readonly kind = new Uint8Array(fieldsMax);
   /** Of numbers and booleans; infinite for a number that is out of range. */
   readonly value = new Float64Array(fieldsMax);
+  /** Of numbers and booleans, behind their last byte. */
+  readonly valueEnd = new Int32Array(fieldsMax);
   /** Of texts, between the quotes. */
   readonly textStart = new Int32Array(fieldsMax);
   readonly textEnd = new Int32Array(fieldsMax);
@@ -105,6 +107,7 @@ export class LineScanner {
   #scanPlain(bytes: Buffer, from: number, limit: number, field: number): number {
     let end = from;
     while (end < limit && bytes[end] !== comma && bytes[end] !== space && !this.#isEnd(bytes, end)) end++;
+    this.valueEnd[field] = end;
     const value = parseField(bytes, from, end);
     this.kind[field] = fieldKind.number;
     this.value[field] = value;

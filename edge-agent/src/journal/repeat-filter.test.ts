@@ -1,4 +1,5 @@
 import { SeededRandom } from '@fogline/shared/random';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RepeatFilter } from './repeat-filter.ts';
 
@@ -24,11 +25,34 @@ describe('RepeatFilter', () => {
     expect(filter.isRepeat(1, 0, 1, 0)).toBe(false);
   });
 
+  it('tells what a list of the last readings tells, in whatever order times come', () => {
+    const depth = 8;
+    const reading = fc.record({ series: fc.nat(3), time: fc.nat(12), value: fc.nat(1) });
+    fc.assert(
+      fc.property(fc.array(reading, { maxLength: 200 }), (readings) => {
+        const filter = new RepeatFilter(depth);
+        const taken: string[] = [];
+        for (const { series, time, value } of readings) {
+          const key = `${series} ${time} ${value}`;
+          const isRepeat = filter.isRepeat(series, time, value, 0);
+          if (taken.slice(-depth).includes(key)) expect(isRepeat).toBe(true);
+          if (!taken.slice(-2 * depth).includes(key)) expect(isRepeat).toBe(false);
+          if (!isRepeat) taken.push(key);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('takes no new reading for a repeat among a million', () => {
     const filter = new RepeatFilter();
     const random = new SeededRandom(1);
     let wrong = 0;
-    for (let i = 0; i < 1_000_000; i++) if (filter.isRepeat(random.below(100), i, random.below(1000) / 100, 0)) wrong++;
+    // Every other one backwards: each of those has to be searched.
+    for (let i = 0; i < 1_000_000; i++) {
+      const time = i % 2 === 0 ? i : 1_000_000 - i;
+      if (filter.isRepeat(random.below(100), time, random.below(1000) / 100, 0)) wrong++;
+    }
     expect(wrong).toBe(0);
   });
 });

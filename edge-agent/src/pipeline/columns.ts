@@ -3,6 +3,8 @@ import { flagText, type ReadingColumns } from '@fogline/shared/reading';
 
 /** Rows beyond this many would make a sort key inexact; commits are cut far below. */
 const rowsPerSortMax = 1 << 20;
+/** Counting pays while there are not many more ids between the first and the last than rows. */
+const seriesPerRowMax = 4;
 
 export const noReadings: ReadingColumns = {
   count: 0,
@@ -112,10 +114,7 @@ export function canonical(columns: ReadingColumns): ReadingColumns {
       flags: flags.slice(0, count),
     };
   }
-  // series · 2^20 + row is exact below 2^53 and sorts natively, stable by construction.
-  const keys = new Float64Array(count);
-  for (let i = 0; i < count; i++) keys[i] = (series[i] ?? 0) * rowsPerSortMax + i;
-  keys.sort();
+  const rows = rowsInOrder(series, count);
   const out = {
     count,
     series: new Uint32Array(count),
@@ -125,13 +124,48 @@ export function canonical(columns: ReadingColumns): ReadingColumns {
     strings: columns.strings,
   };
   for (let i = 0; i < count; i++) {
-    const row = (keys[i] ?? 0) % rowsPerSortMax;
+    const row = rows[i] ?? 0;
     out.series[i] = series[row] ?? 0;
     out.time[i] = time[row] ?? 0;
     out.value[i] = value[row] ?? 0;
     out.flags[i] = flags[row] ?? 0;
   }
   return out;
+}
+
+/** Row numbers by series, stable. */
+function rowsInOrder(series: Uint32Array, count: number): Uint32Array {
+  let low = Number.POSITIVE_INFINITY;
+  let high = 0;
+  for (let i = 0; i < count; i++) {
+    const id = series[i] as number;
+    if (id < low) low = id;
+    if (id > high) high = id;
+  }
+  return high - low < count * seriesPerRowMax ? byCounting(series, count, low, high) : bySorting(series, count);
+}
+
+/** Ids that lie close together: by counting, in one pass over the rows and one over the ids. */
+function byCounting(series: Uint32Array, count: number, low: number, high: number): Uint32Array {
+  const at = new Uint32Array(high - low + 2);
+  for (let i = 0; i < count; i++) at[(series[i] as number) - low + 1] = (at[(series[i] as number) - low + 1] ?? 0) + 1;
+  for (let id = 1; id < at.length; id++) at[id] = (at[id] ?? 0) + (at[id - 1] ?? 0);
+  const rows = new Uint32Array(count);
+  for (let i = 0; i < count; i++) {
+    const id = (series[i] as number) - low;
+    const to = at[id] as number;
+    at[id] = to + 1;
+    rows[to] = i;
+  }
+  return rows;
+}
+
+/** series · 2^20 + row is exact below 2^53 and sorts natively, stable by construction. */
+function bySorting(series: Uint32Array, count: number): Uint32Array {
+  const keys = new Float64Array(count);
+  for (let i = 0; i < count; i++) keys[i] = (series[i] ?? 0) * rowsPerSortMax + i;
+  keys.sort();
+  return Uint32Array.from(keys, (key) => key % rowsPerSortMax);
 }
 
 /** Rows of `first`, then those of `second`, whose series are all above. */
