@@ -53,6 +53,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     isLong: true,
     load: () => import('./query/main.ts'),
   },
+  rooms: {
+    summary: 'what a reading costs in each room of the house, in CPU time of one process',
+    load: () => import('./rooms/main.ts'),
+  },
   'end-to-end': {
     summary: 'single readings over MQTT through agent, link and hub: rate, CPU, bytes, memory, latency, loss',
     load: () => import('./end-to-end/main.ts'),

@@ -104,6 +104,7 @@ class LinePublisher {
     this.#onDone({
       source: this.#source,
       sent: this.#sent,
+      astray: Math.min(this.#connections[0]?.sent ?? 0, this.#options.astray),
       sumHundredths: total((connection) => connection.sumHundredths),
       seconds: (performance.now() - this.#startedMs) / 1000,
       payloadBytes: Math.round(total((connection) => connection.bodyBytes) / requests),

@@ -12,6 +12,8 @@ import { readValues, threeDataSets } from './values.ts';
 export interface PublishResult {
   readonly source: string;
   readonly sent: number;
+  /** Of them, those that went where nobody stores them; not in the sum. */
+  readonly astray: number;
   readonly sumHundredths: number;
   /** From the first message to the last ack. */
   readonly seconds: number;
@@ -163,6 +165,7 @@ class Publisher {
     this.#done({
       source: this.#source,
       sent: this.#sent,
+      astray: Math.min(first?.sent ?? 0, this.#options.astray),
       sumHundredths: this.#connections.reduce((sum, { sumHundredths }) => sum + sumHundredths, 0),
       seconds: (performance.now() - this.#startedMs) / 1000,
       payloadBytes: first?.ring.payloadBytes ?? 0,

@@ -26,12 +26,7 @@ export interface Outage {
   readonly catchUpSeconds: number;
 }
 
-export async function outage(
-  system: System,
-  link: Link,
-  publishing: Publishing,
-  expected: (result: PublishResult) => number,
-): Promise<Outage> {
+export async function outage(system: System, link: Link, publishing: Publishing): Promise<Outage> {
   const startedMs = performance.now();
   const isDone = publishing.start();
   await pause(beforeMs);
@@ -44,7 +39,7 @@ export async function outage(
   await pause(200);
   const catchUpSeconds = await catchUp(system, startedMs, performance.now());
   const result = await isDone;
-  await untilArrived(system, expected(result));
+  await untilArrived(system, result.sent - result.astray);
   await untilQuiet(system);
   return { result, heldBack, catchUpSeconds, ...(await countOf(system, result)) };
 }
