@@ -149,9 +149,9 @@ function sendHour(
 
 function keepUp(core: HubCore, steps: number[]): void {
   for (let isMore = true; isMore; ) {
-    const before = process.cpuUsage();
+    const before = process.threadCpuUsage();
     isMore = core.upkeep();
-    const { user, system } = process.cpuUsage(before);
+    const { user, system } = process.threadCpuUsage(before);
     steps.push((user + system) / 1000);
   }
 }

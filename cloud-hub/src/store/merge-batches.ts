@@ -14,6 +14,8 @@ import { runEnd } from './batch-content.ts';
 const readingsPerPart = 4_096;
 const windowsPerPart = 2_048;
 const decodedPerStep = 16;
+/** Parts of other kinds stay as they came. */
+const mergedKinds: readonly string[] = ['readings', 'windows'];
 /** Texts of one batch, decoded: half of what a batch may unfold to. */
 const textBytesMax = 32 * 1024 * 1024;
 
@@ -22,6 +24,7 @@ export function* mergingBatches(messages: readonly BatchMessage[]): Generator<vo
   const [head] = messages;
   const end = messages.at(-1);
   invariant(head !== undefined && end !== undefined, 'batches to merge');
+  if (!messages.every(({ parts: own }) => own.every(({ kind }) => mergedKinds.includes(kind)))) return undefined;
   const parts: BatchPart[] = [];
   const readings: ReadingColumns[] = [];
   const windows: Uint8Array[] = [];
