@@ -20,4 +20,6 @@ it('whatever is damaged, the hub starts, and the agents make it whole', { timeou
   const salvaged = outcomes.filter(({ salvages }) => salvages > 0).length;
   expect(salvaged).toBeGreaterThan(5);
   expect(salvaged).toBeLessThan(outcomes.length);
+  expect(outcomes.filter(({ packed }) => packed > 0).length).toBeGreaterThan(1);
+  expect(outcomes.filter(({ merged }) => merged > 0).length).toBeGreaterThan(5);
 });

@@ -19,6 +19,9 @@ export interface HubDamageOutcome {
   readonly readings: number;
   /** Events that tell of a salvage. */
   readonly salvages: number;
+  /** Blocks and batches that the upkeep had made before. */
+  readonly packed: number;
+  readonly merged: number;
 }
 
 /** Throws `CheckFailed`, or what keeps the hub from starting. */
@@ -33,7 +36,14 @@ export function runHubDamage(seed: number): HubDamageOutcome {
   });
   try {
     live(world, random, 10 + random.below(60));
+    if (random.chance(0.5)) {
+      // Then some of it is packed and merged, and the rest is not.
+      world.clock.advance(30 * 3_600_000);
+      while (world.hub?.upkeep() === true);
+      live(world, random, 10);
+    }
     const bytes = world.backupHub();
+    const { blocksPacked: packed = 0, batchesMerged: merged = 0 } = world.hub?.read.counters() ?? {};
     const path = join(folder, 'hub.db');
     let what = '';
     world.replaceHub(() => {
@@ -50,6 +60,8 @@ export function runHubDamage(seed: number): HubDamageOutcome {
       what,
       readings: world.agents.reduce((sum, agent) => sum + agent.sensors.truth.length, 0),
       salvages: events.filter(({ kind }) => kind === 'hub_damaged').length,
+      packed,
+      merged,
     };
   } finally {
     world.close();
