@@ -76,7 +76,8 @@ export function* matchingExposures(
   const found: Exposure[] = [];
   for (let after = 0; ; ) {
     const page = store.listSeries({ ...filter, after, limit: pageSeries });
-    for (const series of page) {
+    for (const [index, series] of page.entries()) {
+      if (index % seriesPerTurn === 0) yield;
       after = series.id;
       for (const exposure of exposuresOf(series, isWanted)) {
         if (selectors.some((matchers) => matchers.isMatch(exposure.labels))) found.push(exposure);
@@ -88,11 +89,11 @@ export function* matchingExposures(
       );
     }
     if (page.length < pageSeries) return found;
-    yield;
   }
 }
 
 const pageSeries = 1_000;
+const seriesPerTurn = 100;
 
 /** What the store can narrow by itself. */
 function filterOf({ list }: Matchers): SeriesFilter {

@@ -202,7 +202,7 @@ function* call(context: EvaluationContext, expression: Call, grid: StepGrid): Ev
     case 'sort_desc':
       return vectorOf(sorted(columnsOf(value), name === 'sort'), true);
     case 'label_replace':
-      return vectorOf(labelReplace(columnsOf(value), strings));
+      return vectorOf(yield* labelReplace(columnsOf(value), strings));
     case 'label_join':
       return vectorOf(labelJoin(columnsOf(value), strings));
   }

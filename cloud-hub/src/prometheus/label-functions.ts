@@ -5,17 +5,21 @@ import { type Labels, labelsFrom, nameLabel, withLabel } from './labels.ts';
 import { compileExpression } from './regular-expression.ts';
 import { type Column, distinct } from './values.ts';
 
-export function labelReplace(columns: readonly Column[], args: readonly string[]): Column[] {
+/** Yields where others may run. */
+export function* labelReplace(columns: readonly Column[], args: readonly string[]): Generator<void, Column[]> {
   const [target = '', replacement = '', source = '', pattern = ''] = args;
   checkLabel('label_replace', target);
   const expression = compileExpression(pattern);
-  return distinct(
-    columns.map((column) => {
-      const value = expression.expand(column.labels.get(source) ?? '', replacement);
-      return value === undefined ? column : { ...column, labels: withLabel(column.labels, target, value) };
-    }),
-  );
+  const results: Column[] = [];
+  for (const [index, column] of columns.entries()) {
+    if (index % columnsPerTurn === 0) yield;
+    const value = expression.expand(column.labels.get(source) ?? '', replacement);
+    results.push(value === undefined ? column : { ...column, labels: withLabel(column.labels, target, value) });
+  }
+  return distinct(results);
 }
+
+const columnsPerTurn = 100;
 
 export function labelJoin(columns: readonly Column[], args: readonly string[]): Column[] {
   const [target = '', separator = '', ...sources] = args;

@@ -5,7 +5,8 @@
 import { RE2JS } from 're2js';
 import { badData } from './errors.ts';
 
-const charactersMax = 1_000;
+/** A dashboard with many values chosen sends long alternatives; repetitions of repetitions are short and grow large. */
+const limits = { charactersMax: 8_000, instructionsMax: 1_000 } as const;
 
 export interface RegularExpression {
   isMatch(text: string): boolean;
@@ -15,10 +16,13 @@ export interface RegularExpression {
 
 /** Throws `query_invalid`. */
 export function compileExpression(source: string): RegularExpression {
-  if (source.length > charactersMax) {
-    throw badData(`a regular expression of ${source.length} characters; at most ${charactersMax} are accepted`);
+  if (source.length > limits.charactersMax) {
+    throw badData(`a regular expression of ${source.length} characters; at most ${limits.charactersMax} are accepted`);
   }
   const compiled = compiledFrom(source);
+  if (compiled.programSize() > limits.instructionsMax) {
+    throw badData(`the regular expression ${JSON.stringify(source)} repeats too much; simplify its {n,m}`);
+  }
   return {
     isMatch: (text) => compiled.matches(text),
     expand(text, template) {
