@@ -170,6 +170,22 @@ describe('refused with what is wrong and where:', () => {
     });
   });
 
+  it('a method that an address does not take', async () => {
+    fixture = openApiFixture(nowMs);
+    const headers = { host: 'localhost' };
+    const url = '/prometheus/api/v1/query';
+    const response = await fixture.api.app.inject({ method: 'DELETE', url, headers });
+    expect([response.statusCode, response.headers['allow'], response.json()]).toEqual([
+      405,
+      'GET, POST',
+      {
+        status: 'error',
+        errorType: 'method_not_allowed',
+        error: 'DELETE is not supported at /prometheus/api/v1/query; it takes GET, POST',
+      },
+    ]);
+  });
+
   it('a result that is too large, before it is made', async () => {
     fixture = openApiFixture(nowMs);
     const devices = Array.from({ length: 1_000 }, (_, index) => `d${index}`);

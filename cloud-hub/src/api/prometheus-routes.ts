@@ -130,18 +130,7 @@ export function addPrometheusDoor(
         async (_: unknown, body: unknown) => body,
       );
       door.setErrorHandler((error, request, reply) => sendError(error, request, reply, log));
-      door.setNotFoundHandler((request, reply) => {
-        const path = request.url.split('?', 1)[0]?.slice(0, 200) ?? '';
-        return sendError(
-          new HttpError(
-            'not_found',
-            `nothing is at ${path}; this is the part of Prometheus' API that Grafana asks for, see docs/grafana.md`,
-          ),
-          request,
-          reply,
-          log,
-        );
-      });
+      door.setNotFoundHandler((request, reply) => sendError(missing(door, request), request, reply, log));
       for (const route of routes) addRoute(door, route, contextOf);
       addHealth(door, notReady);
     },
@@ -165,6 +154,18 @@ function addRoute(door: FastifyInstance, route: DoorRoute, contextOf: (request: 
       return reply.type(jsonType).send(`{"status":"success","data":${data}${tail}}\n`);
     },
   });
+}
+
+/** 405 where the path exists for another method, else 404. */
+function missing(door: FastifyInstance, { method, url }: FastifyRequest): HttpError {
+  const path = url.split('?', 1)[0]?.slice(0, 200) ?? '';
+  const allowed = (['GET', 'POST'] as const).filter((name) => door.findRoute({ method: name, url: path }) !== null);
+  if (allowed.length > 0 && !allowed.some((name) => name === method)) {
+    const allow = allowed.join(', ');
+    return new HttpError('method_not_allowed', `${method} is not supported at ${path}; it takes ${allow}`, { allow });
+  }
+  const what = "this is the part of Prometheus' API that Grafana asks for, see docs/grafana.md";
+  return new HttpError('not_found', `nothing is at ${path}; ${what}`);
 }
 
 function guardOf(scope: 'read' | 'public'): RouteGuard {
