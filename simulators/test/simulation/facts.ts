@@ -42,7 +42,6 @@ const withThinning = [
   'thinned batch sent again',
   'void sent: evicted_size',
   'disk short',
-  'file given back',
   'nothing lost, though thinned',
 ] as const;
 

@@ -8,7 +8,6 @@ import { type BufferKind, type Fact, Facts, factsExpected } from './facts.ts';
 import { runSchedule } from './schedule.ts';
 
 export const stepsPerSchedule = 100;
-const schedulesDefault = 1000;
 /** With fewer, rare things need not come about. */
 const schedulesToExpectAll = 500;
 
@@ -19,7 +18,7 @@ export interface Total {
   readonly missing: readonly Fact[];
 }
 
-export function runAll(buffer: BufferKind): Total {
+export function runAll(buffer: BufferKind, schedulesDefault = 1000): Total {
   const { FOGLINE_SEED: seed, FOGLINE_SCHEDULES: count } = env;
   const schedules = Number(count ?? schedulesDefault);
   const seeds = seed === undefined ? Array.from({ length: schedules }, (_, i) => i + 1) : [Number(seed)];

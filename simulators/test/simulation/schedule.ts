@@ -130,7 +130,13 @@ export function runSchedule(schedule: Schedule, canary?: Canary): Outcome {
       load(world, random);
       world.clock.advance(random.chance(0.1) ? random.below(20_000) : random.below(400));
     }
+    const before = schedule.buffer === 'thinning' && random.chance(0.3) ? world.backupHub() : undefined;
     heal(world);
+    if (before !== undefined) {
+      // What was delivered as minutes goes again.
+      world.restoreHub(before);
+      heal(world);
+    }
     for (const agent of world.agents) agent.observe();
     checkAll(world, { isLossAllowed: schedule.buffer !== 'ample' });
     return {

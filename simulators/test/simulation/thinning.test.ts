@@ -6,9 +6,9 @@ import { type Canary, runSchedule } from './schedule.ts';
 
 describe('simulation from a seed, with lanes that are thinned', () => {
   it('loses nothing but resolution, and says so, over crashes, restores and disks that others fill', {
-    timeout: 600_000,
+    timeout: 900_000,
   }, () => {
-    const total = runAll('thinning');
+    const total = runAll('thinning', 500);
     expect(total.readings).toBeGreaterThan(total.schedules);
     expect(total.missing).toEqual([]);
   });

@@ -48,7 +48,7 @@ class CrashPoint implements StorageFaults {
 }
 
 /** The same database with every statement prepared once, however often the agent on it starts anew. */
-function preparedOnce(db: Database, onShrink: () => void): Database {
+function preparedOnce(db: Database): Database {
   const prepared = new Map<string, Statement<unknown>>();
   return {
     path: db.path,
@@ -62,10 +62,7 @@ function preparedOnce(db: Database, onShrink: () => void): Database {
     usedBytes: () => db.usedBytes(),
     fileBytes: () => db.fileBytes(),
     canShrink: db.canShrink,
-    shrink: (bytesMax) => {
-      onShrink();
-      db.shrink(bytesMax);
-    },
+    shrink: (bytesMax) => db.shrink(bytesMax),
     backup: (file) => db.backup(file),
     serialize: () => db.serialize(),
     checkpointWal: () => db.checkpointWal(),
@@ -124,7 +121,7 @@ export class SimAgent {
     this.config = options.config(name);
     const canShrink = this.config.buffer.keepFree !== undefined;
     const db = openDatabase(':memory:', { ...agentDatabase, canShrink, faults: this.crashPoint });
-    this.db = preparedOnce(db, () => facts.note('file given back'));
+    this.db = preparedOnce(db);
     this.sensors = new SimSensors(options.devices, options.readingsMax ?? 6, random.fork(), clock.now());
     const ports = { clock, random: random.fork(), facts };
     this.link =
