@@ -101,9 +101,9 @@ function gapsOfPage(store: StoreRead, page: DataPage, grid: Grid | undefined, no
     const { recordedMs } = part;
     const empty = grid === undefined ? [] : emptyRanges(recordedMs, grid, range);
     const quiet = quietUntil(series, grid === undefined ? [] : [...lastBefore(store, part), ...recordedMs]);
-    // Buckets made of readings are whole, or were refused.
-    const isWhole = grid !== undefined && part.level === undefined;
-    const expiredMs = isWhole ? Number.NEGATIVE_INFINITY : expiredBefore(store.expiry(), series, part.level);
+    // Buckets made of readings are whole, or were refused, as far back as days tell whether there were any.
+    const isOfReadings = grid !== undefined && part.level === undefined;
+    const expiredMs = expiredBefore(store.expiry(), series, isOfReadings ? levels[3] : part.level);
     const gaps = explainGaps(empty, lossesAt(losses.get(series.id) ?? [], part.level), range, quiet, expiredMs);
     return gaps.map((gap) => ({ series: series.id, ...gap }));
   });

@@ -7,6 +7,7 @@ import { Partial } from '@fogline/shared/aggregate/partial';
 import { FoglineError } from '@fogline/shared/errors';
 import { bucketOf, hourMs, levels, type RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
+import { horizonOf } from '../store/retention.ts';
 import { type Aggregate, countsReadings, isPercentile, readAggregate } from './aggregates.ts';
 import type { ReadBucket } from './bucket-rows.ts';
 import type { Grid } from './grid.ts';
@@ -30,7 +31,7 @@ export interface Bucket {
   readonly rate: number | null;
 }
 
-type BucketStore = Pick<StoreRead, 'rollups' | 'raw'>;
+type BucketStore = Pick<StoreRead, 'rollups' | 'raw' | 'expiry'>;
 
 export interface BucketsAsked {
   readonly grid: Grid;
@@ -53,14 +54,16 @@ const rowsPerTurn = 1_000;
  * others may run; it re-reads from a bucket's start afterwards, so that a bucket is never half from before and half after.
  */
 export function* bucketsOf(
-  store: Pick<StoreRead, 'rollups'>,
+  store: Pick<StoreRead, 'rollups' | 'expiry'>,
   series: SeriesInfo,
   level: RollupLevelMs,
   { grid, aggregates }: Pick<BucketsAsked, 'grid' | 'aggregates'>,
   { fromMs, toMs }: TimeRange,
 ): Generator<Bucket | undefined> {
   const hasBefore = aggregates.includes('delta');
-  let before = hasBefore ? lastReadingBefore(store, series, level, fromMs)?.value : undefined;
+  // The first bucket there is follows what expired.
+  const beganMs = Math.max(fromMs, horizonOf(store.expiry(), level, series.sampling === 'held'));
+  let before = hasBefore ? lastReadingBefore(store, series, level, beganMs)?.value : undefined;
   const closed = ({ startMs, partial, rows }: Open): Bucket => {
     const bucket = { startMs, partial, cost: rows, before, twa: null, rate: null };
     if (hasBefore && partial.count > 0) before = partial.lastValue;

@@ -92,7 +92,7 @@ export interface Columns {
  * run. Throws `query_invalid` where readings are gone.
  */
 export function* readColumns(
-  store: Pick<StoreRead, 'rollups' | 'raw'>,
+  store: Pick<StoreRead, 'rollups' | 'raw' | 'expiry'>,
   series: readonly SeriesInfo[],
   range: TimeRange,
 ): Generator<void, Map<number, Columns> | undefined> {

@@ -8,10 +8,11 @@ import { FoglineError } from '@fogline/shared/errors';
 import { flagText, quality, type ReadingColumns } from '@fogline/shared/reading';
 import { bucketOf, hourMs, levels, type RollupLevelMs } from '../store/levels.ts';
 import type { RawChunk, SeriesInfo, StoreRead } from '../store/read.ts';
+import { horizonOf } from '../store/retention.ts';
 import { nameOf } from './series.ts';
 import { isoOf } from './time.ts';
 
-type PointStore = Pick<StoreRead, 'rollups' | 'raw'>;
+type PointStore = Pick<StoreRead, 'rollups' | 'raw' | 'expiry'>;
 
 /** Readings of one series in one event hour, ascending by (time, value). */
 export interface Points {
@@ -23,6 +24,7 @@ export interface Points {
 
 const countedLevelMs: RollupLevelMs = 900_000;
 const finestMs = levels[0];
+const dayMs = levels[3];
 /** Only `bad` has the high bit of the quality. */
 const unusedMask = flagText | quality.bad;
 
@@ -38,6 +40,7 @@ export function* pointsOf(
 ): Generator<Points | undefined> {
   const from = bucketOf(fromMs, hourMs);
   const to = bucketOf(toMs - 1, hourMs) + hourMs;
+  for (const one of series) refuseUncounted(store, one, from, to);
   const counted = series.map((one) => new CountedHours(store, one, from, to));
   const gathered = new Map(series.map(({ id }): [number, Gathered] => [id, new Gathered()]));
   const agent = series[0]?.agent ?? '';
@@ -64,6 +67,14 @@ export function* pointsOf(
   yield* closeHour(to);
 }
 
+/** Where retention took the counts too, days say whether there was anything. Throws `query_invalid`. */
+function refuseUncounted(store: PointStore, series: SeriesInfo, fromMs: number, toMs: number): void {
+  const untilMs = Math.min(toMs, horizonOf(store.expiry(), countedLevelMs, false));
+  if (fromMs >= untilMs) return;
+  for (const { startMs, partial } of store.rollups(series.id, dayMs, bucketOf(fromMs, dayMs), untilMs))
+    throw gone(store, series, startMs, 0, Partial.decode(partial).count);
+}
+
 /** One hour at one instant, because others may have written between looking at counts and looking at readings. Throws `query_invalid`. */
 function readHour(store: PointStore, series: SeriesInfo, hour: number, countMin = 0): Points {
   const counts = countsByHour(store, series, hour, hour + hourMs).next();
@@ -73,7 +84,7 @@ function readHour(store: PointStore, series: SeriesInfo, hour: number, countMin 
   const range = { agent: series.agent, fromMs: hour, toMs: hour + hourMs };
   for (const chunk of store.raw({ ...range, series: new Set([series.id]) })) gather(chunk, gathered);
   const { count } = own;
-  if (count < counted) throw gone(series, hour, count, counted);
+  if (count < counted) throw gone(store, series, hour, count, counted);
   return { series: series.id, ...own.take() };
 }
 
@@ -184,9 +195,11 @@ class CountedHours {
   }
 }
 
-function gone(series: SeriesInfo, hour: number, left: number, counted: number): FoglineError {
-  const what = `${left} of ${counted} readings of ${nameOf(series)} are still held in the hour from ${isoOf(hour)}`;
-  const fix = `begin after it, or write agg=min,max,first,last,delta${series.sampling === 'all' ? ',mean,sum,count,stddev' : ''} with every=1m or a multiple, which roll-ups answer`;
+function gone(store: PointStore, series: SeriesInfo, fromMs: number, left: number, counted: number): FoglineError {
+  const what = `${left} of ${counted} readings of ${nameOf(series)} are still held from ${isoOf(fromMs)} on`;
+  const { rawMs } = store.expiry();
+  const begin = rawMs > fromMs ? `begin at ${isoOf(rawMs)}, before which they have expired` : 'begin after it';
+  const fix = `${begin}, or write agg=min,max,first,last,delta${series.sampling === 'all' ? ',mean,sum,count,stddev' : ''} with every=1m or a multiple, which roll-ups answer`;
   return new FoglineError('query_invalid', `from: this needs every reading, and ${what}; ${fix}`);
 }
 

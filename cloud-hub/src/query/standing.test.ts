@@ -232,7 +232,7 @@ describe('the time-weighted average', () => {
         expect.objectContaining({
           code: 'query_invalid',
           message:
-            'from: this needs every reading, and 0 of 3 readings of level{agent="gw",device="d1",stream="raw"} are still held in the hour from 2026-01-01T06:00:00.000Z; begin after it, or write agg=min,max,first,last,delta,mean,sum,count,stddev with every=1m or a multiple, which roll-ups answer',
+            'from: this needs every reading, and 0 of 3 readings of level{agent="gw",device="d1",stream="raw"} are still held from 2026-01-01T06:00:00.000Z on; begin after it, or write agg=min,max,first,last,delta,mean,sum,count,stddev with every=1m or a multiple, which roll-ups answer',
         }),
       );
     }
