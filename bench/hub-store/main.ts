@@ -1,6 +1,6 @@
 /**
  * What the hub's store costs on disk: readings once a second through ingest in simulated time, with the upkeep that a hub does, then the bytes of
- * each table a reading or a row, overhead of the database included. `--days 7 --series 20`: 12 million readings, about two minutes.
+ * each table a reading or a row, overhead of the database included. By default 2 days of 20 series, 3.5 million readings, about a minute.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -59,7 +59,7 @@ interface Site {
 export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
-    options: { days: { type: 'string', default: '7' }, series: { type: 'string', default: '20' } },
+    options: { days: { type: 'string', default: '2' }, series: { type: 'string', default: '20' } },
   });
   const [days, series] = [Number(values.days), Number(values.series)];
   const folder = mkdtempSync(join(tmpdir(), 'fogline-bench-store-'));

@@ -157,7 +157,7 @@ describe('what was deleted', () => {
     const t0 = Date.UTC(2026, 0, 1);
     const core = new HubCore(db, { clock: systemClock, send: () => {} });
     const agent = new FixtureAgent(core, 'gw1', [definition()], '00000000000000a1');
-    agent.send([0, 1, 2].map((i) => ({ series: 0, timeMs: t0 + i * 10_000, value: i })));
+    agent.send([0, 1, 2].map((i) => ({ series: 0, timeMs: t0 + i * 30_000, value: i })));
     core.fold();
     db.close();
     const backup = join(parent, 'before.db');
@@ -165,7 +165,7 @@ describe('what was deleted', () => {
     expect((await runHere('series', 'list', '--data', folder)).out).toBe(
       '1\tgw1\traw\td1\ttemperature\tCel\treading\tall\n',
     );
-    const range = ['--from', String(t0), '--to', String(t0 + 20_000)];
+    const range = ['--from', String(t0), '--to', String(t0 + 60_000)];
     const deleted = await runHere('series', 'delete', '1', ...range, '--data', folder);
     expect(deleted).toMatchObject({
       code: 0,

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { hubProblem } from '../store/hub-check.ts';
 import { salvageHub } from '../store/hub-salvage.ts';
 import { openHubDatabase } from '../store/schema.ts';
-import { Agent, epochId, Hub, offer, type Row, reading, t0, window } from './testing/agent-fixture.ts';
+import { Agent, epochId, Hub, offer, type Row, reading, t0, thinnedPart, window } from './testing/agent-fixture.ts';
 
 const levels = [10_000, 60_000, 900_000, 86_400_000] as const;
 const dayMs = 86_400_000;
@@ -60,8 +60,8 @@ const row = fc.record({
   value: fc.integer({ min: -500, max: 5000 }).map((n) => n / 100),
 });
 const range = fc
-  .tuple(fc.integer({ min: -30_000, max: 30_000 }), fc.integer({ min: 1, max: 20_000 }))
-  .map(([from, length]) => ({ fromMs: t0 + from * 10_000, toMs: t0 + (from + length) * 10_000 }));
+  .tuple(fc.integer({ min: -5_000, max: 5_000 }), fc.integer({ min: 1, max: 3_000 }))
+  .map(([from, length]) => ({ fromMs: t0 + from * 60_000, toMs: t0 + (from + length) * 60_000 }));
 
 describe('a range that was deleted', () => {
   it('is in no roll-up and no answer, exactly it, and stays so when it comes again, late, after restarts and salvages', () => {
@@ -112,16 +112,29 @@ describe('a range that was deleted', () => {
 
   it('is told with what it took and what came for it since; the latest value is what is left', () => {
     const { hub, agent } = ready();
-    agent.send(1, ...[0, 10, 20, 30].map((s) => ({ series: 0, time: t0 + s * 1000, value: s })));
-    hub.core.order({ kind: 'series_delete', series: 1, fromMs: t0 + 20_000, toMs: t0 + 40_000 });
+    agent.send(1, ...[0, 10, 120, 130].map((s) => ({ series: 0, time: t0 + s * 1000, value: s })));
+    hub.core.order({ kind: 'series_delete', series: 1, fromMs: t0 + 120_000, toMs: t0 + 180_000 });
     expect(hub.core.read.latest([1])).toEqual([
       { series: 1, timeMs: t0 + 10_000, kind: 'number', value: 10, flags: 0 },
     ]);
-    agent.send(5, { series: 0, time: t0 + 35_000, value: 1 }, { series: 0, time: t0 + 5_000, value: 1 });
+    agent.send(5, { series: 0, time: t0 + 135_000, value: 1 }, { series: 0, time: t0 + 5_000, value: 1 });
     expect(hub.core.read.tombstones()).toMatchObject([
-      { agent: 'gw1', series: 1, fromMs: t0 + 20_000, toMs: t0 + 40_000, readings: 2, late: 1 },
+      { agent: 'gw1', series: 1, fromMs: t0 + 120_000, toMs: t0 + 180_000, readings: 2, late: 1 },
     ]);
     expect(hub.core.read.latest([1])).toMatchObject([{ timeMs: t0 + 10_000 }]);
+  });
+
+  it('takes minutes that stand for items with it, and no others', () => {
+    const { hub, agent } = ready();
+    const minutes = [0, 30, 60, 90, 120].map((s) => ({ series: 0, time: t0 + s * 1000, value: s }));
+    hub.take('gw1', 'batch', agent.batchBytes(1, [thinnedPart(minutes)], minutes.length));
+    hub.core.order({ kind: 'series_delete', series: 1, fromMs: t0 + 60_000, toMs: t0 + 120_000 });
+    const again = [0, 30, 120].map((s) => ({ series: 0, time: t0 + s * 1000, value: s }));
+    const left = [...naive(again)].filter(([key]) => !key.startsWith('10000 '));
+    expect(shown(hub, 1)).toEqual(new Map(left));
+    hub.take('gw1', 'batch', agent.batchBytes(6, [thinnedPart(minutes.slice(2, 4))], 2));
+    expect(shown(hub, 1)).toEqual(new Map(left));
+    expect(hub.core.read.tombstones()).toMatchObject([{ readings: 2, late: 2 }]);
   });
 
   it('has bounds that roll-ups can be cut at; others are refused with those that can', () => {
@@ -130,7 +143,7 @@ describe('a range that was deleted', () => {
     const cut = (series: number, fromMs: number, toMs: number) => () =>
       hub.core.order({ kind: 'series_delete', series, fromMs, toMs });
     expect(cut(1, t0 + 1, t0 + 60_000)).toThrow(
-      'from: roll-ups can be cut at whole 10 s only; write 2026-01-01T00:00:00.000Z or 2026-01-01T00:00:10.000Z',
+      'from: roll-ups can be cut at whole 60 s only; write 2026-01-01T00:00:00.000Z or 2026-01-01T00:01:00.000Z',
     );
     expect(cut(3, t0, t0 + 90_000)).toThrow('to: roll-ups can be cut at whole 60 s only');
     expect(cut(1, t0, t0)).toThrow('from must lie before to');
@@ -139,19 +152,19 @@ describe('a range that was deleted', () => {
 
   it('stays deleted in a hub that was restored from before, once the copy of its tombstones is read', () => {
     const { hub, agent } = ready();
-    agent.send(1, { series: 0, time: t0, value: 1 }, { series: 0, time: t0 + 10_000, value: 2 });
+    agent.send(1, { series: 0, time: t0, value: 1 }, { series: 0, time: t0 + 60_000, value: 2 });
     const backup = hub.db.serialize();
-    hub.core.order({ kind: 'series_delete', series: 1, fromMs: t0, toMs: t0 + 10_000 });
+    hub.core.order({ kind: 'series_delete', series: 1, fromMs: t0, toMs: t0 + 60_000 });
     const [tombstone] = hub.core.read.tombstones();
     const restored = openHubDatabase(backup);
     restored
       .prepare(
         'INSERT INTO tombstones (agent, identity, from_ms, to_ms, at, readings, late, is_due) VALUES (?, ?, ?, ?, 0, 0, 0, 1)',
       )
-      .run(tombstone?.agent ?? '', tombstone?.identity ?? '', t0, t0 + 10_000);
+      .run(tombstone?.agent ?? '', tombstone?.identity ?? '', t0, t0 + 60_000);
     const again = new Hub({ file: restored.serialize(), clock: hub.clock });
-    expect(rawOf(again, 1)).toEqual([t0 + 10_000]);
-    expect(shown(again, 1)).toEqual(naive([{ series: 0, time: t0 + 10_000, value: 2 }]));
+    expect(rawOf(again, 1)).toEqual([t0 + 60_000]);
+    expect(shown(again, 1)).toEqual(naive([{ series: 0, time: t0 + 60_000, value: 2 }]));
   });
 });
 
@@ -174,8 +187,8 @@ describe('series that were merged', () => {
       hub.restart();
       while (hub.core.upkeep());
     }
-    hub.core.order({ kind: 'series_delete', series: 2, fromMs: t0, toMs: t0 + 140_000 });
-    expect(shown(hub, 2)).toEqual(naive(all.filter(({ time }) => time >= t0 + 140_000)));
+    hub.core.order({ kind: 'series_delete', series: 2, fromMs: t0, toMs: t0 + 180_000 });
+    expect(shown(hub, 2)).toEqual(naive(all.filter(({ time }) => time >= t0 + 180_000)));
   });
 
   it('must be alike; what was merged is not merged, renamed or cut again', () => {

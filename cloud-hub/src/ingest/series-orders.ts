@@ -1,6 +1,6 @@
 /** Series renamed, merged, and ranges of them deleted. Nothing of it changes what agents send or call them. */
 import { FoglineError } from '@fogline/shared/errors';
-import { boundsProblem, finestWhole } from '../store/delete-range.ts';
+import { boundsProblem, finestWhole, grainOf } from '../store/delete-range.ts';
 import type { SeriesNames } from '../store/orders.ts';
 import type { SeriesRow } from '../store/series-table.ts';
 import type { IngestContext } from './context.ts';
@@ -58,8 +58,8 @@ export function deleteSeriesRange(context: IngestContext, id: number, fromMs: nu
   if (!(Number.isSafeInteger(fromMs) && Number.isSafeInteger(toMs) && fromMs < toMs))
     throw new FoglineError('usage', 'from must lie before to');
   const finest = target.type === 'text' ? undefined : finestWhole(store.series.widthsOf(id));
-  const problem =
-    finest === undefined ? undefined : boundsProblem(finest, store.horizonOf(finest, id), { fromMs, toMs });
+  const grain = finest === undefined ? undefined : grainOf(finest);
+  const problem = grain === undefined ? undefined : boundsProblem(grain, store.horizonOf(grain, id), { fromMs, toMs });
   if (problem !== undefined) throw new FoglineError('usage', problem);
   const nowMs = context.clock.now();
   for (const member of store.merges.members(id)) store.tombstones.add(member, fromMs, toMs, nowMs);

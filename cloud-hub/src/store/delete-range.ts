@@ -1,6 +1,7 @@
 /**
  * Takes a range of one series out of its roll-ups. Buckets inside go; those that are cut are made again from the finer level, exactly. The
- * bounds lie on the finest level that holds all of the series, whose rows must be there for the buckets that are cut.
+ * bounds lie on whole minutes, because a minute may stand for items that were thinned, or on the level that holds all of a series of wider
+ * windows; rows of that level must be there for the buckets that are cut.
  */
 import { Partial } from '@fogline/shared/aggregate/partial';
 import type { HubStore } from './hub-store.ts';
@@ -15,9 +16,14 @@ export function finestWhole(widthsMs: readonly number[]): RollupLevelMs | undefi
   return levels.find((level) => widthsMs.every((width) => width === 0 || level % width === 0));
 }
 
-/** What is wrong with the bounds, with the fix; undefined = nothing. */
+/** The level on which bounds lie. */
+export function grainOf(finest: RollupLevelMs): RollupLevelMs {
+  return finest < levels[1] ? levels[1] : finest;
+}
+
+/** What is wrong with the bounds, with the fix; undefined = nothing. `expiredMs`: before it rows of the grain are gone. */
 export function boundsProblem(
-  finest: RollupLevelMs,
+  grainMs: RollupLevelMs,
   expiredMs: number,
   { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
 ): string | undefined {
@@ -26,7 +32,7 @@ export function boundsProblem(
     ['to', toMs],
   ] as const) {
     if (at % dayMs === 0) continue;
-    const grain = bucketOf(at, dayMs) < expiredMs ? dayMs : finest;
+    const grain = bucketOf(at, dayMs) < expiredMs ? dayMs : grainMs;
     if (at % grain === 0) continue;
     const low = new Date(bucketOf(at, grain)).toISOString();
     const high = new Date(bucketOf(at, grain) + grain).toISOString();
