@@ -1,14 +1,17 @@
 /** One chaos run from plan to verdict. What it did is told line by line as it happens. */
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '@fogline/shared/clock';
 import { hasCode } from '@fogline/shared/errors';
 import { SeededRandom, systemRandom } from '@fogline/shared/random';
 import { perform } from '../faults/link-script.ts';
 import { fakeTimeLibrary } from './cli-disk.ts';
+import { sendAgain } from './cli-plant.ts';
 import { type ChaosSystem, openChaosSystem, type Site } from './cli-system.ts';
 import { isAccounted, isEmpty, isOnline, judge, objections, type SiteVerdict } from './cli-verdict.ts';
 import { damageDatabase } from './flip.ts';
 import { type Act, describeAct, type FaultName, hubName, type Step } from './plan.ts';
+import type { RunResult } from './summary.ts';
 import type { Supervised } from './supervised.ts';
 
 export interface RunOptions {
@@ -18,22 +21,13 @@ export interface RunOptions {
   readonly devices: number;
   readonly folder: string;
   readonly hasDisks: boolean;
-  /** Swallow batches behind a faked ack at the end: the verdict must fail. */
-  readonly plantsLoss: boolean;
+  /** At the end batches are swallowed behind a faked ack, or an acked reading comes once more. The verdict must fail. */
+  readonly plant: 'loss' | 'duplicate' | undefined;
   readonly clock: Clock;
   /** Ends the run where it is; everything it started goes away. */
   readonly stopping: AbortSignal;
   say(line: string): void;
   log(name: string, line: string): void;
-}
-
-export interface RunResult {
-  readonly objections: readonly string[];
-  readonly verdicts: readonly SiteVerdict[];
-  readonly faults: Readonly<Partial<Record<FaultName, number>>>;
-  readonly starts: number;
-  /** Ends that a failing storage caused. */
-  readonly ownEnds: number;
 }
 
 const startMs = 60_000;
@@ -45,6 +39,10 @@ const pollMs = 250;
 const windowsMs = 15_000;
 /** A process that needs more starts than these needs a human. */
 const failedStartsMax = 8;
+
+function isHelpless({ failedStartsMax: inARow }: Supervised): boolean {
+  return inARow >= failedStartsMax;
+}
 
 export async function runChaos(options: RunOptions): Promise<RunResult> {
   const { seed, agents, devices, folder, hasDisks, clock, log } = options;
@@ -71,7 +69,8 @@ class Run {
   readonly #faults: Partial<Record<FaultName, number>> = {};
   /** Who may end by itself, because its storage was harmed. */
   readonly #harmed = new Set<string>();
-  readonly #damaged = new Set<string>();
+  /** Wall times of damage, by whose database. */
+  readonly #damagedMs = new Map<string, number[]>();
 
   constructor(system: ChaosSystem, options: RunOptions) {
     this.#system = system;
@@ -93,15 +92,15 @@ class Run {
   }
 
   async #finish(): Promise<RunResult> {
-    const { say, plantsLoss } = this.#options;
+    const { say, plant } = this.#options;
     const { sites, liar } = this.#system;
     for (const { links } of sites) for (const link of [links.device, links.hub]) perform(link, { do: 'clear' });
     say(`${this.#seconds()} s: faults are over`);
     // A link that went silent is noticed by those at its ends; a cut spares the wait.
     for (const { links } of sites) for (const link of [links.device, links.hub]) link.cut('rst');
-    if (plantsLoss) {
-      // No `welcome` mends what is swallowed from here on.
-      await this.#look(startMs, () => this.#areConnected());
+    // No `welcome` mends what is swallowed from here on, and no damage explains what comes again of it.
+    if (plant !== undefined) await this.#look(startMs, () => this.#areConnected());
+    if (plant === 'loss') {
       liar.swallow(3);
       await this.#until('batches were swallowed', startMs, () => liar.swallowed > 0);
     }
@@ -109,12 +108,15 @@ class Run {
     for (const { fleet } of sites) await fleet.stop(20_000);
     await this.#pause(windowsMs);
     const problems = await this.#drained();
+    if (plant === 'duplicate') for (const site of sites) await this.#plantDuplicate(site);
     const isHarmed = this.#harmed.size > 0;
     const verdicts: SiteVerdict[] = [];
     say(`${this.#seconds()} s: drained`);
-    for (const site of sites) verdicts.push(await judge(this.#system, site, isHarmed));
-    for (const verdict of verdicts)
-      problems.push(...objections(verdict, { isHarmed, isAgentDamaged: this.#damaged.has(verdict.agent) }));
+    for (const site of sites) {
+      const damagedMs = this.#damagedMs.get(site.name) ?? [];
+      verdicts.push(await judge(this.#system, site, { isHarmed, damagedMs }));
+    }
+    for (const verdict of verdicts) problems.push(...objections(verdict, isHarmed));
     for (const { ended, name } of this.#processes()) {
       for (const end of ended)
         if (!this.#harmed.has(name))
@@ -132,6 +134,7 @@ class Run {
       faults: this.#faults,
       starts: processes.reduce((sum, { starts }) => sum + starts, 0),
       ownEnds: processes.reduce((sum, { ended }) => sum + ended.length, 0),
+      helpless: processes.filter(isHelpless).length,
     };
   }
 
@@ -140,7 +143,7 @@ class Run {
   }
 
   #helpless(): string | undefined {
-    const one = this.#processes().find((process) => process.failedStartsMax >= failedStartsMax);
+    const one = this.#processes().find(isHelpless);
     return one === undefined
       ? undefined
       : `${one.name} needs a human: ${one.failedStartsMax} starts failed; last: ${one.ended.at(-1)?.lastWords.slice(-800)}`;
@@ -227,10 +230,21 @@ class Run {
     const process = this.#processOf(who);
     const path = who === hubName ? join(this.#system.hubData, 'hub.db') : join(this.#siteOf(who).data, 'agent.db');
     this.#harmed.add(who);
-    this.#damaged.add(who);
     await process.hold();
+    this.#damagedMs.set(who, [...(this.#damagedMs.get(who) ?? []), this.#options.clock.now()]);
     this.#options.say(`  ${damageDatabase(path, new SeededRandom(seed))}`);
     process.start();
+  }
+
+  /** An agent that forgot everything takes what it had before. */
+  async #plantDuplicate(site: Site): Promise<void> {
+    const { process, data, truth, mqttPort } = site;
+    await process.hold();
+    for (const file of readdirSync(data)) rmSync(join(data, file), { recursive: true });
+    process.start();
+    await this.#until(`${process.name} is up`, startMs, () => process.isReady);
+    await sendAgain(truth, mqttPort);
+    await this.#lookWhile(drainMs, () => isEmpty(site));
   }
 
   #siteOf(name: string): Site {

@@ -44,6 +44,8 @@ export interface Site {
   readonly fleet: Child;
   readonly truth: string;
   readonly url: string;
+  /** Where the agent listens for devices. */
+  readonly mqttPort: number;
   readonly data: string;
   readonly disk: SmallDisk | undefined;
 }
@@ -199,7 +201,7 @@ export class ChaosSystem {
       onLog: (line) => onLog(`${name} fleet`, line),
     });
     this.#closers.push(() => fleet.stop(stopGraceMs));
-    return { name, process, links, fleet, truth, url: `http://${loopback}:${http}`, data, disk };
+    return { name, process, links, fleet, truth, url: `http://${loopback}:${http}`, mqttPort: mqtt, data, disk };
   }
 }
 

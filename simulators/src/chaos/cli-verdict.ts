@@ -14,6 +14,8 @@ export interface SiteVerdict {
   /** Items of their lane that the hub was told are lost. */
   readonly declared: number;
   readonly duplicated: number;
+  /** There once more, as decision 0005 allows after damage. */
+  readonly resent: number;
   readonly wrong: number;
   readonly unexpected: number;
   readonly bucket: number;
@@ -44,6 +46,7 @@ const summary = z
     undeclared: z.number(),
     declared: z.number(),
     duplicated: z.number(),
+    resent: z.number(),
     wrong: z.number(),
     unexpected: z.number(),
     bucket: z.number(),
@@ -81,10 +84,17 @@ export async function isAccounted(system: ChaosSystem, site: Site): Promise<bool
   return (await ledgerOf(system, site.name)).meta.totals.unaccounted === 0;
 }
 
-/** `isHarmed`: something destroyed data, so the window stream cannot be compared with the truth; the readings can. */
-export async function judge(system: ChaosSystem, site: Site, isHarmed: boolean): Promise<SiteVerdict> {
-  const live = await verified(system, site, 'live');
-  const windows = isHarmed ? undefined : await verified(system, site, 'stats');
+export interface Circumstances {
+  /** Something destroyed data, so the window stream cannot be compared with the truth; the readings can. */
+  readonly isHarmed: boolean;
+  /** Wall times at which the agent's own database was damaged. */
+  readonly damagedMs: readonly number[];
+}
+
+export async function judge(system: ChaosSystem, site: Site, circumstances: Circumstances): Promise<SiteVerdict> {
+  const { isHarmed, damagedMs } = circumstances;
+  const live = await verified(system, site, 'live', damagedMs);
+  const windows = isHarmed ? undefined : await verified(system, site, 'stats', []);
   const { ledger: lines, meta } = await ledgerOf(system, site.name);
   let declared = 0;
   for (const { lane: name, voided } of lines) {
@@ -100,30 +110,27 @@ export async function judge(system: ChaosSystem, site: Site, isHarmed: boolean):
   };
 }
 
-async function verified(system: ChaosSystem, site: Site, stream: string): Promise<z.output<typeof summary>> {
+async function verified(
+  system: ChaosSystem,
+  site: Site,
+  stream: string,
+  damagedMs: readonly number[],
+): Promise<z.output<typeof summary>> {
   const where = ['--truth', site.truth, '--hub', system.hubUrl, '--stream', stream, '--agent', site.name];
-  const { out, error } = await system.run('sim', ['verify', ...where, '--wait', '5s', '--json']);
+  const damaged = damagedMs.length === 0 ? [] : ['--damaged', damagedMs.join(',')];
+  const { out, error } = await system.run('sim', ['verify', ...where, ...damaged, '--wait', '5s', '--json']);
   const last = out.trimEnd().split('\n').at(-1) ?? '';
   const parsed = last === '' ? undefined : summary.safeParse(JSON.parse(last));
   if (parsed?.data === undefined) throw new Error(`no verdict on ${site.name}: ${error}`);
   return parsed.data;
 }
 
-export interface Circumstances {
-  /** Something destroyed data. */
-  readonly isHarmed: boolean;
-  /** The agent's own database was damaged. */
-  readonly isAgentDamaged: boolean;
-}
-
 /** What speaks against it; empty = passed. */
-export function objections(verdict: SiteVerdict, { isHarmed, isAgentDamaged }: Circumstances): string[] {
+export function objections(verdict: SiteVerdict, isHarmed: boolean): string[] {
   const { agent, acked, lost, declared, unaccounted } = verdict;
   const out: string[] = [];
   if (acked === 0) out.push(`${agent}: nothing was acked, so nothing is proved`);
   for (const kind of ['duplicated', 'wrong', 'unexpected', 'bucket'] as const) {
-    // What was sent on, not acked to the device yet, and then lost with the commit, the device sends again (decision 0005).
-    if (kind === 'duplicated' && isAgentDamaged) continue;
     if (verdict[kind] > 0) out.push(`${agent}: ${verdict[kind]} ${kind}`);
   }
   if (lost > declared) out.push(`${agent}: ${lost} acked readings are lost, ${declared} items were declared`);

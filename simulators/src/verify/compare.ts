@@ -9,8 +9,8 @@ import type { Missing } from './missing.ts';
 import type { TruthSeries } from './truth.ts';
 
 /**
- * Every acked reading must be in `held` exactly once, every other sent one at most once, and nothing else at all. `held` ascends by
- * time. A reading of an expected time with another value is `wrong`, and the one it stands for not also `lost`.
+ * Every acked reading must be in `held` exactly once, every other sent one at most once, and nothing else at all; `resends` more copies
+ * of a reading are counted, and no finding. `held` ascends by time. A reading of an expected time with another value is `wrong`, and the one it stands for not also `lost`.
  */
 export function compareReadings(truth: TruthSeries, held: Readings, findings: Findings, missing: Missing): void {
   let row = 0;
@@ -44,13 +44,18 @@ function compareInstant(
   if (to - from === 1 && values.length === 1 && truth.value[from] === values[0]) return;
   const where = { device: truth.device, metric: truth.metric, timeMs };
   const rows = Array.from({ length: to - from }, (_, index) => from + index);
-  const sent = new Set(rows.map((row) => truth.value[row]));
+  const copies = new Map(rows.map((row) => [truth.value[row], truth.resends[row] ?? 0]));
   const strangers: number[] = [];
   for (const got of values) {
     const match = rows.findIndex((row) => truth.value[row] === got);
+    const left = copies.get(got);
     if (match >= 0) rows.splice(match, 1);
-    else if (sent.has(got)) findings.add({ kind: 'duplicated', ...where, got: shown(truth, got) });
-    else strangers.push(got);
+    else if (left === undefined) strangers.push(got);
+    else if (left === 0) findings.add({ kind: 'duplicated', ...where, got: shown(truth, got) });
+    else {
+      copies.set(got, left - 1);
+      findings.resent++;
+    }
   }
   for (const got of strangers) {
     const stoodFor = rows.shift();

@@ -46,6 +46,8 @@ export class Findings {
   declared = 0;
   /** Missing, but minutes stand for it: counted, no finding. */
   thinned = 0;
+  /** There once more, within what a damaged agent may not know (decision 0005): counted, no finding. */
+  resent = 0;
   readonly #examples: Finding[] = [];
 
   add(finding: Finding): void {
@@ -61,6 +63,7 @@ export class Findings {
   merge(other: Findings): void {
     this.declared += other.declared;
     this.thinned += other.thinned;
+    this.resent += other.resent;
     for (const kind of findingKinds) {
       const room = examplesMax - this.counts[kind];
       this.#examples.push(...other.examples.filter((finding) => finding.kind === kind).slice(0, Math.max(0, room)));

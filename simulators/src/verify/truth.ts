@@ -17,6 +17,8 @@ export interface TruthSeries extends Readings {
   readonly acked: Uint8Array;
   /** 1 = when it was sent, a newer one of this series had been sent before. */
   readonly late: Uint8Array;
+  /** How many more copies of it a hub may have: damages to its agent's database while it was sent and not acked (decision 0005). */
+  readonly resends: Uint8Array;
 }
 
 /** An episode of a fault that was planted. */
@@ -53,11 +55,16 @@ interface DeviceTruth {
   readonly ackedTimes: Column;
   /** Wall time at which what is not acked yet was sent, by its source time. */
   readonly waiting: Map<number, number>;
+  /** By source time. */
+  readonly resends: Map<number, number>;
 }
 
-/** Throws `usage` for a file that cannot be read, `codec_corrupt` for one that is no truth file. */
-export function readTruth(paths: readonly string[]): Truth {
-  const reader = new TruthReader();
+/**
+ * `damagedMs`: wall times at which the database of the agent behind these files was damaged. Throws `usage` for a file that cannot be
+ * read, `codec_corrupt` for one that is no truth file.
+ */
+export function readTruth(paths: readonly string[], damagedMs: readonly number[] = []): Truth {
+  const reader = new TruthReader(damagedMs);
   for (const path of paths) reader.read(path);
   return reader.finish();
 }
@@ -116,7 +123,15 @@ class TruthReader {
   readonly #devices = new Map<string, DeviceTruth>();
   readonly #faults: TruthFault[] = [];
   readonly #ackMs = new Sketch();
+  /** Ascending. */
+  readonly #damagedMs: readonly number[];
+  /** How many of them are past. */
+  #damages = 0;
   #wallMs: number | undefined;
+
+  constructor(damagedMs: readonly number[]) {
+    this.#damagedMs = damagedMs.toSorted((a, b) => a - b);
+  }
 
   read(path: string): void {
     const lines = openLines(path);
@@ -130,6 +145,7 @@ class TruthReader {
         torn = line === undefined ? number : undefined;
         if (line !== undefined) this.#take(line);
       }
+      this.#passDamages(Infinity);
     } finally {
       lines.close();
     }
@@ -138,7 +154,7 @@ class TruthReader {
   finish(): Truth {
     const series = [...this.#devices].flatMap(([device, truth]) => {
       const acked = Float64Array.from(truth.ackedTimes.view()).sort();
-      return [...truth.metrics].map(([metric, columns]) => seriesOf(device, metric, columns, acked));
+      return [...truth.metrics].map(([metric, columns]) => seriesOf(device, metric, columns, acked, truth.resends));
     });
     return { series, faults: this.#faults, ackMs: this.#ackMs };
   }
@@ -147,9 +163,11 @@ class TruthReader {
     switch (line.kind) {
       case 'run':
         this.#wallMs = undefined;
+        this.#damages = 0;
         for (const { waiting } of this.#devices.values()) waiting.clear();
         return;
       case 'wall':
+        this.#passDamages(line.wallMs);
         this.#wallMs = line.wallMs;
         return;
       case 'fault':
@@ -160,6 +178,14 @@ class TruthReader {
         return;
       case 'sent':
         this.#sent(this.#deviceOf(line.device), line);
+    }
+  }
+
+  /** What waits for its ack when a database is damaged, its device sends again, and the agent may have lost that it had it. */
+  #passDamages(wallMs: number): void {
+    for (; (this.#damagedMs[this.#damages] ?? Infinity) < wallMs; this.#damages++) {
+      for (const { waiting, resends } of this.#devices.values())
+        for (const timeMs of waiting.keys()) resends.set(timeMs, (resends.get(timeMs) ?? 0) + 1);
     }
   }
 
@@ -195,7 +221,7 @@ class TruthReader {
   #deviceOf(name: string): DeviceTruth {
     let device = this.#devices.get(name);
     if (device === undefined) {
-      device = { metrics: new Map(), ackedTimes: new Column(), waiting: new Map() };
+      device = { metrics: new Map(), ackedTimes: new Column(), waiting: new Map(), resends: new Map() };
       this.#devices.set(name, device);
     }
     return device;
@@ -219,7 +245,13 @@ function corrupt(path: string, line: number): FoglineError {
   return new FoglineError('codec_corrupt', `${path}, line ${line}: this is no line of a truth file`);
 }
 
-function seriesOf(device: string, metric: string, columns: Columns, acked: Float64Array): TruthSeries {
+function seriesOf(
+  device: string,
+  metric: string,
+  columns: Columns,
+  acked: Float64Array,
+  resends: ReadonlyMap<number, number>,
+): TruthSeries {
   const readings = { time: columns.time.view(), value: columns.value.view() };
   const time = new Column(readings.time.length + 1);
   const value = new Column(readings.time.length + 1);
@@ -245,6 +277,7 @@ function seriesOf(device: string, metric: string, columns: Columns, acked: Float
     value: value.view(),
     acked: isAcked.map((flag, row) => (((flags[row] as number) & rowOpen) === 0 ? flag : 0)),
     late: Uint8Array.from(flags, (flag) => flag & rowLate),
+    resends: Uint8Array.from(time.view(), (timeMs) => Math.min(255, resends.get(timeMs) ?? 0)),
   };
 }
 

@@ -24,6 +24,11 @@ export const verifyCommand = defineCommand({
     agent: { type: 'text', help: 'only this agent' },
     'metric-map': { type: 'text', placeholder: 'SENT=STORED,…', help: 'metrics that the agent gives another name' },
     wait: { type: 'duration', default: 0, help: 'keep looking for so long while something is missing' },
+    damaged: {
+      type: 'text',
+      placeholder: 'MS[,MS…]',
+      help: "wall times at which the agent's database was damaged: what waited for its ack then may be there once more",
+    },
     'no-loss': { type: 'flag', help: 'what was declared lost is a finding as well' },
     watch: {
       type: 'duration',
@@ -44,7 +49,7 @@ export const verifyCommand = defineCommand({
     const queryableMs = options.watch === 0 ? undefined : await watchLatency(files, hub, options.watch, systemClock);
     // What was sent after the truth was read would be at the hub without being in it.
     if (options.watch > 0) await untilQuiet(files, options.wait, systemClock);
-    const truth = readTruth(files);
+    const truth = readTruth(files, momentsOf(options.damaged));
     const verdict = await verify({
       truth: truth.series,
       hub: openHubReader(hub),
@@ -134,6 +139,16 @@ function metricMap(text: string): Map<string, string> {
   );
 }
 
+function momentsOf(text: string | undefined): number[] {
+  return (text ?? '')
+    .split(',')
+    .filter((part) => part !== '')
+    .map((part) => {
+      if (!/^\d{1,15}$/.test(part)) throw new FoglineError('usage', `--damaged: "${part}" is no time in ms since 1970`);
+      return Number(part);
+    });
+}
+
 function printJson(whole: Whole, io: CliIo): void {
   const { verdict, ack, queryable } = whole;
   for (const finding of verdict.findings.examples) io.out(JSON.stringify(finding));
@@ -144,6 +159,7 @@ function printJson(whole: Whole, io: CliIo): void {
       ...findings.counts,
       declared: findings.declared,
       thinned: findings.thinned,
+      resent: findings.resent,
       ackMs: ack.count === 0 ? null : ack,
       queryableMs: queryable ?? null,
       isClean: isClean(whole),
@@ -154,8 +170,9 @@ function printJson(whole: Whole, io: CliIo): void {
 function print(whole: Whole, io: CliIo): void {
   const { verdict, ack, queryable } = whole;
   for (const finding of verdict.findings.examples) io.out(describe(finding));
-  const { counts, declared, thinned } = verdict.findings;
+  const { counts, declared, thinned, resent } = verdict.findings;
   const { series, sent, acked, atHub, buckets, undecidedBuckets } = verdict;
+  const again = resent === 0 ? '' : `, there again after damage ${resent}`;
   const undecided = undecidedBuckets === 0 ? '' : `, ${undecidedBuckets} undecided`;
   io.out(
     `${series} series: ${sent} readings sent, ${acked} acked, ${atHub} at the hub; ${buckets} buckets compared${undecided}`,
@@ -164,6 +181,7 @@ function print(whole: Whole, io: CliIo): void {
   if (queryable !== undefined) io.out(`publish to queryable: ${latencyText(queryable)}`);
   io.out(
     `${findingKinds.map((kind) => `${kind} ${counts[kind]}`).join(', ')}; declared lost ${declared}, as minutes ${thinned}: ` +
+    `${findingKinds.map((kind) => `${kind} ${counts[kind]}`).join(', ')}; declared lost ${declared}${again}: ` +
       (isClean(whole) ? 'clean' : sent === 0 ? 'nothing to compare' : 'NOT CLEAN'),
   );
 }

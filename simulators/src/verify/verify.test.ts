@@ -420,6 +420,45 @@ it('reads faults, and how long acks took by the wall clock', () => {
   expect(Math.abs(read.ackMs.quantile(0.5) - 250)).toBeLessThan(3);
 });
 
+it('allows one more copy for each damage of what waited for its ack then, and of nothing else', async () => {
+  const lines = [
+    { truth: 1, startedMs: 0 },
+    { w: 1_000 },
+    { s: 'd', t: 1, v: { temperature: 1 }, q: 1 },
+    { s: 'd', t: 2, v: { temperature: 2 }, q: 1 },
+    { w: 1_100 },
+    { a: ['d', 1] },
+    { w: 1_300 },
+    { s: 'd', t: 3, v: { temperature: 3 }, q: 1 },
+    { a: ['d', 2] },
+    { a: ['d', 3] },
+  ];
+  const path = join(folder, 'damaged.ndjson');
+  writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const [entry] = store();
+  const series = { ...entry!.series, device: 'd' };
+  const findings = async (damagedMs: readonly number[], copies: readonly number[]) => {
+    const readings = copies.flatMap((count, index) =>
+      Array<Stored['readings'][number]>(count).fill({ timeMs: index + 1, value: index + 1 }),
+    );
+    const columns = {
+      time: Float64Array.from(readings, (r) => r.timeMs),
+      value: Float64Array.from(readings, (r) => r.value),
+    };
+    const buckets = new Map(levelsMs.map((everyMs) => [everyMs, [...bucketsOf(columns, everyMs)]]));
+    const { findings: found } = await run([{ series, readings, buckets }], {
+      truth: readTruth([path], damagedMs).series,
+    });
+    return { resent: found.resent, ...found.counts };
+  };
+  expect(await findings([1_200], [1, 2, 1])).toEqual({ ...nothingFound, resent: 1 });
+  expect(await findings([1_200], [2, 1, 2])).toEqual({ ...nothingFound, resent: 0, duplicated: 2 });
+  expect(await findings([1_200], [1, 3, 1])).toEqual({ ...nothingFound, resent: 1, duplicated: 1 });
+  expect(await findings([1_250, 1_200], [1, 3, 1])).toEqual({ ...nothingFound, resent: 2 });
+  for (const elsewhereMs of [900, 1_300, 9_999])
+    expect(await findings([elsewhereMs], [1, 2, 1])).toEqual({ ...nothingFound, resent: 0, duplicated: 1 });
+});
+
 it('reads a truth that was torn by a kill and continued, and counts what was sent twice once', () => {
   const torn = `${truthText}{"s":"d1","t":1\n${truthText}{"a":["d1"`;
   expect(truthOf(torn)).toEqual(truth);
