@@ -3,7 +3,7 @@
  */
 import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { DamagedFiles } from '@fogline/shared/damaged-files';
+import { condemnedCount, DamagedFiles } from '@fogline/shared/damaged-files';
 import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import type { Logger } from '@fogline/shared/log';
 import { type Database, isDiskFull, lockFolder } from '@fogline/shared/sqlite';
@@ -30,10 +30,14 @@ export interface SoundFolder {
   readonly db: Database;
   /** Why the process has to end; the next start looks for damage. */
   suspect(error: unknown): void;
+  /** Damage was seen; the next start salvages. */
+  condemn(problem: string): void;
+  /** This start salvaged. */
+  readonly isSalvaged: boolean;
   /** The process has run for a while without an error. */
   clearSuspicion(): void;
-  /** Writes the copy of the credentials where they changed. */
-  saveCredentials(): void;
+  /** Writes the copy of the credentials where they changed. False: the disk is full, and it is as it was. */
+  saveCredentials(): boolean;
 }
 
 /** As `openDataFolder`, for the hub itself: whatever state the database is in (decision 0006). Under the lock only. */
@@ -42,21 +46,34 @@ export function openSoundFolder(folder: string, log: Logger, nowMs: number): Sou
   const files = new DamagedFiles(folder, 'hub', log);
   const credentials = credentialsPath(folder);
   let db = openSound(files, credentials, log);
+  const isSalvaged = db === undefined;
   if (db === undefined) {
     const salvaged = files.salvage(hubDatabase, (from, fresh) => salvageHub(from, fresh, credentials, nowMs));
     log.warn({ ...salvaged.result }, 'salvaged; what is missing the agents send again or declare');
     db = salvaged.db;
   }
   const sound = db;
-  saveCredentials(sound, credentials);
+  const save = (): boolean => {
+    try {
+      saveCredentials(sound, credentials);
+      return true;
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      log.warn({}, 'the disk is full; the copy of the credentials is written when there is room');
+      return false;
+    }
+  };
+  save();
   const buried = mendTombstones(sound, tombstonesPath(folder));
   if (buried > 0) log.warn({ buried }, 'ranges that were deleted are deleted again');
   copyTombstones(folder, sound);
   return {
     db: sound,
     suspect: (error) => files.suspect(error),
+    condemn: (problem) => files.condemn(problem),
+    isSalvaged,
     clearSuspicion: () => files.clearSuspicion(),
-    saveCredentials: () => saveCredentials(sound, credentials),
+    saveCredentials: save,
   };
 }
 
@@ -69,8 +86,8 @@ function openSound(files: DamagedFiles, credentials: string, log: Logger): Datab
     try {
       const db = openHubDatabase(files.db);
       problem = isCheckDue ? hubProblem(db) : undefined;
-      if (problem === undefined && suspicion !== undefined && suspicion.count >= 2)
-        problem = `failed ${suspicion.count} times: ${suspicion.reason}`;
+      if (problem === undefined && suspicion !== undefined && suspicion.count >= condemnedCount)
+        problem = `it was suspected: ${suspicion.reason}`;
       if (problem === undefined) {
         const mended = mendCredentials(db, credentials);
         if (mended > 0) log.warn({ mended }, 'credentials were not as they were given out, and are again');

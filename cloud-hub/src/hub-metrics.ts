@@ -1,9 +1,20 @@
 /** What the hub shows to a scraper: figures that its parts keep anyway, read when asked. */
 import type { Metrics } from '@fogline/shared/metrics';
 import type { AgentBroker } from './broker/agent-broker.ts';
+import type { DamageWatch } from './damage-watch.ts';
+import type { SoundFolder } from './data-folder.ts';
+import type { DiskRoom } from './disk-room.ts';
 import type { HubCore } from './ingest/hub-core.ts';
 
-export function registerHubMetrics(metrics: Metrics, core: HubCore, broker: AgentBroker): void {
+export interface Measured {
+  readonly core: HubCore;
+  readonly broker: AgentBroker;
+  readonly room: DiskRoom;
+  readonly damageWatch: DamageWatch;
+  readonly folder: SoundFolder;
+}
+
+export function registerHubMetrics(metrics: Metrics, { core, broker, room, damageWatch, folder }: Measured): void {
   metrics.readCounters('hub_ingest_total', 'What ingest did since the start, by kind.', 'kind', () => {
     const numbers = Object.entries(core.read.counters()).filter(
       (entry): entry is [string, number] => typeof entry[1] === 'number',
@@ -20,6 +31,17 @@ export function registerHubMetrics(metrics: Metrics, core: HubCore, broker: Agen
     ...core.read.storeStats(),
   }));
   metrics.readGauge('hub_ingest_queued_bytes', 'Bytes that wait for the next commit.', () => core.queuedBytes());
+  metrics.readGauge('hub_disk_free_bytes', "Free on the hub's disk, its ballast apart.", () => room.freeBytes);
+  metrics.readGauge('hub_disk_is_full', '1 while nothing is acked because the disk is full.', () =>
+    room.problem === undefined ? 0 : 1,
+  );
+  metrics.readCounters('hub_damage_check_total', 'Rows and whole rounds that were checked for damage.', 'what', () => ({
+    rows: damageWatch.rowsChecked,
+    rounds: damageWatch.roundsDone,
+  }));
+  metrics.readGauge('hub_is_salvaged', '1 when this start found its database damaged and salvaged it.', () =>
+    folder.isSalvaged ? 1 : 0,
+  );
   metrics.readGauge('hub_mqtt_connections', 'Open MQTT connections.', () => broker.connectionCount());
   metrics.readGauge(
     'hub_agents_connected',

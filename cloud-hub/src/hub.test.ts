@@ -157,6 +157,30 @@ describe('the hub', () => {
   });
 });
 
+describe('damage while it runs', () => {
+  it('is found in the background, ends the hub with a reason, and the next start salvages and reports it', async () => {
+    const hub = await open();
+    hub.agents.create('gw1');
+    expect(await (await fetch(`${hub.httpUrl}/metrics`)).text()).toContain('fogline_hub_is_salvaged 0\n');
+    const other = openDataFolder(folder);
+    other.exec("INSERT INTO batches VALUES (7, 1, 2, 1, 1, 0, 0, 0, x'00')");
+    other.close();
+    await expect(hub.failed).rejects.toThrow('the database is damaged: batches: batch 7');
+    expect(await get(hub, '/readyz')).toMatchObject({
+      status: 503,
+      body: { detail: expect.stringContaining('batch 7') },
+    });
+    await hub.close();
+    const next = await open();
+    expect(await get(next, '/readyz')).toMatchObject({ status: 200 });
+    expect(await (await fetch(`${next.httpUrl}/metrics`)).text()).toContain('fogline_hub_is_salvaged 1\n');
+    expect(await get(next, '/api/v1/events')).toMatchObject({
+      body: { events: [{ kind: 'hub_damaged', agent: 'gw1' }] },
+    });
+    await hub.close();
+  });
+});
+
 describe('addresses', () => {
   async function occupy(): Promise<number> {
     const server = createServer();

@@ -15,7 +15,9 @@ import { checkExposure } from './auth/access.ts';
 import { AuditLog } from './auth/audit-log.ts';
 import { type AgentBroker, openAgentBroker } from './broker/agent-broker.ts';
 import type { HubConfig, HubListener } from './config.ts';
+import { DamageWatch } from './damage-watch.ts';
 import { copyTombstones, lockDataFolder, openSoundFolder, type SoundFolder } from './data-folder.ts';
+import { DiskRoom, type RoomLimits } from './disk-room.ts';
 import { AgentRegistry } from './fleet/agents.ts';
 import { CredentialWatch } from './fleet/credential-watch.ts';
 import { ApiTokens } from './fleet/tokens.ts';
@@ -33,6 +35,8 @@ export interface HubPorts {
 export interface HubOptions {
   /** A port that is taken is replaced by any free one; otherwise that is an error. */
   readonly portFallback?: boolean;
+  /** How much of the disk is left alone; 16 MiB for the ballast, and 24 MiB. */
+  readonly room?: RoomLimits;
 }
 
 export interface Hub {
@@ -57,7 +61,7 @@ const clearedAfterMs = 60_000;
 export async function openHub(config: HubConfig, ports: HubPorts, options: HubOptions = {}): Promise<Hub> {
   const rooms = new Rooms(config, ports);
   try {
-    return await rooms.open(options.portFallback === true);
+    return await rooms.open(options);
   } catch (error) {
     await rooms.close();
     throw error;
@@ -69,6 +73,8 @@ class Rooms {
   readonly #config: HubConfig;
   readonly #ports: HubPorts;
   #lock: { release(): void } | undefined;
+  #room: DiskRoom | undefined;
+  #damageWatch: DamageWatch | undefined;
   #folder: SoundFolder | undefined;
   #driver: IngestDriver | undefined;
   #upkeep: UpkeepDriver | undefined;
@@ -85,13 +91,15 @@ class Rooms {
     this.#ports = ports;
   }
 
-  async open(hasFallback: boolean): Promise<Hub> {
+  async open({ portFallback: hasFallback = false, room: limits }: HubOptions): Promise<Hub> {
     const { dataFolder, http, mqtt, retention } = this.#config;
     const { clock, random, log } = this.#ports;
     const { promise: failed, reject } = Promise.withResolvers<never>();
     // Whoever awaits it hears of it; nobody else has to.
     failed.catch(() => undefined);
     this.#lock = lockDataFolder(dataFolder);
+    const room = new DiskRoom(dataFolder, limits);
+    this.#room = room;
     const folder = openSoundFolder(dataFolder, log.child('store'), clock.now());
     const { db } = folder;
     this.#folder = folder;
@@ -107,7 +115,7 @@ class Rooms {
       audit.record({ who: 'hub', from: '', what: 'first start', target: 'token name=admin', outcome: 'ok' });
     }
     checkExposures(this.#config, core, tokens);
-    const driver = this.#drive(core, folder, reject);
+    const { driver, damageWatch } = this.#drive(core, folder, room, reject);
     const broker = await this.#openBroker(hasFallback, agents, driver);
     this.#broker = broker;
     // An agent whose token was revoked or exchanged loses its connections too.
@@ -118,7 +126,7 @@ class Rooms {
     this.#watch = watch;
     this.#clearing = clock.after('hub.suspicion', clearedAfterMs, () => folder.clearSuspicion());
     const metrics = new Metrics();
-    registerHubMetrics(metrics, core, broker);
+    registerHubMetrics(metrics, { core, broker, room, damageWatch, folder });
     this.#api = buildApi({
       store: core.read,
       clock,
@@ -129,7 +137,7 @@ class Rooms {
       credentialsChanged: () => watch.poll(),
       audit,
       ...(http.tls === undefined ? {} : { tls: http.tls }),
-      notReady: () => this.#notReady,
+      notReady: () => this.#notReady ?? room.problem,
     });
     const httpPort = await listenHttp(this.#api, http, hasFallback);
     this.#notReady = undefined;
@@ -148,25 +156,6 @@ class Rooms {
     };
   }
 
-  /** The first error of the storage, whoever meets it, stops ingest and upkeep. */
-  #drive(core: HubCore, folder: SoundFolder, reject: (error: unknown) => void): IngestDriver {
-    const { clock, log } = this.#ports;
-    const { dataFolder } = this.#config;
-    const fail = (error: unknown): void => {
-      driver.abandon();
-      upkeep.stop();
-      this.#notReady = 'the storage failed';
-      log.error({ error }, 'the storage failed; nothing more is acked');
-      folder.suspect(error);
-      reject(error);
-    };
-    const driver = new IngestDriver(core, fail);
-    const upkeep = new UpkeepDriver(core, clock, fail, () => copyTombstones(dataFolder, folder.db));
-    this.#driver = driver;
-    this.#upkeep = upkeep;
-    return driver;
-  }
-
   #send(agent: string, kind: DownKind, payload: Uint8Array): void {
     this.#broker?.send(agent, kind, payload);
   }
@@ -180,6 +169,8 @@ class Rooms {
     this.#notReady = 'the hub is stopping';
     this.#watch?.stop();
     this.#clearing?.cancel();
+    this.#room?.stop();
+    this.#damageWatch?.stop();
     await this.#api?.close();
     this.#upkeep?.stop();
     this.#driver?.stop();
@@ -189,6 +180,44 @@ class Rooms {
     this.#audit?.close();
     this.#lock?.release();
     if (this.#api !== undefined) this.#ports.log.info({}, 'the hub has stopped');
+  }
+
+  /** The first error of the storage and the first damage, whoever meets it, stop ingest and upkeep, and end the hub. */
+  #drive(core: HubCore, folder: SoundFolder, room: DiskRoom, reject: (error: unknown) => void) {
+    const { clock, log } = this.#ports;
+    const { dataFolder } = this.#config;
+    const { db } = folder;
+    const end = (error: unknown, reason: string): void => {
+      driver.abandon();
+      upkeep.stop();
+      this.#notReady = reason;
+      log.error({ error }, `${reason}; nothing more is acked`);
+      reject(error);
+    };
+    const fail = (error: unknown): void => {
+      end(error, 'the storage failed');
+      folder.suspect(error);
+    };
+    const driver = new IngestDriver(core, { fail, mayCommit: () => room.hasRoom() });
+    const upkeep = new UpkeepDriver(core, clock, fail, () => copyTombstones(dataFolder, db));
+    const damageWatch = new DamageWatch({
+      db,
+      clock,
+      isBusy: () => core.queuedBytes() > 0,
+      onDamage(problem) {
+        end(new FoglineError('storage_corrupt', `the database is damaged: ${problem}`), `damage was found: ${problem}`);
+        folder.condemn(problem);
+      },
+    });
+    const onRoom = (): void => {
+      folder.saveCredentials();
+      driver.resume();
+    };
+    room.watch({ db, clock, log: log.child('room'), onRoom });
+    this.#driver = driver;
+    this.#upkeep = upkeep;
+    this.#damageWatch = damageWatch;
+    return { driver, damageWatch };
   }
 
   #openBroker(hasFallback: boolean, agents: AgentRegistry, driver: IngestDriver): Promise<AgentBroker> {
@@ -201,6 +230,7 @@ class Rooms {
         ...(mqtt.tls === undefined ? {} : { tls: mqtt.tls }),
         clock,
         log: log.child('mqtt'),
+        isAvailable: () => this.#room?.problem === undefined,
         isAgentToken: (agent, token) => agents.isAuthentic(agent, token),
         submit: (agent, kind, payload, done) => driver.submit(agent, kind, payload, done),
       }),

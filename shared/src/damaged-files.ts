@@ -26,6 +26,9 @@ export interface Suspicion {
   readonly reason: string;
 }
 
+/** So many ends in a row without a finding are a finding. */
+export const condemnedCount = 2;
+
 export class DamagedFiles {
   readonly db: string;
   readonly #wal: string;
@@ -94,6 +97,11 @@ export class DamagedFiles {
     if (isDiskFull(error)) return;
     const count = (this.suspicion?.count ?? 0) + 1;
     writeFileSync(this.#suspect, JSON.stringify({ count, reason: messageOf(error) }));
+  }
+
+  /** Damage was seen: the next start sets the database aside, whatever its own check finds. */
+  condemn(problem: string): void {
+    writeFileSync(this.#suspect, JSON.stringify({ count: condemnedCount, reason: problem }));
   }
 
   clearSuspicion(): void {

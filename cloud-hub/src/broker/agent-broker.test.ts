@@ -26,7 +26,7 @@ function once(client: MqttClient, event: 'connect' | 'close'): Promise<void> {
 
 /** `hold` keeps the acks back until the test gives them. */
 async function open(
-  options: { hold?: boolean; revoked?: ReadonlySet<string> } = {},
+  options: { hold?: boolean; revoked?: ReadonlySet<string>; isAvailable?: () => boolean } = {},
 ): Promise<{ broker: AgentBroker; submitted: Submitted[] }> {
   const submitted: Submitted[] = [];
   broker = await openAgentBroker({
@@ -34,6 +34,7 @@ async function open(
     port: 0,
     clock: systemClock,
     log: silentLogger,
+    isAvailable: options.isAvailable ?? (() => true),
     isAgentToken: (agent, token) => token === `secret of ${agent}` && options.revoked?.has(agent) !== true,
     submit(agent, kind, payload, done) {
       submitted.push({ agent, kind, text: new TextDecoder().decode(payload), done });
@@ -169,6 +170,18 @@ describe('the broker of agents', () => {
     await expect(connect('gw1', options)).rejects.toThrow('refused');
     expect(hub.connectedAgents()).toEqual([]);
     expect(hub.counters()).toMatchObject({ auth_refused: 1 });
+  });
+
+  it('asks agents to come later while it can take nothing, and keeps those that are there', async () => {
+    let isAvailable = true;
+    const { broker: hub } = await open({ isAvailable: () => isAvailable });
+    await connect('gw1');
+    isAvailable = false;
+    await expect(connect('gw2')).rejects.toThrow('refused');
+    expect(hub.connectedAgents()).toEqual(['gw1']);
+    expect(hub.counters()).toMatchObject({ unavailable: 1 });
+    isAvailable = true;
+    await connect('gw2');
   });
 
   it('closes on a publish to a foreign topic and submits nothing', async () => {

@@ -31,6 +31,8 @@ export interface AgentBrokerOptions {
   readonly tls?: BrokerTls;
   readonly clock: Clock;
   readonly log: BrokerLog;
+  /** False: agents are asked to come again later; who is connected stays. */
+  isAvailable(): boolean;
   /** True when this token is the agent's and is not revoked. */
   isAgentToken(agent: string, token: string): boolean;
   /** `payload` is valid until this returns. `done` acks. */
@@ -68,6 +70,7 @@ export async function openAgentBroker(options: AgentBrokerOptions): Promise<Agen
     authenticate({ clientId, username, password }) {
       const identity = parseClientId(clientId);
       if (identity === undefined || identity.agent !== username || password === undefined) return 'refused';
+      if (!options.isAvailable()) return 'unavailable';
       const token = new TextDecoder().decode(password);
       return options.isAgentToken(identity.agent, token) ? { ...identity, token } : 'refused';
     },

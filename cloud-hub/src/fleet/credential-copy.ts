@@ -2,7 +2,7 @@
  * The credentials of agents and API callers a second time, beside the database: without them a salvaged hub would know nobody, and a human would have
  * to enrol every gateway anew. Hashes only, as in the database. Written whole under another name, then renamed.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { checkedBytes, withChecksum } from '@fogline/shared/checked-bytes';
 import { attempt, copyRow } from '@fogline/shared/readable-rows';
 import type { Database, Value } from '@fogline/shared/sqlite';
@@ -15,7 +15,7 @@ interface Copy {
 const agentColumns = 'id, name, site, hex(token_hash) AS token_hash, created, revoked';
 const tokenColumns = 'name, hex(hash) AS hash, scopes, sites, created, revoked';
 
-/** Writes the copy where it says something else than the database. */
+/** Writes the copy where it says something else than the database. Throws what the system says; then the copy is what it was. */
 export function saveCredentials(db: Database, path: string): void {
   const text = JSON.stringify({
     agents: db.prepare(`SELECT ${agentColumns} FROM agents ORDER BY id`).all(),
@@ -32,6 +32,9 @@ export function replaceFile(path: string, bytes: Uint8Array): void {
   try {
     for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
     fsyncSync(file);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
   } finally {
     closeSync(file);
   }

@@ -272,11 +272,10 @@ it('the driver commits once for all that arrives in one turn, copies what it is 
   const agent = ready(hub);
   const deferred: (() => void)[] = [];
   const failures: unknown[] = [];
-  const driver = new IngestDriver(
-    hub.core,
-    (error) => failures.push(error),
-    (work) => deferred.push(work),
-  );
+  const driver = new IngestDriver(hub.core, {
+    fail: (error) => void failures.push(error),
+    defer: (work) => void deferred.push(work),
+  });
   let acked = 0;
   const shared = new Uint8Array(agent.rowsBytes(1, [row(1)]));
   driver.submit('gw1', 'batch', shared, () => acked++);
@@ -291,4 +290,32 @@ it('the driver commits once for all that arrives in one turn, copies what it is 
   deferred.shift()?.();
   driver.submit('gw1', 'batch', agent.rowsBytes(4, [row(4)]), () => acked++);
   expect([failures.length, deferred.length, acked]).toEqual([1, 0, 2]);
+});
+
+it('the driver keeps what it may not commit, unacked and in order, until it may', () => {
+  const hub = new Hub();
+  const agent = ready(hub);
+  const deferred: (() => void)[] = [];
+  const acked: number[] = [];
+  let mayCommit = false;
+  const driver = new IngestDriver(hub.core, {
+    fail: (error) => expect.fail(String(error)),
+    mayCommit: () => mayCommit,
+    defer: (work) => void deferred.push(work),
+  });
+  const send = (seq: number): void =>
+    driver.submit('gw1', 'batch', agent.rowsBytes(seq, [row(seq)]), () => void acked.push(seq));
+  for (const seq of [1, 2]) {
+    send(seq);
+    deferred.shift()?.();
+  }
+  expect([acked, deferred.length, deliveredItems(hub)]).toEqual([[], 0, 0]);
+  mayCommit = true;
+  driver.resume();
+  deferred.shift()?.();
+  expect([acked, deliveredItems(hub)]).toEqual([[1, 2], 2]);
+  mayCommit = false;
+  send(3);
+  driver.stop();
+  expect(acked).toEqual([1, 2]);
 });

@@ -2,17 +2,26 @@
 import type { UpKind } from '@fogline/shared/protocol/topics';
 import type { HubCore } from './hub-core.ts';
 
+export interface IngestDriverPorts {
+  /** The storage failed; nothing more is committed or acked, and the process should exit. */
+  fail(error: unknown): void;
+  /** False: what is queued waits, unacked, until `resume`. */
+  mayCommit?(): boolean;
+  defer?(work: () => void): void;
+}
+
 export class IngestDriver {
   readonly #core: HubCore;
   readonly #fail: (error: unknown) => void;
   readonly #defer: (work: () => void) => void;
+  readonly #mayCommit: () => boolean;
   #isDue = false;
   #isStopped = false;
 
-  /** `fail`: the storage failed; nothing more is committed or acked, and the process should exit. */
-  constructor(core: HubCore, fail: (error: unknown) => void, defer: (work: () => void) => void = setImmediate) {
+  constructor(core: HubCore, { fail, mayCommit = () => true, defer = setImmediate }: IngestDriverPorts) {
     this.#core = core;
     this.#fail = fail;
+    this.#mayCommit = mayCommit;
     this.#defer = defer;
   }
 
@@ -27,7 +36,7 @@ export class IngestDriver {
     if (this.#isStopped) return;
     this.#isStopped = true;
     try {
-      while (this.#core.commit());
+      while (this.#mayCommit() && this.#core.commit());
     } catch (error) {
       this.#fail(error);
     }
@@ -36,6 +45,11 @@ export class IngestDriver {
   /** The storage failed elsewhere: nothing is committed any more. */
   abandon(): void {
     this.#isStopped = true;
+  }
+
+  /** `mayCommit` is true again. */
+  resume(): void {
+    this.#arm();
   }
 
   #arm(): void {
@@ -48,7 +62,7 @@ export class IngestDriver {
     this.#isDue = false;
     if (this.#isStopped) return;
     try {
-      if (this.#core.commit()) this.#arm();
+      if (this.#mayCommit() && this.#core.commit()) this.#arm();
     } catch (error) {
       this.#isStopped = true;
       this.#fail(error);

@@ -53,7 +53,8 @@ interface TailBatch extends BatchRange {
   readonly hours: readonly number[];
 }
 
-interface BatchRow {
+/** As it is in its table. */
+export interface BatchRow {
   readonly id: number;
   readonly epoch: number;
   readonly lane: Lane;
@@ -263,7 +264,7 @@ export interface HourCursor {
   readonly batch: number;
 }
 
-function fromRow(row: BatchRow): LoggedBatch {
+export function fromRow(row: BatchRow): LoggedBatch {
   const { id, epoch, lane, first, last, received: receivedMs, merged, payload } = row;
   return { id, epoch, lane, first, last, receivedMs, payload, isMerged: merged === 1 };
 }

@@ -5,8 +5,9 @@
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Ballast } from '@fogline/shared/ballast';
 import type { Clock, Timer } from '@fogline/shared/clock';
-import { DamagedFiles } from '@fogline/shared/damaged-files';
+import { condemnedCount, DamagedFiles } from '@fogline/shared/damaged-files';
 import { hasCode, messageOf } from '@fogline/shared/errors';
 import type { Logger } from '@fogline/shared/log';
 import {
@@ -18,7 +19,6 @@ import {
 } from '@fogline/shared/sqlite';
 import type { BufferConfig } from '../core-config.ts';
 import { AgentStore } from './agent-store.ts';
-import { Ballast, ballastBytesUsual } from './ballast.ts';
 import { HighWater } from './high-water.ts';
 import { checkJournal } from './journal-check.ts';
 import { checkOwner } from './owner.ts';
@@ -50,10 +50,13 @@ export interface JournalPorts {
   readonly faults?: StorageFaults;
   /** A database made anew gives room back that it does not need. */
   readonly canShrink?: boolean;
-  /** Default `ballastBytesUsual`. */
+  /** Default 4 MiB. */
   readonly ballastBytes?: number;
 }
 
+const ballastBytesUsual = 4 * 1024 * 1024;
+/** With less than this free the next commits would fail. */
+const freeBytesMin = 512 * 1024;
 /** A database up to this size is checked whole at every start. */
 const checkedBytesMax = 16 * 1024 * 1024;
 const checkEveryMs = 1_000;
@@ -77,7 +80,7 @@ export function openJournal(folder: string, ports: JournalPorts): Journal {
   mkdirSync(folder, { recursive: true });
   const files = new DamagedFiles(folder, 'agent', ports.log);
   const ballast = new Ballast(join(folder, 'ballast'), ports.ballastBytes ?? ballastBytesUsual);
-  ballast.settle();
+  ballast.settle(freeBytesMin);
   const water = new HighWater(join(folder, 'agent.high'), join(folder, 'agent.epochs'));
   try {
     return new OpenJournal(files, water, openSound(files, water, ports), ballast, ports);
@@ -160,7 +163,8 @@ function problemOf(db: Database, files: DamagedFiles, agent: string, hasLostFram
     if (isDiskFull(error)) throw error;
     return messageOf(error);
   }
-  if (suspicion !== undefined && suspicion.count >= 2) return `failed ${suspicion.count} times: ${suspicion.reason}`;
+  if (suspicion !== undefined && suspicion.count >= condemnedCount)
+    return `failed ${suspicion.count} times: ${suspicion.reason}`;
   return undefined;
 }
 

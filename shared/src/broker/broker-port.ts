@@ -63,8 +63,11 @@ export interface BrokerOptions<Identity> {
    * know its data was not taken (an agent) keeps it. Both are counted and logged once per client.
    */
   readonly onForbiddenPublish: 'disconnect' | 'drop';
-  /** Must also decide whether this identity may use this client id: a session belongs to its client id. */
-  authenticate(client: ConnectingClient): Identity | 'refused';
+  /**
+   * Must also decide whether this identity may use this client id: a session belongs to its client id. 'unavailable': nobody may now, and
+   * who comes later may be taken.
+   */
+  authenticate(client: ConnectingClient): Identity | 'refused' | 'unavailable';
   mayPublish(identity: Identity, topic: string): boolean;
   maySubscribe(identity: Identity, filter: string): boolean;
   /**

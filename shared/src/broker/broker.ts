@@ -22,7 +22,7 @@ import { Sessions } from './sessions.ts';
 type AedesInternals = Aedes & { unregisterClient(client: Client): void };
 
 /** Of CONNACK. */
-const returnCodes = { identifierRejected: 2, notAuthorized: 5 } as const;
+const returnCodes = { identifierRejected: 2, serverUnavailable: 3, notAuthorized: 5 } as const;
 
 /** @throws FoglineError address_in_use, or unavailable when the address cannot be listened on for another reason. */
 export async function openBroker<Identity>(options: BrokerOptions<Identity>): Promise<Broker> {
@@ -278,6 +278,10 @@ class AedesBroker<Identity> implements Broker {
       ...(password === undefined ? {} : { password }),
       address: connection.address,
     });
+    if (identity === 'unavailable') {
+      this.#counts.add('unavailable');
+      return returnCodes.serverUnavailable;
+    }
     if (identity === 'refused') {
       this.#counts.add('auth_refused');
       this.#counts.logOnce('auth_refused', connection, 'an MQTT client was refused');

@@ -57,6 +57,8 @@ interface Finished {
 }
 
 const diskMebibytes = 24;
+/** Room for the ballast and the reserve of a hub. */
+const hubDiskMebibytes = 96;
 const outBytesMax = 64 * 1024 * 1024;
 const stopGraceMs = 10_000;
 
@@ -102,7 +104,7 @@ export class ChaosSystem {
   async open(): Promise<void> {
     const { folder, agents } = this.#options;
     mkdirSync(folder, { recursive: true });
-    this.hubDisk = this.#mount(this.hubData, diskMebibytes * agents.length);
+    this.hubDisk = this.#mount(this.hubData, hubDiskMebibytes);
     const [http, mqtt] = [await this.#port(), await this.#port()];
     this.hubUrl = `http://${loopback}:${http}`;
     const args = ['run', '--data', this.hubData, '--http', `${loopback}:${http}`, '--mqtt', `${loopback}:${mqtt}`];

@@ -180,8 +180,7 @@ function print(whole: Whole, io: CliIo): void {
   if (ack.count > 0) io.out(`publish to ack: ${latencyText(ack)}`);
   if (queryable !== undefined) io.out(`publish to queryable: ${latencyText(queryable)}`);
   io.out(
-    `${findingKinds.map((kind) => `${kind} ${counts[kind]}`).join(', ')}; declared lost ${declared}, as minutes ${thinned}: ` +
-    `${findingKinds.map((kind) => `${kind} ${counts[kind]}`).join(', ')}; declared lost ${declared}${again}: ` +
+    `${findingKinds.map((kind) => `${kind} ${counts[kind]}`).join(', ')}; declared lost ${declared}, as minutes ${thinned}${again}: ` +
       (isClean(whole) ? 'clean' : sent === 0 ? 'nothing to compare' : 'NOT CLEAN'),
   );
 }

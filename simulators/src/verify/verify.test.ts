@@ -439,7 +439,7 @@ it('allows one more copy for each damage of what waited for its ack then, and of
   const series = { ...entry!.series, device: 'd' };
   const findings = async (damagedMs: readonly number[], copies: readonly number[]) => {
     const readings = copies.flatMap((count, index) =>
-      Array<Stored['readings'][number]>(count).fill({ timeMs: index + 1, value: index + 1 }),
+      Array.from({ length: count }, () => ({ timeMs: index + 1, value: index + 1 })),
     );
     const columns = {
       time: Float64Array.from(readings, (r) => r.timeMs),

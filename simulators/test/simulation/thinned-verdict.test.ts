@@ -68,6 +68,7 @@ function truthOf({ truth }: SimSensors): TruthSeries[] {
       value: Float64Array.from(rows, ({ value }) => value),
       acked: Uint8Array.from(rows, ({ isAcked }) => (isAcked ? 1 : 0)),
       late: new Uint8Array(rows.length),
+      resends: new Uint8Array(rows.length),
     };
   });
 }

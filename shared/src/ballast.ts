@@ -4,11 +4,8 @@
  */
 import { closeSync, existsSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { isDiskFull } from '@fogline/shared/sqlite';
+import { isDiskFull } from './sqlite.ts';
 
-export const ballastBytesUsual = 4 * 1024 * 1024;
-/** With less than this free the next commits would fail. */
-const freeBytesMin = 512 * 1024;
 const chunk = Buffer.alloc(64 * 1024, 0x5a);
 
 export class Ballast {
@@ -30,10 +27,10 @@ export class Ballast {
     return bavail * bsize;
   }
 
-  /** At a start: gives it up where the disk is full, takes it where there is room. */
-  settle(): void {
+  /** At a start: gives it up where less than `freeBytesMin` is free, takes it where there is room. */
+  settle(freeBytesMin: number): void {
     if (this.isHeld) {
-      if (this.freeBytes < freeBytesMin) this.#release();
+      if (this.freeBytes < freeBytesMin) this.release();
     } else this.take();
   }
 
@@ -52,12 +49,12 @@ export class Ballast {
       return true;
     } catch (error) {
       if (!isDiskFull(error)) throw error;
-      this.#release();
+      this.release();
       return false;
     }
   }
 
-  #release(): void {
+  release(): void {
     rmSync(this.#path, { force: true });
   }
 }
