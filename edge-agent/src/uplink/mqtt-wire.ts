@@ -10,7 +10,8 @@ import { type IClientOptions, MqttClient } from 'mqtt';
 import { writeToStream } from 'mqtt-packet';
 import type { Wire, WireEvents, WireOptions } from './wire.ts';
 
-const connectTimeoutMs = 10_000;
+/** The uplink has a time-out of its own, by a clock that knows when the process was away; mqtt.js's must not come first. */
+const connectTimeoutMs = 2 ** 31 - 1;
 const keepaliveS = 30;
 
 // Otherwise the first packet fills a table of 65,536 little buffers: 8 MB for the process. aedes writes by the same module.

@@ -12,6 +12,7 @@ import { FoglineError, invariant, messageOf } from '../errors.ts';
 import { topicMatches } from '../topic-filter.ts';
 import { BrokerCounts } from './broker-counts.ts';
 import type { Broker, BrokerClient, BrokerOptions } from './broker-port.ts';
+import { ConnectPace } from './connect-pace.ts';
 import { FastLane } from './fast-lane.ts';
 import type { PendingBudget } from './frame-gate.ts';
 import { type CloseReason, GateStream } from './gate-stream.ts';
@@ -21,6 +22,8 @@ import { Sessions } from './sessions.ts';
 /** Not in its types. */
 type AedesInternals = Aedes & { unregisterClient(client: Client): void };
 
+/** Handshakes that begin in one turn of the event loop. */
+const connectsPerTurnMax = 32;
 /** Of CONNACK. */
 const returnCodes = { identifierRejected: 2, serverUnavailable: 3, notAuthorized: 5 } as const;
 
@@ -35,6 +38,7 @@ class AedesBroker<Identity> implements Broker {
   readonly #options: BrokerOptions<Identity>;
   readonly #counts: BrokerCounts;
   readonly #budget: PendingBudget;
+  readonly #pace = new ConnectPace(connectsPerTurnMax);
   readonly #sessions: Sessions;
   readonly #intake: PublishIntake<Identity>;
   readonly #lane: FastLane<Identity> | undefined;
@@ -242,6 +246,7 @@ class AedesBroker<Identity> implements Broker {
       socket,
       limits: this.#options.limits,
       budget: this.#budget,
+      pace: this.#pace,
       clock: this.#options.clock,
       attach: () => {
         this.#aedes.handle(stream);

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../clock.ts';
 import { invariant } from '../errors.ts';
+import type { ConnectPace } from './connect-pace.ts';
 import type { Lane } from './fast-lane.ts';
 import { FrameGate, type GateStep, type PendingBudget, type Refusal } from './frame-gate.ts';
 import type { GateLimits } from './gate-limits.ts';
@@ -24,7 +25,8 @@ export interface GateStreamOptions {
   readonly limits: GateLimits;
   readonly budget: PendingBudget;
   readonly clock: Clock;
-  /** The CONNECT is complete and well formed: hand the stream to the broker now. */
+  readonly pace: ConnectPace;
+  /** The CONNECT is complete and well formed, and its turn has come: hand the stream to the broker now. */
   attach(stream: GateStream): void;
   /** The socket was paused: by pending publishes or by the rate limit. */
   paused(by: 'settle' | 'rate'): void;
@@ -143,8 +145,11 @@ export class GateStream extends Duplex {
     switch (step.kind) {
       case 'connect':
         this.#connectTimer?.cancel();
-        this.#options.attach(this);
-        this.#deliver(step.bytes);
+        this.#options.pace.begin(() => {
+          if (this.destroyed) return;
+          this.#options.attach(this);
+          this.#deliver(step.bytes);
+        });
         return true;
       case 'frames':
         this.#deliver(step.bytes);
