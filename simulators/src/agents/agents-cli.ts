@@ -15,6 +15,8 @@ import { Crowd } from './crowd.ts';
 
 const statusEveryMs = 1_000;
 const agentsMax = 10_000;
+/** Linux. */
+const memoryFolder = '/dev/shm';
 
 export const agentsCommand = defineCommand({
   name: 'agents',
@@ -27,7 +29,7 @@ export const agentsCommand = defineCommand({
     data: {
       type: 'text',
       placeholder: 'DIR',
-      help: 'keep their databases and tokens here; default a folder that goes away',
+      help: 'keep their databases and tokens here; default a folder that goes away, in memory where there is one',
     },
     interval: { type: 'duration', default: 10_000, help: 'mean time between two readings of an agent' },
     seed: { type: 'integer', default: 1, help: 'decides values and moments' },
@@ -37,7 +39,7 @@ export const agentsCommand = defineCommand({
     if (count < 1 || count > agentsMax) throw new FoglineError('usage', `--count: 1 to ${agentsMax}`);
     const [host = '', port = ''] = options.hub.split(':');
     if (host === '' || !/^\d+$/.test(port)) throw new FoglineError('usage', `--hub: "${options.hub}" is not HOST:PORT`);
-    const folder = options.data === undefined ? mkdtempSync(join(tmpdir(), 'fogline-agents-')) : resolve(options.data);
+    const folder = options.data === undefined ? mkdtempSync(join(home(), 'fogline-agents-')) : resolve(options.data);
     mkdirSync(folder, { recursive: true });
     const tokens = enrol(count, options['hub-data'], join(folder, 'tokens.json'));
     await runUntilSignal(async () => {
@@ -77,6 +79,14 @@ export const agentsCommand = defineCommand({
     });
   },
 });
+
+/**
+ * In memory: many agents have as many disks, and on one disk, in one process, they would wait for each other's fsyncs, so that what is
+ * measured were that disk. What they do to be durable is the same there.
+ */
+function home(): string {
+  return existsSync(memoryFolder) ? memoryFolder : tmpdir();
+}
 
 /** Tokens of earlier runs in this folder stay good. */
 function enrol(count: number, hubData: string, file: string): Map<string, string> {
