@@ -18,10 +18,11 @@ import { keptForEver } from './store/retention.ts';
 import { definition } from './testing/store-fixture.ts';
 
 const epoch = '00112233445566aa';
-/** Looks for revoked tokens at once instead of every quarter of a second. */
+/** Looks for revoked tokens at once instead of every quarter of a second, and for damage without a rest. */
 const clock: Clock = {
   ...systemClock,
-  after: (name, delayMs, fire) => systemClock.after(name, name === 'hub.credentials' ? 1 : delayMs, fire),
+  after: (name, delayMs, fire) =>
+    systemClock.after(name, ['hub.credentials', 'hub.damage-watch'].includes(name) ? 1 : delayMs, fire),
 };
 const ports = { clock, random: systemRandom, log: silentLogger };
 let folder = '';
