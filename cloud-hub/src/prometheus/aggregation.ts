@@ -52,12 +52,27 @@ function refuseMixture(operator: AggregationOperator, members: readonly Column[]
   }
 }
 
-/** One column per group. */
-export function reduced(operator: AggregationOperator, group: Group, parameter: Float64Array, steps: number): Column {
+const cellsPerTurn = 100_000;
+/** A cell that is sorted or counted costs so many that are added up. */
+const sortingCost = 10;
+
+/** Of every so many steps one is a turn for others. */
+function isTurn(step: number, members: readonly Column[]): boolean {
+  return step % Math.max(1, Math.floor(cellsPerTurn / members.length)) === 0;
+}
+
+/** One column per group. Yields where others may run, as the others here. */
+export function* reduced(
+  operator: AggregationOperator,
+  group: Group,
+  parameter: Float64Array,
+  steps: number,
+): Generator<void, Column> {
   const { labels, members } = group;
   const result = emptyColumn(labels, steps);
   const present = new Float64Array(members.length);
   for (let step = 0; step < steps; step++) {
+    if (isTurn(step, members)) yield;
     let count = 0;
     for (const { has, values } of members) if (has[step] === 1) present[count++] = values[step] as number;
     if (count === 0) continue;
@@ -103,7 +118,12 @@ function varianceOf(values: Float64Array): number {
 }
 
 /** The k greatest (or least) of a group at each step, with their own labels; in that order by the first step. */
-export function selected(isTop: boolean, { members }: Group, k: Float64Array, steps: number): Column[] {
+export function* selected(
+  isTop: boolean,
+  { members }: Group,
+  k: Float64Array,
+  steps: number,
+): Generator<void, Column[]> {
   const results = members.map(({ labels, values }): Column => ({ labels, values, has: new Uint8Array(steps) }));
   const valueOf = (index: number, step: number): number => members[index]?.values[step] ?? Number.NaN;
   const better = (a: number, b: number): number => (isTop ? b - a : a - b);
@@ -117,6 +137,7 @@ export function selected(isTop: boolean, { members }: Group, k: Float64Array, st
     };
   };
   for (let step = 0; step < steps; step++) {
+    if (isTurn(step * sortingCost, members)) yield;
     const wanted = k[step] as number;
     if (Number.isNaN(wanted)) throw badData('the parameter of topk and bottomk must be a number, it is NaN');
     const present = members.flatMap(({ has }, index) => (has[step] === 1 ? [index] : []));
@@ -132,9 +153,10 @@ export function selected(isTop: boolean, { members }: Group, k: Float64Array, st
 const distinctMax = 10_000;
 
 /** How many members have each value, with the value as label `name`. */
-export function counted(name: string, { labels, members }: Group, steps: number): Column[] {
+export function* counted(name: string, { labels, members }: Group, steps: number): Generator<void, Column[]> {
   const byValue = new Map<string, Column>();
   for (let step = 0; step < steps; step++) {
+    if (isTurn(step * sortingCost, members)) yield;
     for (const { has, values } of members) {
       if (has[step] === 0) continue;
       const text = formatValue(values[step] as number);

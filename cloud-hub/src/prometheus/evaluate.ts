@@ -164,11 +164,10 @@ function* aggregate(context: EvaluationContext, expression: Aggregation, grid: S
   const scalar = parameter?.kind === 'scalar' ? parameter.values : new Float64Array(steps);
   const results: Column[] = [];
   for (const group of groups) {
-    if (operator === 'topk' || operator === 'bottomk')
-      results.push(...selected(operator === 'topk', group, scalar, steps));
-    else if (parameter?.kind === 'string') results.push(...counted(parameter.value, group, steps));
-    else results.push(reduced(operator, group, scalar, steps));
-    yield;
+    if (operator === 'topk' || operator === 'bottomk') {
+      results.push(...(yield* selected(operator === 'topk', group, scalar, steps)));
+    } else if (parameter?.kind === 'string') results.push(...(yield* counted(parameter.value, group, steps)));
+    else results.push(yield* reduced(operator, group, scalar, steps));
   }
   context.budget.allocate(results.length, steps);
   return vectorOf(results.filter(hasAny), operator === 'topk' || operator === 'bottomk');

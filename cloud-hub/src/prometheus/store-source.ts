@@ -113,20 +113,27 @@ export class StoreSource implements SampleSource {
       takeWindows(chunk, pass.windows);
       yield;
     }
-    for (const windows of pass.windows.values()) emit(windows, untilMs);
+    for (const windows of pass.windows.values()) {
+      emit(windows, untilMs);
+      yield;
+    }
   }
 
   *#thin(pass: Pass, times: Float64Array): Generator<void, void> {
+    let rows = 0;
     for (const columns of pass.readings.values()) {
       const before = columns.length;
       columns.thin(times);
       this.#budget.hold(columns.length - before);
-      if (before - columns.length > rowsPerTurn) yield;
+      rows += before;
+      if (rows < rowsPerTurn) continue;
+      rows = 0;
+      yield;
     }
   }
 }
 
-const rowsPerTurn = 2_000;
+const rowsPerTurn = 50_000;
 
 function targetOf(targets: Map<string, Target>, { labels, series }: Exposure, lookBackMs: number): Target {
   const key = keyOf(labels);
