@@ -44,13 +44,13 @@ function masked(
   });
 }
 
-/** Arithmetic and comparisons between vectors. Throws `limit_exceeded` where more than one series meets one. */
-export function vectorOperation(
+/** Arithmetic and comparisons between vectors. Yields where others may run. Throws `limit_exceeded` where more than one series meets one. */
+export function* vectorOperation(
   { operator, isBool, matching = byAll }: Pick<Binary, 'operator' | 'isBool' | 'matching'>,
   left: readonly Column[],
   right: readonly Column[],
   steps: number,
-): Column[] {
+): Generator<void, Column[]> {
   const apply = applyOf(operator as ValueOperator, isBool);
   const isSwapped = matching.many === 'right';
   const many = isSwapped ? right : left;
@@ -63,11 +63,12 @@ export function vectorOperation(
   for (const [key, columns] of bySignature(matching, many)) {
     const partner = partners.get(key);
     if (partner === undefined) continue;
-    const met = columns.flatMap((column) =>
-      partner
-        .meet(column, apply.dropsName, matching)
-        .map(({ labels, other }) => combine(column, other, labels, apply, isSwapped)),
-    );
+    const met: Column[] = [];
+    for (const column of columns) {
+      for (const { labels, other } of partner.meet(column, apply.dropsName, matching))
+        met.push(combine(column, other, labels, apply, isSwapped));
+      yield;
+    }
     if (matching.many === undefined) refuseMany(met, steps);
     results.push(...met.filter(hasAny));
   }
@@ -153,17 +154,21 @@ function unique(columns: readonly Column[]): Column[] {
   }
 }
 
-/** Between a vector and a scalar. A comparison that filters keeps the value of the vector, whichever side it stands on. */
-export function scalarOperation(
+/**
+ * Between a vector and a scalar. A comparison that filters keeps the value of the vector, whichever side it stands on. Yields where others
+ * may run.
+ */
+export function* scalarOperation(
   operator: ValueOperator,
   isBool: boolean,
   columns: readonly Column[],
   scalar: Float64Array,
   isScalarLeft: boolean,
-): Column[] {
+): Generator<void, Column[]> {
   const operate = operators[operator];
   const isFilter = comparisonOperators.some((known) => known === operator) && !isBool;
-  const results = columns.map((column): Column => {
+  const results: Column[] = [];
+  for (const column of columns) {
     const steps = column.has.length;
     const result = emptyColumn(isFilter ? column.labels : withoutName(column.labels), steps);
     for (let step = 0; step < steps; step++) {
@@ -175,7 +180,8 @@ export function scalarOperation(
       result.has[step] = 1;
       result.values[step] = isFilter ? own : found;
     }
-    return result;
-  });
-  return distinct(results.filter(hasAny));
+    if (hasAny(result)) results.push(result);
+    yield;
+  }
+  return distinct(results);
 }

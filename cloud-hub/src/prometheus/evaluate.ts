@@ -143,13 +143,13 @@ function* binary(context: EvaluationContext, expression: Binary, grid: StepGrid)
   }
   if (left.kind === 'vector' && right.kind === 'vector') {
     context.budget.allocate(Math.max(left.columns.length, right.columns.length), steps);
-    return vectorOf(vectorOperation(expression, left.columns, right.columns, steps));
+    return vectorOf(yield* vectorOperation(expression, left.columns, right.columns, steps));
   }
   const vector = left.kind === 'vector' ? left : right;
   const scalar = scalarOf(left.kind === 'vector' ? right : left);
   context.budget.allocate(columnsOf(vector).length, steps);
   return vectorOf(
-    scalarOperation(operator as ValueOperator, isBool, columnsOf(vector), scalar, left.kind === 'scalar'),
+    yield* scalarOperation(operator as ValueOperator, isBool, columnsOf(vector), scalar, left.kind === 'scalar'),
   );
 }
 
