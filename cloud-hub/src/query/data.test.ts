@@ -165,7 +165,7 @@ describe('aggregates over time', () => {
   it('in a time zone equal a plain computation by the local clock, whatever the calendar does', () => {
     const rows = fc.array(
       fc.record({
-        timeMs: fc.integer({ min: Date.UTC(2026, 2, 20), max: Date.UTC(2026, 3, 10) }),
+        timeMs: fc.integer({ min: Date.UTC(2026, 2, 20), max: Date.UTC(2026, 3, 10) - 1 }),
         value: exactValue,
       }),
       { minLength: 1, maxLength: 60 },
