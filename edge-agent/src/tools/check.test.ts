@@ -44,6 +44,14 @@ Uplink "hub" is the hub at mqtts://hub.example.org:8883.
 What is not sent yet is kept in ./data, up to 512MiB and 7d.`);
 });
 
+it('says what goes first when there is no room', async () => {
+  const buffer = 'buffer: { limit: { keep_free: 1GiB }, when_full: { low: thin_to_1m, normal: thin_to_1m } }';
+  const { out } = await fogline('check', file(`${good}${buffer}`), '--skip-files');
+  expect(out.replace(folder, '.').split('\n').at(-1)).toBe(
+    'What is not sent yet is kept in ./data, up to 512MiB and 7d while 1GiB of the disk stay free. Before any of it is dropped, normal and low become minutes.',
+  );
+});
+
 it('reports every problem with its place, and exits with 78', async () => {
   const path = file(good.replace('from: climate }', 'from: climat }').replace('0.2 }', '0.2, temp: 1 }'));
   const { code, out, err } = await fogline('check', path);

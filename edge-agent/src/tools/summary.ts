@@ -25,8 +25,18 @@ export function summaryOf(config: AgentConfig): string[] {
     ),
     ...pipelines.map((pipeline) => pipelineSentence(pipeline, uplink.name)),
     `Uplink "${uplink.name}" is the hub at ${uplink.isTls ? 'mqtts' : 'mqtt'}://${address(uplink)}.`,
-    `What is not sent yet is kept in ${buffer.path}, up to ${formatSize(buffer.sizeBytesMax)} and ${formatDuration(buffer.ageMsMax)}.`,
+    bufferSentence(buffer),
   ];
+}
+
+function bufferSentence({ path, sizeBytesMax, ageMsMax, keepFree, whenFull }: AgentConfig['buffer']): string {
+  const free = keepFree === undefined ? '' : ` while ${formatSize(keepFree.bytes)} of the disk stay free`;
+  const thinned = lanes.filter((lane) => whenFull[lane] === 'thin_to_1m');
+  const minutes =
+    thinned.length === 0
+      ? ''
+      : ` Before any of it is dropped, ${list(thinned)} ${thinned.length === 1 ? 'becomes' : 'become'} minutes.`;
+  return `What is not sent yet is kept in ${path}, up to ${formatSize(sizeBytesMax)} and ${formatDuration(ageMsMax)}${free}.${minutes}`;
 }
 
 function doorPhrase({ name, topics }: SourceConfig, { listeners, httpListeners, joins, files }: AgentConfig): string {
