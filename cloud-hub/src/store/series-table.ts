@@ -51,6 +51,7 @@ export class SeriesTable {
   readonly #cache = new Map<number, LocalSeries>();
   readonly #counts = new Map<number, number>();
   #cachedEntries = 0;
+  #asked: { readonly series: number; readonly isHeld: boolean } | undefined;
   readonly #own: Statement<DefinitionRow>;
   readonly #findIdentity: Statement<{ id: number; widths: string }>;
   readonly #identityOf: Statement<{ identity: string }>;
@@ -184,7 +185,10 @@ export class SeriesTable {
 
   /** Whether its sampling is `held`. */
   isHeld(series: number): boolean {
-    return this.#samplingOf.get(series)?.sampling === 'held';
+    // A fold asks for each bucket of a series.
+    if (this.#asked?.series !== series)
+      this.#asked = { series, isHeld: this.#samplingOf.get(series)?.sampling === 'held' };
+    return this.#asked.isHeld;
   }
 
   /** Row id of the agent a hub series belongs to. */
@@ -193,6 +197,7 @@ export class SeriesTable {
   }
 
   reset(): void {
+    this.#asked = undefined;
     this.#clear();
     this.#counts.clear();
   }
