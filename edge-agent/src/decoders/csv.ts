@@ -170,8 +170,7 @@ class CsvReader implements Reader {
     if (typeof device === 'string') return device;
     const timeMs = this.#timeOf(payload, layout, nowMs);
     if (typeof timeMs === 'string') return timeMs;
-    this.#writer.timeMs = timeMs;
-    this.#writer.hasSourceTime = this.#plan.readTime !== undefined;
+    this.#writer.at(timeMs, this.#plan.readTime !== undefined);
     return device;
   }
 

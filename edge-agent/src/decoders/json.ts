@@ -170,8 +170,7 @@ class JsonReader implements Reader {
     if (typeof device === 'string') return this.#rejections.add(device);
     const timeMs = this.#timeOf(element, around, nowMs);
     if (typeof timeMs === 'string') return this.#rejections.add(timeMs);
-    this.#writer.timeMs = timeMs;
-    this.#writer.hasSourceTime = this.#plan.time !== undefined;
+    this.#writer.at(timeMs, this.#plan.time !== undefined);
     if (this.#plan.metrics === undefined) this.#readAuto(element as Readonly<Record<string, unknown>>, device);
     else this.#readConfigured(element, this.#plan.metrics, device);
   }

@@ -189,8 +189,7 @@ class LineReader implements Reader {
       if (problem !== undefined) return problem;
       timeMs = read;
     }
-    this.#writer.timeMs = timeMs;
-    this.#writer.hasSourceTime = hasTime;
+    this.#writer.at(timeMs, hasTime);
     for (let field = 0; field < this.#scanner.fields; field++) this.#readField(payload, from, series, field);
     this.#study(payload, from, series);
     return undefined;

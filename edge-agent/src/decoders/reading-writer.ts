@@ -13,13 +13,19 @@ const textBytesMax = 256;
 export class ReadingWriter {
   readonly #registry: SeriesRegistry;
   readonly #out: ReadingsBuilder;
-  /** Of the readings that follow. */
-  timeMs = 0;
-  hasSourceTime = false;
+  #timeMs = 0;
+  #hasSourceTime = false;
 
   constructor(registry: SeriesRegistry, out: ReadingsBuilder) {
     this.#registry = registry;
     this.#out = out;
+  }
+
+  /** The time of the readings that follow, and whether their source told it. */
+  at(timeMs: number, hasSourceTime: boolean): void {
+    this.#timeMs = timeMs;
+    this.#hasSourceTime = hasSourceTime;
+    if (hasSourceTime && timeMs > this.#out.latestSourceMs) this.#out.latestSourceMs = timeMs;
   }
 
   /** Why there is no row; undefined when there is one. */
@@ -33,12 +39,12 @@ export class ReadingWriter {
     if (problem !== undefined) return problem;
     const { id, metric } = slot;
     if (typeof value === 'string') {
-      this.#out.addText(id, this.timeMs, value, quality.good, this.hasSourceTime);
+      this.#out.addText(id, this.#timeMs, value, quality.good, this.#hasSourceTime);
       return undefined;
     }
     const number = Number(value);
     const flags = number < metric.min || number > metric.max ? quality.bad : quality.good;
-    this.#out.addNumber(id, this.timeMs, number, flags, this.hasSourceTime);
+    this.#out.addNumber(id, this.#timeMs, number, flags, this.#hasSourceTime);
     return undefined;
   }
 

@@ -15,6 +15,8 @@ export class ReadingsBuilder {
   #hasSourceTime = new Uint8Array(rowsMin);
   readonly #textIndex = new Map<string, number>();
   #count = 0;
+  /** Latest time that a source told, of readings or of a message that became none. */
+  latestSourceMs = Number.NEGATIVE_INFINITY;
 
   get count(): number {
     return this.#count;

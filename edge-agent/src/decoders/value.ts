@@ -80,8 +80,7 @@ class ValueReader implements Reader {
   #readValue({ payload, nowMs }: Message, slot: Slot): RejectionReason | undefined {
     if (payload.length > valueBytesMax) return 'payload_too_large';
     if (!isUtf8(payload)) return 'not_utf8';
-    this.#writer.timeMs = nowMs;
-    this.#writer.hasSourceTime = false;
+    this.#writer.at(nowMs, false);
     const value = this.#valueOf(payload, slot);
     return value === undefined ? 'wrong_type' : this.#writer.add(value, slot, this.#own);
   }

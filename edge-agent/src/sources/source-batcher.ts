@@ -72,6 +72,11 @@ export class SourceBatcher {
     return this.#builder.count > 0 || this.#tokens.length > 0;
   }
 
+  /** Latest time that a message told, though no reading came of it; −Infinity when none did. */
+  get latestSourceMs(): number {
+    return this.#builder.latestSourceMs;
+  }
+
   /** Readings decoded since the start. */
   get readings(): number {
     return this.#readings;

@@ -52,6 +52,31 @@ it('says what goes first when there is no room', async () => {
   );
 });
 
+it('tells the alarms: when they are active and clear, and what is done', async () => {
+  const alarms = `alarms:
+  overheat:
+    if: { metric: stats.temperature.p95, above: 60, for: 30s, clear_below: 55 }
+    severity: critical
+    at_most: 5 per 1h
+    stale: { after: 2m }
+    then:
+      - publish: { topic: "fans/{device}/set", payload: "ON", cleared: "OFF", stale: "LOW" }
+        confirm: { topic: "fans/{device}", within: 5s }
+      - webhook: { url: "https://ops.example.org/alarms" }
+  damp: { if: { metric: live.humidity, outside: [20, 80], clear_below: 75, clear_above: 25 } }
+  silent: { if: { metric: live.temperature, missing_for: 5m } }
+uplinks:`;
+  const { code, out } = await fogline('check', file(good.replace('uplinks:', alarms)), '--skip-files');
+  expect(code).toBe(0);
+  expect(out.split('\n').filter((line) => line.startsWith('Alarm'))).toEqual([
+    'Alarm "overheat" is critical, active when "stats" temperature p95 of a device is above 60 for 30s, clears below 55, stale after 2m without a reading, acting at most 5 times per 1h on a device.' +
+      ' It publishes to fans/{device}/set at the broker of "climate" within 30s: "ON" when active, "OFF" when it clears and "LOW" when stale; it expects "ON" on fans/{device} within 5s.' +
+      ' It posts to https://ops.example.org/alarms within 5m: a JSON document when active and a JSON document when it clears.',
+    'Alarm "damp" is warning, active when "live" humidity of a device is outside 20 to 80, clears below 75 and above 25. It only tells the hub.',
+    'Alarm "silent" is warning, active when "live" temperature of a device has had no usable reading for 5m. It only tells the hub.',
+  ]);
+});
+
 it('reports every problem with its place, and exits with 78', async () => {
   const path = file(good.replace('from: climate }', 'from: climat }').replace('0.2 }', '0.2, temp: 1 }'));
   const { code, out, err } = await fogline('check', path);

@@ -17,9 +17,13 @@ const golden = fileURLToPath(new URL('golden/', import.meta.url));
 const file = join(golden, 'agent.yaml');
 const { value: config } = loadAgentConfig({ file }, {}, 'skip');
 
-async function testCommand(input: string, ...options: readonly string[]) {
+function testCommand(input: string, ...options: readonly string[]) {
+  return testOf(file, input, ...options);
+}
+
+async function testOf(configFile: string, input: string, ...options: readonly string[]) {
   const cli = fileURLToPath(new URL('../cli.ts', import.meta.url));
-  const child = spawn(process.execPath, [cli, 'test', file, ...options], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [cli, 'test', configFile, ...options], { stdio: ['pipe', 'pipe', 'pipe'] });
   let out = '';
   let err = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
@@ -58,6 +62,36 @@ describe('the command', () => {
     expect(out.slice(0, -1).map((line) => JSON.parse(line) as unknown)).toEqual([
       { kind: 'reading', stream: 'power', time: '2026-02-01T00:00:00.000Z', device: 'm1', metric: 'watts', value: 10 },
       { kind: 'reading', stream: 'power', time: '2026-02-01T00:01:00.000Z', device: 'm2', metric: 'watts', value: 20 },
+    ]);
+  });
+
+  it('lets the time go on with a message that has no value, and prints streams that stay on the agent', async () => {
+    const path = join(folder, 'local.yaml');
+    writeFileSync(
+      path,
+      `version: 1
+agent: { id: pi }
+sources:
+  climate: { mqtt: { topics: ["s/{device}"] }, parse: { json: { t: {} }, time: { field: ts, unit: s } } }
+pipelines:
+  within: { from: climate, deadband: { t: 1 }, send: { to: local } }
+  stats: { from: climate, window: { every: 10s, compute: [count] }, send: { to: local } }
+uplinks: { hub: { mqtt: { url: "mqtt://127.0.0.1" }, token: t } }
+`,
+    );
+    // An hour passes in which nothing is measured: far more than max_skew.
+    const recording = ['{"ts": 1767225600, "t": 1}', '{"ts": 1767229200}', '{"ts": 1767229201, "t": 5}'];
+    const { code, out } = await testOf(path, recording.map((payload) => `s/d ${payload}`).join('\n'));
+    expect(code).toBe(0);
+    const at = (time: string): string => `2026-01-01T${time}.000Z`;
+    const reading = { kind: 'reading', stream: 'within', device: 'd', metric: 't', local: true };
+    const window = { kind: 'window', stream: 'stats', width: '10s', device: 'd', metric: 't', count: 1, local: true };
+    expect(out.slice(0, -1).map((line) => JSON.parse(line) as unknown)).toEqual([
+      { ...reading, time: at('00:00:00'), value: 1 },
+      { ...window, start: at('00:00:00') },
+      { kind: 'rejected', line: 2, source: 'climate', reason: 'no_known_field', topic: 's/d' },
+      { ...reading, time: at('01:00:01'), value: 5 },
+      { ...window, start: at('01:00:00') },
     ]);
   });
 

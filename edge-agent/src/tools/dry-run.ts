@@ -13,7 +13,7 @@ import type { ParseConfig } from '../decoders/decoder.ts';
 import { AgentStore } from '../journal/agent-store.ts';
 import { agentDatabase } from '../journal/schema.ts';
 import { DurableSeries } from '../journal/series-registry.ts';
-import type { IngestPort, SourceBatch } from '../sources/batch-port.ts';
+import type { IngestPort } from '../sources/batch-port.ts';
 import { SourceBatcher } from '../sources/source-batcher.ts';
 import type { Wire } from '../uplink/wire.ts';
 import { type ComputedOf, isoOf, type OutputLine, outputLines } from './output-lines.ts';
@@ -35,6 +35,7 @@ export class DryRun {
   readonly #series = new DurableSeries();
   readonly #outputs = new Map<string, number>();
   readonly #startMs: number;
+  readonly #local: ReadonlySet<unknown>;
   #printedCommit = 0;
   #pendingAt: number | undefined;
   #line = 0;
@@ -47,9 +48,12 @@ export class DryRun {
     this.#clock = new VirtualClock(startMs);
     this.#db = openDatabase(':memory:', agentDatabase);
     this.#store = new AgentStore(this.#db);
-    const { buffer, ...core } = coreConfigOf(config, 'fogline-agent test');
+    const { buffer, pipelines, ...core } = coreConfigOf(config, 'fogline-agent test');
+    this.#local = new Set(pipelines.flatMap(({ name, isLocal }) => (isLocal === true ? [name] : [])));
+    // What is put out is what is printed, so nothing may stay within.
+    const printed = pipelines.map(({ isLocal: _isLocal, ...pipeline }) => pipeline);
     this.#core = new AgentCore(
-      { ...core, buffer: { ...buffer, sizeBytesMax: databaseBytesMax } },
+      { ...core, pipelines: printed, buffer: { ...buffer, sizeBytesMax: databaseBytesMax } },
       {
         db: this.#db,
         clock: this.#clock,
@@ -146,7 +150,7 @@ export class DryRun {
     const { kind, stream, reason } = line;
     const name = [kind, stream ?? reason].join(' ');
     this.#outputs.set(name, (this.#outputs.get(name) ?? 0) + 1);
-    this.#print(line);
+    this.#print(this.#local.has(stream) ? { ...line, local: true } : line);
   }
 }
 
@@ -162,11 +166,10 @@ function byName(counts: Readonly<Record<string, number>>): Record<string, number
 export class Peek {
   readonly #config: AgentConfig;
   readonly #sources: readonly SourceBatcher[];
-  #latestMs: number | undefined;
 
   constructor(config: AgentConfig) {
     this.#config = config;
-    this.#sources = sourcesOf(config, { submit: (batch) => this.#look(batch) }, () => undefined);
+    this.#sources = sourcesOf(config, nowhere, () => undefined);
   }
 
   /** How the payloads of a topic are read; undefined when it belongs to no source. */
@@ -175,21 +178,17 @@ export class Peek {
     return this.#config.sources.find((source) => source.name === name)?.parse;
   }
 
-  /** The latest time of its readings; undefined when it has none, or none of its own. */
+  /** The latest time that its source has told with it and before it, with a value or without; undefined when it has told none. */
   timeOf({ topic, payload }: RecordedMessage): number | undefined {
     const source = sourceOf(this.#sources, topic);
-    this.#latestMs = undefined;
     source?.take(topic, payload, Number.MAX_SAFE_INTEGER, undefined);
     source?.submit();
-    return this.#latestMs;
-  }
-
-  #look({ columns: { count, time }, hasSourceTime }: SourceBatch): void {
-    for (let row = 0; row < count; row++) {
-      if (hasSourceTime[row] === 1) this.#latestMs = Math.max(this.#latestMs ?? 0, time[row] ?? 0);
-    }
+    const latestMs = source?.latestSourceMs ?? Number.NEGATIVE_INFINITY;
+    return Number.isFinite(latestMs) ? latestMs : undefined;
   }
 }
+
+const nowhere: IngestPort = { submit: () => undefined };
 
 function sourcesOf(
   config: AgentConfig,

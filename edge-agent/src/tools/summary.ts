@@ -13,6 +13,8 @@ import type {
   WindowConfig,
 } from '../core-config.ts';
 import { isPassThrough } from '../pipeline/pass-through.ts';
+import { alarmSentence } from './alarm-summary.ts';
+import { list } from './list.ts';
 
 /** One line a sentence. */
 export function summaryOf(config: AgentConfig): string[] {
@@ -24,6 +26,7 @@ export function summaryOf(config: AgentConfig): string[] {
       (source) => `Source "${source.name}" ${doorPhrase(source, config)}, and reads ${parsePhrase(source)}.`,
     ),
     ...pipelines.map((pipeline) => pipelineSentence(pipeline, uplink.name)),
+    ...config.alarms.map(alarmSentence),
     `Uplink "${uplink.name}" is the hub at ${uplink.isTls ? 'mqtts' : 'mqtt'}://${address(uplink)}.`,
     bufferSentence(buffer),
   ];
@@ -156,8 +159,4 @@ function hoppingPhrase({ everyMs, widthMs, latenessMs, compute }: HoppingConfig)
 function address({ host, port }: { readonly host: string; readonly port: number }): string {
   const shown = port === 0 ? 'any free port' : String(port);
   return `${host.includes(':') ? `[${host}]` : host}:${shown}`;
-}
-
-function list(parts: readonly string[]): string {
-  return parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`;
 }

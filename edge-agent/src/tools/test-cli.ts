@@ -19,7 +19,8 @@ export const testCommand = defineCommand({
   details: [
     lineFormat,
     'Time is that of the lines; else --every; else the time that the payloads tell. It never goes back. Nothing is listened to or sent.',
-    'Kinds of lines: reading, window, rejected, and a summary at the end. The same input always prints the same.',
+    'Kinds of lines: reading, window, action, rejected, and a summary at the end; streams that stay on the agent have "local": true. The same ' +
+      'input always prints the same.',
   ],
   positionals: [{ name: 'FILE', help: 'the configuration' }],
   options: {
