@@ -43,7 +43,7 @@ describe('every error is a problem document that says what to do', () => {
     [
       'GET',
       '/api/v1/data?match=t&every=1m&agg=avg',
-      'agg: "avg" is none of min, max, mean, sum, count, first, last, stddev, twa, rate, delta, or a percentile such as p95 (did you mean "mean"?)',
+      'agg: "avg" is none of mean, min, max, count, sum, first, last, stddev, twa, rate, delta, or a percentile such as p95 (did you mean "mean"?)',
     ],
     [
       'GET',

@@ -2,42 +2,21 @@
  * The aggregates a bucket can be asked for, read from exact partials and rounded once. Which of them a series may be asked for
  * follows its sampling: where readings were left out upstream, count, sum, mean, stddev and percentiles would mislead and are refused.
  */
-import type { Partial } from '@fogline/shared/aggregate/partial';
+import {
+  isPercentile,
+  type Percentile,
+  plainAggregates,
+  readAggregate as readPartial,
+} from '@fogline/shared/aggregate/names';
 import { FoglineError } from '@fogline/shared/errors';
 import type { Sampling } from '@fogline/shared/reading';
 import { didYouMean } from '@fogline/shared/suggest';
 import type { SeriesInfo } from '../store/read.ts';
 import type { Bucket } from './buckets.ts';
 
-export const aggregates = [
-  'min',
-  'max',
-  'mean',
-  'sum',
-  'count',
-  'first',
-  'last',
-  'stddev',
-  'twa',
-  'rate',
-  'delta',
-] as const;
-type Named = (typeof aggregates)[number];
-type FromBucket = 'twa' | 'rate' | 'delta';
-export type Percentile = `p${number}`;
-export type Aggregate = Named | Percentile;
-
-const readers: Readonly<Record<Exclude<Named, FromBucket>, (partial: Partial) => number>> = {
-  min: (partial) => partial.min,
-  max: (partial) => partial.max,
-  mean: (partial) => partial.mean(),
-  sum: (partial) => partial.sumValue(),
-  count: (partial) => partial.count,
-  first: (partial) => partial.firstValue,
-  last: (partial) => partial.lastValue,
-  /** Population standard deviation. */
-  stddev: (partial) => partial.stddev(),
-};
+/** Those of partials, and those that need what stands around a bucket. */
+export const aggregates = [...plainAggregates, 'twa', 'rate', 'delta'] as const;
+export type Aggregate = (typeof aggregates)[number] | Percentile;
 
 /** Null where a bucket has none; NaN for a percentile of a partial without a sketch. */
 export function readAggregate(aggregate: Aggregate, { partial, before, twa, rate }: Bucket): number | null {
@@ -45,13 +24,7 @@ export function readAggregate(aggregate: Aggregate, { partial, before, twa, rate
   if (aggregate === 'rate') return rate;
   if (partial.count === 0) return aggregate === 'count' ? 0 : null;
   if (aggregate === 'delta') return partial.lastValue - (before ?? partial.firstValue);
-  return isPercentile(aggregate) ? partial.quantile(Number(aggregate.slice(1)) / 100) : readers[aggregate](partial);
-}
-
-const percentilePattern = /^p(\d{1,2}(?:\.\d{1,3})?|100)$/;
-
-export function isPercentile(aggregate: string): aggregate is Percentile {
-  return percentilePattern.test(aggregate);
+  return readPartial(aggregate, partial);
 }
 
 /** Those that follow the readings one after the other, so that windows cannot have them. */
@@ -81,6 +54,8 @@ const hints: Readonly<Record<string, string>> = {
   avg: 'mean',
   average: 'mean',
   median: 'p50',
+  p0: 'min',
+  p100: 'max',
   time_weighted_average: 'twa',
   increase: 'delta',
   derivative: 'rate',

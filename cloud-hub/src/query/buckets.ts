@@ -3,12 +3,14 @@
  * will do; rounded once at the end. Equal to a computation over the readings, in every bucket, by construction: buckets consist of
  * whole buckets of the level, and partials are exact.
  */
+
+import { isPercentile } from '@fogline/shared/aggregate/names';
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { FoglineError } from '@fogline/shared/errors';
 import { bucketOf, hourMs, levels, type RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
 import { horizonOf } from '../store/retention.ts';
-import { type Aggregate, countsReadings, isPercentile, readAggregate } from './aggregates.ts';
+import { type Aggregate, countsReadings, readAggregate } from './aggregates.ts';
 import type { ReadBucket } from './bucket-rows.ts';
 import type { Grid } from './grid.ts';
 import { lastReadingBefore, type Reading } from './last-before.ts';

@@ -2,10 +2,12 @@
  * Which of several streams of one metric answers: an exact one before a lossy one, the one that covers most of the range before
  * one that covers less, the readings before windows over them, then by name. Alone: streams are never stitched together.
  */
+
+import { isPercentile } from '@fogline/shared/aggregate/names';
 import { FoglineError } from '@fogline/shared/errors';
 import { bucketOf, levels, type RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
-import { type Aggregate, defaultAggregates, isOfReadings, isPercentile, misleading } from './aggregates.ts';
+import { type Aggregate, defaultAggregates, isOfReadings, misleading } from './aggregates.ts';
 import type { Grid } from './grid.ts';
 import { type Group, nameOf } from './series.ts';
 import { compact, type TimeRange } from './time.ts';

@@ -5,6 +5,8 @@
  * Deltas, late readings and `bad` quality change nothing. A transition is a text reading of the stream `alarms` on the lane alarm, its
  * metric the name of the alarm.
  */
+
+import { readAggregate } from '@fogline/shared/aggregate/names';
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { lanes } from '@fogline/shared/protocol/limits';
 import {
@@ -16,7 +18,6 @@ import {
   type WindowColumns,
 } from '@fogline/shared/reading';
 import type { Action, Outcome } from '../actions/action.ts';
-import { aggregateOf } from '../pipeline/aggregates.ts';
 import type { OperatorState, StreamItems } from '../pipeline/branch.ts';
 import { ColumnBuilder, runEnd } from '../pipeline/columns.ts';
 import type { SeriesRegistry } from '../pipeline/operator.ts';
@@ -236,7 +237,7 @@ export class Alarms {
     for (let row = from; row < end; row++) {
       if (columns.delta[row] === 1) continue;
       const partial = Partial.decode(columns.partial[row] ?? new Uint8Array(0));
-      const value = aggregateOf(alarm.watches.aggregate, partial);
+      const value = readAggregate(alarm.watches.aggregate, partial);
       if (!Number.isFinite(value)) continue;
       // A window tells of its end, where its value is known.
       const effects = machine.onReading(alarm, state, (columns.start[row] ?? 0) + widthMs, value, now);

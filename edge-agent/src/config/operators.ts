@@ -1,4 +1,6 @@
 /** The operators of one pipeline: units as numbers, expressions compiled once to be sure of them, metrics that exist, shapes that mislead. */
+
+import { isPercentile } from '@fogline/shared/aggregate/names';
 import type { ConfigContext } from '@fogline/shared/config';
 import { hasCode, messageOf } from '@fogline/shared/errors';
 import { didYouMean } from '@fogline/shared/suggest';
@@ -15,7 +17,6 @@ import type {
   WindowConfig,
 } from '../core-config.ts';
 import { type CompiledExpression, compileExpression } from '../expressions/expression.ts';
-import { isPercentile } from '../pipeline/aggregates.ts';
 import {
   compiledWhereFit,
   converted,

@@ -1,8 +1,9 @@
 /** What a user may write of a pipeline: the operators between a source and a stream. */
+
+import { isAggregate, plainAggregates } from '@fogline/shared/aggregate/names';
 import { duration, rate, share } from '@fogline/shared/config/fields';
 import { lanes } from '@fogline/shared/protocol/limits';
 import { z } from 'zod';
-import { aggregateNames, isAggregate } from '../pipeline/aggregates.ts';
 
 const secondMs = 1_000;
 const hourMs = 3_600 * secondMs;
@@ -91,7 +92,7 @@ const window = z.strictObject({
   compute: z
     .array(
       z.string().refine(isAggregate, {
-        error: `an aggregate is ${aggregateNames.join(', ')}, or a percentile such as p95 or p99.9`,
+        error: `an aggregate is ${plainAggregates.join(', ')}, or a percentile such as p95 or p99.9`,
       }),
     )
     .min(1)

@@ -6,10 +6,11 @@
  * What comes after all windows that hold it closed changes nothing and is counted `late`; what comes after some did is in the others.
  * `bad` readings and text enter no window.
  */
+
+import { readAggregate } from '@fogline/shared/aggregate/names';
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import type { HoppingConfig } from '../core-config.ts';
-import { aggregateOf } from './aggregates.ts';
 import { ColumnBuilder, grown, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
 import { EarliestDue } from './earliest-due.ts';
@@ -155,7 +156,7 @@ export class HoppingWindow implements Operator {
     }
     const row = at / this.#series.width;
     for (let index = 0; index < this.#compute.length; index++) {
-      const value = aggregateOf(this.#compute[index] ?? 'count', partial);
+      const value = readAggregate(this.#compute[index] ?? 'count', partial);
       if (Number.isFinite(value)) this.#out.push(this.#seriesOf(row, id, index), start, value, 0);
       else addDrop(this.drops, 'not_finite');
     }

@@ -1,4 +1,6 @@
 /** What a commit put out, as objects to print: one a reading or window, with stable keys. What is as usual is left out. */
+
+import { readAggregate } from '@fogline/shared/aggregate/names';
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadings } from '@fogline/shared/codec/readings';
@@ -12,7 +14,6 @@ import {
 } from '@fogline/shared/reading';
 import { formatDuration } from '@fogline/shared/units';
 import { blockOf, type CommitRecord } from '../journal/commit-record.ts';
-import { aggregateOf } from '../pipeline/aggregates.ts';
 
 export type OutputLine = Readonly<Record<string, unknown>> & { readonly kind: string };
 
@@ -72,7 +73,7 @@ function* windowLines(
       start: isoOf(start[row] ?? 0),
       width: formatDuration(widthMs),
       ...identityOf(definition),
-      ...Object.fromEntries(computedOf(stream).map((name) => [name, aggregateOf(name, whole)])),
+      ...Object.fromEntries(computedOf(stream).map((name) => [name, readAggregate(name, whole)])),
       ...(unit === '' ? {} : { unit }),
       // Late readings, to be merged with the window that was put out before.
       ...(delta[row] === 1 ? { delta: true } : {}),

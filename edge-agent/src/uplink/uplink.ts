@@ -27,6 +27,7 @@ import type { SealedBatch } from '../outbox/tail.ts';
 import { DefinitionsSent } from './definitions.ts';
 import { Flight, type Sent } from './flight.ts';
 import { helloPages } from './hello.ts';
+import { reportedCounters } from './reported-counters.ts';
 import type { UplinkContext, UplinkPorts } from './uplink-ports.ts';
 
 const openTimeoutMs = 30_000;
@@ -110,7 +111,7 @@ export class Uplink {
       agent: this.#context.agent,
       atMs,
       rows: lines,
-      counters: counters.slice(0, protocolLimits.countersMax),
+      counters: reportedCounters(counters),
     });
     this.#publish('reported', payload, { kind: 'report', lines, sentAt: this.#now() });
   }
