@@ -8,7 +8,6 @@
  */
 
 import { readAggregate } from '@fogline/shared/aggregate/names';
-import { Partial } from '@fogline/shared/aggregate/partial';
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import type { HoppingConfig } from '../core-config.ts';
 import { ColumnBuilder, grown, runEnd } from './columns.ts';
@@ -16,11 +15,12 @@ import { addDrop } from './drops.ts';
 import { EarliestDue } from './earliest-due.ts';
 import { noWindow, OpenWindows } from './open-windows.ts';
 import type { Items, Operator, SeriesView } from './operator.ts';
+import { openWindowsOf, SavedWindows } from './saved-windows.ts';
 import { type SavedTable, SeriesTable } from './series-table.ts';
 import { bytesOf, idsOf, packState, unpackState } from './state-bytes.ts';
 import { WindowRows } from './window-rows.ts';
 
-const stateVersion = 1;
+const stateVersion = 2;
 
 /** Largest event time seen. */
 const maxTime = 0;
@@ -30,14 +30,15 @@ const seenAt = 2;
 const savedFields = 3;
 /** Place of the newest pane: the readings of one `everyMs`, from which windows are put together. */
 const newest = 3;
-const derivedFields = 1;
+/** Start of the oldest pane; infinite when there is none. */
+const oldestStart = 4;
+const derivedFields = 2;
 
 export class HoppingWindow implements Operator {
   readonly #everyMs: number;
   readonly #widthMs: number;
   readonly #latenessMs: number;
   readonly #idleMs: number;
-  readonly #hasSketch: boolean;
   readonly #compute: readonly string[];
   readonly #view: SeriesView;
   readonly #series = new SeriesTable({ saved: savedFields, derived: derivedFields });
@@ -54,7 +55,6 @@ export class HoppingWindow implements Operator {
     this.#widthMs = widthMs;
     this.#latenessMs = latenessMs;
     this.#idleMs = widthMs + latenessMs;
-    this.#hasSketch = hasSketch;
     this.#compute = compute;
     this.#view = view;
     this.#panes = new OpenWindows(hasSketch);
@@ -116,7 +116,10 @@ export class HoppingWindow implements Operator {
       let next = from + 1;
       while (next < to && (time[next] ?? 0) < start + this.#everyMs) next++;
       if (start + this.#widthMs <= (values[at + closedUntil] ?? 0)) addDrop(this.drops, 'late', next - from);
-      else values[at + newest] = this.#panes.add(values[at + newest] ?? noWindow, start, time, value, from, next);
+      else {
+        values[at + newest] = this.#panes.add(values[at + newest] ?? noWindow, start, time, value, from, next);
+        if (start < (values[at + oldestStart] ?? 0)) values[at + oldestStart] = start;
+      }
       from = next;
     }
     this.#close(at, id, (values[at + maxTime] ?? 0) - this.#latenessMs);
@@ -128,10 +131,9 @@ export class HoppingWindow implements Operator {
     const passed = Math.floor(watermark / this.#everyMs) * this.#everyMs;
     let end = values[at + closedUntil] ?? 0;
     for (;;) {
-      const oldest = this.#oldestPane(at);
-      if (oldest === noWindow) break;
-      const next = Math.max(end, this.#panes.startOf(oldest)) + this.#everyMs;
-      if (next > watermark) break;
+      const oldest = values[at + oldestStart] ?? Number.POSITIVE_INFINITY;
+      const next = Math.max(end, oldest) + this.#everyMs;
+      if (oldest === Number.POSITIVE_INFINITY || next > watermark) break;
       end = next;
       this.#emit(at, id, end - this.#widthMs, end);
       // No later window holds them.
@@ -140,20 +142,9 @@ export class HoppingWindow implements Operator {
     values[at + closedUntil] = Math.max(end, Number.isFinite(passed) ? passed : end);
   }
 
-  #oldestPane(at: number): number {
-    let pane = this.#series.values[at + newest] ?? noWindow;
-    for (let older = pane; older !== noWindow; older = this.#panes.olderThan(older)) pane = older;
-    return pane;
-  }
-
   /** Emits the aggregates of window [start, end). */
   #emit(at: number, id: number, start: number, end: number): void {
-    const partial = Partial.empty({ sketch: this.#hasSketch });
-    let pane = this.#series.values[at + newest] ?? noWindow;
-    for (; pane !== noWindow; pane = this.#panes.olderThan(pane)) {
-      const paneStart = this.#panes.startOf(pane);
-      if (paneStart >= start && paneStart < end) partial.merge(this.#panes.partialOf(pane));
-    }
+    const partial = this.#panes.partialOver(this.#series.values[at + newest] ?? noWindow, start, end);
     const row = at / this.#series.width;
     for (let index = 0; index < this.#compute.length; index++) {
       const value = readAggregate(this.#compute[index] ?? 'count', partial);
@@ -165,6 +156,7 @@ export class HoppingWindow implements Operator {
   /** Drops the panes that begin before `start`. */
   #dropPanes(at: number, start: number): void {
     const { values } = this.#series;
+    if ((values[at + oldestStart] ?? 0) >= start) return;
     let kept = noWindow;
     let pane = values[at + newest] ?? noWindow;
     while (pane !== noWindow && this.#panes.startOf(pane) >= start) {
@@ -173,6 +165,7 @@ export class HoppingWindow implements Operator {
     }
     if (kept === noWindow) values[at + newest] = noWindow;
     else this.#panes.cutAfter(kept);
+    values[at + oldestStart] = kept === noWindow ? Number.POSITIVE_INFINITY : this.#panes.startOf(kept);
     while (pane !== noWindow) {
       const older = this.#panes.olderThan(pane);
       this.#panes.free(pane);
@@ -216,30 +209,28 @@ export class HoppingWindow implements Operator {
     table.values[at + maxTime] = Number.NEGATIVE_INFINITY;
     table.values[at + closedUntil] = Number.NEGATIVE_INFINITY;
     table.values[at + newest] = noWindow;
+    table.values[at + oldestStart] = Number.POSITIVE_INFINITY;
     return at;
   }
 
   save(): Uint8Array {
     const table = this.#series;
-    const panes: [row: number, start: number, partial: Uint8Array][] = [];
-    for (let row = 0; row < table.count; row++) {
-      let pane = table.values[row * table.width + newest] ?? noWindow;
-      for (; pane !== noWindow; pane = this.#panes.olderThan(pane))
-        panes.push([row, this.#panes.startOf(pane), this.#panes.partialOf(pane).encode()]);
-    }
+    const panes = new SavedWindows(this.#panes);
+    for (let row = 0; row < table.count; row++) panes.add(row, table.values[row * table.width + newest] ?? noWindow);
     const virtual = this.#virtual.slice(0, table.count * this.#compute.length);
-    return packState(stateVersion, table.save(), panes.reverse(), bytesOf(virtual));
+    return packState(stateVersion, table.save(), panes.blocks(), bytesOf(virtual));
   }
 
   restore(saved: Uint8Array): void {
-    type Saved = [SavedTable, [number, number, Uint8Array][], Uint8Array];
+    type Saved = [SavedTable, Uint8Array[], Uint8Array];
     const [series, panes, virtual] = unpackState(saved, stateVersion) as Saved;
     const table = this.#series;
     table.restore(series, (id) => this.#rowOf(id));
-    for (const [row, start, bytes] of panes) {
+    for (const { row, start, partial } of openWindowsOf(panes)) {
       const at = row * table.width;
       const { values } = table;
-      values[at + newest] = this.#panes.restore(values[at + newest] ?? noWindow, start, Partial.decode(bytes));
+      values[at + newest] = this.#panes.restore(values[at + newest] ?? noWindow, start, partial);
+      values[at + oldestStart] = Math.min(values[at + oldestStart] ?? 0, start);
       this.#idle.note((values[at + seenAt] ?? 0) + this.#idleMs);
     }
     idsOf(virtual).forEach((id, place) => {

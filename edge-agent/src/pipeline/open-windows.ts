@@ -36,9 +36,9 @@ export class OpenWindows {
   #freeChunk = noWindow;
   #usedChunks = 0;
 
-  /** The readings of one window, in the order in which they came. */
-  readonly #rowTime = new Float64Array(waitingMax);
-  readonly #rowValue = new Float64Array(waitingMax);
+  /** The readings of one window, or of several one after the other, each in the order in which they came. */
+  #rowTime = new Float64Array(waitingMax);
+  #rowValue = new Float64Array(waitingMax);
 
   constructor(hasSketch: boolean) {
     this.#hasSketch = hasSketch;
@@ -117,6 +117,23 @@ export class OpenWindows {
     return partial;
   }
 
+  /** What those windows of a series hold together that begin in [from, to); they stay as they are. */
+  partialOver(newest: number, from: number, to: number): Partial {
+    const partial = Partial.empty({ sketch: this.#hasSketch });
+    let rows = 0;
+    for (let window = newest; window !== noWindow; window = this.#older[window] ?? noWindow) {
+      const start = this.startOf(window);
+      if (start >= to) continue;
+      if (start < from) break;
+      const held = this.#partials[window];
+      if (held !== undefined) partial.merge(held);
+      rows += this.#gather(window, rows);
+    }
+    // At once: a partial absorbs many readings of a column for the price of a few.
+    partial.addColumns(this.#rowTime, this.#rowValue, 0, rows);
+    return partial;
+  }
+
   #make(start: number, older: number): number {
     let window = this.#free;
     if (window === noWindow) {
@@ -151,15 +168,19 @@ export class OpenWindows {
     this.#waiting[window] = waiting;
   }
 
-  /** Brings the readings that wait into `#rowTime` and `#rowValue`; returns how many there are. */
-  #gather(window: number): number {
+  /** Brings the readings that wait into `#rowTime` and `#rowValue` from place `to` on; returns how many there are. */
+  #gather(window: number, to = 0): number {
     const waiting = this.#waiting[window] ?? 0;
     const start = this.startOf(window);
+    if (to + waiting > this.#rowTime.length) {
+      this.#rowTime = grown(this.#rowTime, new Float64Array(2 * (to + waiting)));
+      this.#rowValue = grown(this.#rowValue, new Float64Array(2 * (to + waiting)));
+    }
     let chunk = this.#chunk[window] ?? noWindow;
     for (let row = waiting - 1; row >= 0; row--) {
       const at = chunk * chunkRows + (row % chunkRows);
-      this.#rowTime[row] = start + (this.#offset[at] ?? 0);
-      this.#rowValue[row] = this.#value[at] ?? 0;
+      this.#rowTime[to + row] = start + (this.#offset[at] ?? 0);
+      this.#rowValue[to + row] = this.#value[at] ?? 0;
       if (row % chunkRows === 0) chunk = this.#before[chunk] ?? noWindow;
     }
     return waiting;

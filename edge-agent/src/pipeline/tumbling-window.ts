@@ -7,7 +7,6 @@
  *
  * `bad` readings and text enter no window.
  */
-import { Partial } from '@fogline/shared/aggregate/partial';
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import type { WindowConfig } from '../core-config.ts';
 import { runEnd } from './columns.ts';
@@ -15,12 +14,13 @@ import { addDrop } from './drops.ts';
 import { EarliestDue } from './earliest-due.ts';
 import { noWindow, OpenWindows } from './open-windows.ts';
 import type { Items, Operator } from './operator.ts';
+import { openWindowsOf, SavedWindows } from './saved-windows.ts';
 import { type SavedTable, SeriesTable } from './series-table.ts';
 import { packState, unpackState } from './state-bytes.ts';
 import { WindowBuilder } from './window-builder.ts';
 import { WindowRows } from './window-rows.ts';
 
-const stateVersion = 2;
+const stateVersion = 3;
 
 /** Largest event time seen. */
 const maxTime = 0;
@@ -186,23 +186,19 @@ export class TumblingWindow implements Operator {
 
   save(): Uint8Array {
     const table = this.#series;
-    const open: [row: number, start: number, partial: Uint8Array][] = [];
-    for (let row = 0; row < table.count; row++) {
-      let window = table.values[row * table.width + newest] ?? noWindow;
-      for (; window !== noWindow; window = this.#open.olderThan(window))
-        open.push([row, this.#open.startOf(window), this.#open.partialOf(window).encode()]);
-    }
-    return packState(stateVersion, table.save(), open.reverse());
+    const open = new SavedWindows(this.#open);
+    for (let row = 0; row < table.count; row++) open.add(row, table.values[row * table.width + newest] ?? noWindow);
+    return packState(stateVersion, table.save(), open.blocks());
   }
 
   restore(saved: Uint8Array): void {
-    const [series, open] = unpackState(saved, stateVersion) as [SavedTable, [number, number, Uint8Array][]];
+    const [series, open] = unpackState(saved, stateVersion) as [SavedTable, Uint8Array[]];
     const table = this.#series;
     table.restore(series, (id) => this.#rowOf(id));
-    for (const [row, start, bytes] of open) {
+    for (const { row, start, partial } of openWindowsOf(open)) {
       const at = row * table.width;
       const { values } = table;
-      values[at + newest] = this.#open.restore(values[at + newest] ?? noWindow, start, Partial.decode(bytes));
+      values[at + newest] = this.#open.restore(values[at + newest] ?? noWindow, start, partial);
       values[at + oldestStart] = Math.min(values[at + oldestStart] ?? 0, start);
       this.#idle.note((values[at + seenAt] ?? 0) + this.#idleMs);
     }
