@@ -94,14 +94,13 @@ class Rooms {
     };
     const core = this.#openCore(journal, fail);
     this.#core = core;
-    const progress = core.counters();
     await this.doors.open(this.#config, {
       ingest: core,
       onRejected: (source, reason, topic, payload) => core.reject(source, reason, topic, payload),
       observe: (via, topic, payload, onDurable) => core.desk.observe(via, topic, payload, onDurable),
       isObserving: () => core.desk.isExpecting,
       isOverloaded: () => core.isOverloaded,
-      progressOf: (name) => progress[name] ?? 0,
+      progress: core.counters(),
       clock,
       random,
       log,

@@ -162,8 +162,32 @@ const http = z.strictObject({
   body_max: size('Largest body of a request, inflated', { min: 1024, max: 64 * mebibyte }).prefault('16MiB'),
 });
 
+const speedMax = 1_000_000;
+/** 0 = as fast as possible. */
+const speed = z.unknown().transform((input, context) => {
+  const text = String(input);
+  if (text === 'fast') return 0;
+  const times = text === 'recorded' ? 1 : Number(/^(\d{1,7}(?:\.\d{1,6})?)\s*[x×]$/.exec(text)?.[1]);
+  if (times > 0 && times <= speedMax) return times;
+  context.issues.push({
+    code: 'custom',
+    input,
+    message: `${JSON.stringify(input)} is no speed: write recorded, a multiple of it up to ${speedMax}x such as 60x, or fast`,
+  });
+  return z.NEVER;
+});
+
 const file = z.strictObject({
-  path: z.string().min(1).meta({ description: 'File that is read once, relative to this one' }),
+  path: z.string().min(1).meta({ description: 'File that is read once or followed, relative to this one' }),
+  speed: speed.optional().meta({
+    type: 'string',
+    description: 'Pace of its times: recorded, or a multiple of that; default: fast, that is, as fast as possible',
+    examples: ['recorded', '60x', 'fast'],
+  }),
+  follow: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'It grows: read what is added, also when it is rotated or cut' }),
 });
 
 export const sourceSchema = z

@@ -32,6 +32,9 @@ export interface FileConfig {
   readonly source: string;
   /** Absolute. */
   readonly path: string;
+  /** How many times as fast as it was recorded; absent: as fast as possible. */
+  readonly speed?: number;
+  readonly isFollowed?: true;
 }
 
 export interface SourcesConfig {
@@ -66,9 +69,7 @@ export function resolveSources(raw: AgentDocument, context: ConfigContext): Sour
     sources,
     ...resolveListeners(raw, context),
     joins,
-    files: entries.flatMap(([source, { file }]) =>
-      file === undefined ? [] : [{ source, path: context.path(file.path) }],
-    ),
+    files: entries.flatMap(([name, source]) => resolveFile(name, source, context)),
   };
 }
 
@@ -79,9 +80,26 @@ function checkDoors(name: string, source: SourceDocument, context: ConfigContext
   if (door !== undefined && other !== undefined) {
     context.error([...path, other], `a source has one door, and this one has ${door}: make another source of it`);
   }
-  if (source.file !== undefined && source.parse.time === undefined && source.parse.line_protocol === undefined) {
-    context.warn([...path, 'file'], 'without parse.time, every reading gets the time at which the file was read');
-  }
+}
+
+function resolveFile(name: string, { file, parse }: SourceDocument, context: ConfigContext): FileConfig[] {
+  if (file === undefined) return [];
+  const { path, speed = 0, follow } = file;
+  const where = ['sources', name, 'file'];
+  const hasTime = parse.time !== undefined || parse.line_protocol !== undefined;
+  if (speed > 0 && !hasTime) context.error([...where, 'speed'], 'needs to know when: add parse.time');
+  if (speed > 0 && follow)
+    context.error([...where, 'speed'], 'has no sense with follow: what grows has a pace of its own');
+  if (!hasTime && !follow && speed === 0)
+    context.warn(where, 'without parse.time, every reading gets the time at which the file was read');
+  return [
+    {
+      source: name,
+      path: context.path(path),
+      ...(speed === 0 ? {} : { speed }),
+      ...(follow ? { isFollowed: true } : {}),
+    },
+  ];
 }
 
 function resolveTopics(name: string, source: SourceDocument, context: ConfigContext): readonly string[] {

@@ -142,6 +142,7 @@ function accountStatements(db: Database) {
     addToCounter: db.prepare(
       'INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value',
     ),
+    forgetCounter: db.prepare('DELETE FROM counters WHERE name = ? AND value = 0'),
     counters: db.prepare<{ name: string; value: number }>('SELECT name, value FROM counters ORDER BY name'),
     insertRejected: db.prepare('INSERT INTO rejected (at, source, reason, topic, payload) VALUES (?, ?, ?, ?, ?)'),
     trimRejected: db.prepare(

@@ -274,6 +274,7 @@ export class AgentStore {
 
   addToCounter(name: string, count: number): void {
     this.#sql.addToCounter.run(name, count);
+    if (count <= 0) this.#sql.forgetCounter.run(name);
   }
 
   counters(): { name: string; value: number }[] {

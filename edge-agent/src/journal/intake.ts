@@ -98,10 +98,8 @@ export class Intake {
     if (source === undefined) throw new RangeError(`no source is called ${batch.source}`);
     for (const definition of batch.newSeries) source.ids[definition.id] = this.#idOf(source, definition);
     for (const token of batch.tokens) source.tokens.push(token);
-    const { progress } = batch;
-    if (progress !== undefined) {
-      this.#progress.set(progress.name, (this.#progress.get(progress.name) ?? 0) + progress.bytes);
-    }
+    for (const { name, bytes } of batch.progress ?? [])
+      this.#progress.set(name, (this.#progress.get(name) ?? 0) + bytes);
     const { count, series, time, value, flags, strings } = batch.columns;
     let repeats = 0;
     let refused = 0;

@@ -40,7 +40,11 @@ export function agentMetrics(core: AgentCore, doors: OpenDoors): Metrics {
     ['mqtt', 'agent_broker_total', 'Refusals, drops and pauses of the local broker, by reason.'],
     ['http', 'agent_http_total', 'Answers of the HTTP door, by status.'],
     ['joined', 'agent_joined_total', 'Sessions at brokers that the agent joined, by what became of them.'],
-    ['file', 'agent_file_total', 'Bytes that are durable, lines too long, and files done and failed.'],
+    [
+      'file',
+      'agent_file_total',
+      'Bytes that are durable, lines too long, and files done, failed, rotated and truncated.',
+    ],
   ] as const) {
     metrics.readCounters(name, help, kind === 'http' ? 'status' : 'reason', () =>
       summed(doors[kind].map((door) => door.counters())),

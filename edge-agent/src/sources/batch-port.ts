@@ -43,7 +43,7 @@ export interface SourceColumns {
 export interface Progress {
   /** Of the counter that adds it up; unique within the agent. */
   readonly name: string;
-  /** Read since the previous batch. */
+  /** Read since the previous batch; negative where something read before need not be remembered. A counter that comes to 0 is forgotten. */
   readonly bytes: number;
 }
 
@@ -56,7 +56,8 @@ export interface SourceBatch {
   readonly hasSourceTime: Uint8Array;
   /** Who waits for this batch, in arrival order. A batch may hold tokens and no rows. */
   readonly tokens: readonly Token[];
-  readonly progress?: Progress;
+  /** Each counter once. */
+  readonly progress?: readonly Progress[];
 }
 
 export interface IngestPort {

@@ -7,7 +7,8 @@ import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { describe, expect, it } from 'vitest';
 import { loadAgentConfig } from '../config.ts';
 import type { SourceBatch } from './batch-port.ts';
-import { type FileReplay, replayFile } from './file-replay.ts';
+import type { FileDoor } from './file-door.ts';
+import { openFile } from './file-source.ts';
 
 const folder = fileURLToPath(new URL('../../../../shared/data/', import.meta.url));
 const utc = Date.UTC;
@@ -32,7 +33,7 @@ uplinks: { hub: { mqtt: { url: "mqtt://127.0.0.1" }, token: t } }
   const clock = new ManualClock();
   const [source] = value.sources;
   if (source === undefined) throw new Error('no source');
-  const opened: FileReplay = replayFile({
+  const opened: FileDoor = openFile({
     path: value.files[0]?.path ?? '',
     source,
     ingest: {
@@ -41,7 +42,7 @@ uplinks: { hub: { mqtt: { url: "mqtt://127.0.0.1" }, token: t } }
         queueMicrotask(() => opened.release('set', batch.tokens));
       },
     },
-    progressOf: () => 0,
+    progress: {},
     clock,
     log: silentLogger,
   });

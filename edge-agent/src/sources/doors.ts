@@ -7,7 +7,7 @@ import type { Random } from '@fogline/shared/random';
 import type { ActuatorBroker } from '../actions/local-actuator.ts';
 import type { Token } from './batch-port.ts';
 import type { DoorPorts, OpenDoor } from './door.ts';
-import { replayFile } from './file-replay.ts';
+import { type FileOptions, openFile } from './file-source.ts';
 import { type HttpListener, type HttpListenOptions, openHttpListener } from './http-listen.ts';
 import { type JoinedBroker, type JoinedDoor, joinBroker } from './mqtt-join.ts';
 import { type MqttListener, type MqttListenOptions, openMqttListener } from './mqtt-listen.ts';
@@ -21,7 +21,7 @@ export interface DoorsConfig {
   readonly listeners: readonly (MqttListenOptions['listener'] & { readonly sources: readonly string[] })[];
   readonly httpListeners: readonly (HttpListenOptions['listener'] & { readonly sources: readonly string[] })[];
   readonly joins: readonly (JoinedBroker & { readonly source: string })[];
-  readonly files: readonly { readonly source: string; readonly path: string }[];
+  readonly files: readonly (Pick<FileOptions, 'path' | 'speed' | 'isFollowed'> & { readonly source: string })[];
 }
 
 export interface DoorsPorts extends DoorPorts {
@@ -32,8 +32,8 @@ export interface DoorsPorts extends DoorPorts {
   /** Whether it would do anything with some publish now. */
   isObserving?(): boolean;
   isOverloaded(): boolean;
-  /** How much was read under this name, as of the last commit. */
-  progressOf(name: string): number;
+  /** How much was read by counter, as of the last commit. */
+  readonly progress: Readonly<Record<string, number>>;
 }
 
 export class Doors {
@@ -66,9 +66,9 @@ export class Doors {
         this.#add(this.joined, joinBroker({ ...ports, broker, source, log: log.child('join'), observer }), ports);
       }
     }
-    for (const { source: name, path } of config.files) {
+    for (const { source: name, ...file } of config.files) {
       for (const source of of([name])) {
-        this.#add(this.file, replayFile({ ...ports, path, source, log: log.child('file') }), ports);
+        this.#add(this.file, openFile({ ...ports, ...file, source, log: log.child('file') }), ports);
       }
     }
   }

@@ -17,26 +17,40 @@ const newline = 0x0a;
 
 export class FileChunks {
   readonly #file: FileHandle;
+  readonly #head: Buffer;
   /** The first line, its newline included. */
   readonly firstLine: Buffer;
-  /** Changes with the first two lines, and not when lines are added to them. */
+  /** Changes with the first lines, and not when lines are added to them. */
   readonly identity: string;
+  /** So many lines as tell what it is are there to their ends. */
+  readonly hasHead: boolean;
+  /** Stays when the file gets another name. */
+  readonly inode: number;
 
-  private constructor(file: FileHandle, head: Buffer) {
+  private constructor(file: FileHandle, inode: number, start: Buffer, headLines: number) {
     this.#file = file;
-    const firstEnd = head.indexOf(newline) + 1 || head.length;
-    const secondEnd = head.indexOf(newline, firstEnd) + 1 || head.length;
-    this.firstLine = head.subarray(0, firstEnd);
-    this.identity = createHash('sha256').update(head.subarray(0, secondEnd)).digest('hex').slice(0, 8);
+    this.inode = inode;
+    let end = 0;
+    let whole = 0;
+    for (let line = 0; line < headLines; line++) {
+      const next = start.indexOf(newline, end) + 1;
+      if (next > 0) whole++;
+      end = next || start.length;
+    }
+    this.#head = Buffer.from(start.subarray(0, end));
+    this.hasHead = whole === headLines;
+    this.firstLine = this.#head.subarray(0, this.#head.indexOf(newline) + 1 || end);
+    this.identity = createHash('sha256').update(this.#head).digest('hex').slice(0, 8);
   }
 
-  /** Rejects with the error of the file system. */
-  static async open(path: string): Promise<FileChunks> {
+  /** `headLines`: the first lines that tell one file from another. Rejects with the error of the file system. */
+  static async open(path: string, headLines = 2): Promise<FileChunks> {
     const file = await open(path, 'r');
     try {
-      const head = Buffer.alloc(chunkBytesMax);
-      const { bytesRead } = await file.read(head, 0, head.length, 0);
-      return new FileChunks(file, head.subarray(0, bytesRead));
+      const start = Buffer.alloc(chunkBytesMax);
+      const { bytesRead } = await file.read(start, 0, start.length, 0);
+      const { ino } = await file.stat();
+      return new FileChunks(file, ino, start.subarray(0, bytesRead), headLines);
     } catch (error) {
       await file.close();
       throw error;
@@ -47,8 +61,18 @@ export class FileChunks {
     return (await this.#file.stat()).size;
   }
 
-  /** The piece that begins at `position`, undefined at the end. The last line needs no newline. */
-  async next(position: number): Promise<Chunk | undefined> {
+  /** False when it begins otherwise by now: it was cut and written anew. */
+  async isSame(): Promise<boolean> {
+    const start = Buffer.alloc(this.#head.length);
+    const { bytesRead } = await this.#file.read(start, 0, start.length, 0);
+    return bytesRead === start.length && start.equals(this.#head);
+  }
+
+  /**
+   * The piece that begins at `position`, undefined at the end. The last line needs no newline, unless the file is `growing`: then it is not
+   * taken before it has one.
+   */
+  async next(position: number, state: 'done' | 'growing' = 'done'): Promise<Chunk | undefined> {
     // The byte before tells whether the piece before ended within a line that is too long.
     const from = Math.max(0, position - 1);
     const bytes = Buffer.allocUnsafe(position - from + chunkBytesMax);
@@ -62,7 +86,8 @@ export class FileChunks {
     }
     const last = fresh.lastIndexOf(newline);
     if (last < 0 && !isAtEnd) return { lines: undefined, end: position + fresh.length };
-    const lines = isAtEnd ? fresh : fresh.subarray(0, last + 1);
+    if (last < 0 && state === 'growing') return undefined;
+    const lines = isAtEnd && state === 'done' ? fresh : fresh.subarray(0, last + 1);
     return { lines, end: position + lines.length };
   }
 

@@ -8,7 +8,8 @@ import type { ParseConfig } from '../decoders/decoder.ts';
 import { CoreKit } from '../testing/core-kit.ts';
 import type { IngestPort } from './batch-port.ts';
 import { chunkBytesMax } from './file-chunks.ts';
-import { type FileReplay, replayFile, unreleasedBytesMax } from './file-replay.ts';
+import { type FileDoor, unreleasedBytesMax } from './file-door.ts';
+import { openFile } from './file-source.ts';
 
 let folder: string;
 let path: string;
@@ -29,15 +30,14 @@ afterEach(() => {
 const csv: ParseConfig = { format: 'csv', metrics: 'auto', separator: ',', decimal: '.', hasHeader: true };
 
 /** Of the core that is open now. */
-function replay(parse: ParseConfig = csv, ingest: IngestPort = kit.core): FileReplay {
+function replay(parse: ParseConfig = csv, ingest: IngestPort = kit.core): FileDoor {
   const { core } = kit;
-  const progress = core.counters();
-  const opened = replayFile({
+  const opened = openFile({
     path,
     source: { name: 'climate', topics: ['#'], parse },
     ingest,
     onRejected: (source, reason, topic, payload) => core.reject(source, reason, topic, payload),
-    progressOf: (name) => progress[name] ?? 0,
+    progress: core.counters(),
     clock: kit.clock,
     log: silentLogger,
   });
@@ -46,7 +46,7 @@ function replay(parse: ParseConfig = csv, ingest: IngestPort = kit.core): FileRe
 }
 
 /** Lets time go on until the file is done or the core is dead. */
-async function run(opened: FileReplay): Promise<void> {
+async function run(opened: FileDoor): Promise<void> {
   let hasEnded = false;
   void opened.ended.then(() => {
     hasEnded = true;
@@ -187,7 +187,7 @@ describe('a file', () => {
   it('is read no further than the limit while nothing becomes durable', async () => {
     writeFileSync(path, `a,b\n${rows(400_000)}`);
     let submittedBytes = 0;
-    const opened = replay(csv, { submit: ({ progress }) => (submittedBytes += progress?.bytes ?? 0) });
+    const opened = replay(csv, { submit: ({ progress }) => (submittedBytes += progress?.[0]?.bytes ?? 0) });
     while (submittedBytes < unreleasedBytesMax) {
       kit.clock.advance(5);
       await nextTurn();

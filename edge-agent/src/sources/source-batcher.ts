@@ -48,7 +48,8 @@ export class SourceBatcher {
   /** `undefined`: the topic is ours, but names no valid device. */
   readonly #readers = new Map<string, Reader | undefined>();
   #tokens: Token[] = [];
-  #progress: Progress | undefined;
+  /** Bytes by counter. */
+  readonly #progress = new Map<string, number>();
   #bytes = 0;
   #readings = 0;
 
@@ -116,12 +117,18 @@ export class SourceBatcher {
    * Decodes payloads that must not be parted: all their rows and the progress they stand for are in one batch, so that a commit has
    * either all or nothing of them.
    */
-  takeWhole(topic: string, payloads: readonly Uint8Array[], nowMs: number, token: Token, progress: Progress): void {
+  takeWhole(
+    topic: string,
+    payloads: readonly Uint8Array[],
+    nowMs: number,
+    token: Token,
+    progress: readonly Progress[],
+  ): void {
     for (const payload of payloads) {
       this.#read(topic, messageOf(payload, nowMs), Number.POSITIVE_INFINITY);
       this.#bytes += payload.length;
     }
-    this.#progress = { ...progress, bytes: progress.bytes + (this.#progress?.bytes ?? 0) };
+    for (const { name, bytes } of progress) this.#progress.set(name, bytes + (this.#progress.get(name) ?? 0));
     this.finish(token);
   }
 
@@ -152,14 +159,14 @@ export class SourceBatcher {
   submit(): void {
     if (!this.hasWork) return;
     const tokens = this.#tokens;
-    const progress = this.#progress;
+    const progress = [...this.#progress].map(([name, bytes]) => ({ name, bytes }));
     this.#tokens = [];
-    this.#progress = undefined;
+    this.#progress.clear();
     this.#bytes = 0;
     const { columns, hasSourceTime } = this.#builder.take();
     const newSeries = this.#registry.takeNew();
     const batch = { source: this.name, newSeries, columns, hasSourceTime, tokens };
-    this.#ingest.submit(progress === undefined ? batch : { ...batch, progress });
+    this.#ingest.submit(progress.length === 0 ? batch : { ...batch, progress });
   }
 
   #read(topic: string, message: Message, rowsMax: number): void {

@@ -56,7 +56,10 @@ function doorPhrase({ name, topics }: SourceConfig, { listeners, httpListeners, 
   if (join !== undefined) {
     return `joins the broker at ${join.isTls ? 'mqtts' : 'mqtt'}://${address(join)} for ${list(topics)}`;
   }
-  return `takes the file ${files.find(({ source }) => source === name)?.path ?? ''}`;
+  const file = files.find(({ source }) => source === name);
+  if (file?.isFollowed === true) return `follows the file ${file.path}`;
+  const pace = file?.speed === undefined ? '' : ` at ${file.speed} times the speed of its times`;
+  return `takes the file ${file?.path ?? ''}${pace}`;
 }
 
 function over({ tls }: ListenerConfig, what: string): string {
