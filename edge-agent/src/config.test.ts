@@ -413,3 +413,13 @@ it('refuses a second pipeline that passes on the same source unchanged', () => {
     'pipelines.again: passes on every reading of "climate", and so does "live": give it an operator, or remove it',
   );
 });
+
+it('a buffer larger than its disk is pointed out, on the machine where it runs', () => {
+  const large = full.replace('size: 64MiB', 'size: 900000GiB');
+  expect(large).not.toBe(full);
+  expect(load(large).warnings.join()).toMatch(
+    /buffer\.limit\.size: is more than the disk of \S+ holds, [\d.]+[KMGT]iB: the disk is full long before the buffer is/,
+  );
+  const elsewhere = loadAgentConfig({ text: large, name: 'a.yaml', folder: '/etc/fogline' }, {}, 'skip');
+  expect(elsewhere.warnings.join()).not.toContain('disk');
+});

@@ -8,6 +8,7 @@ import type { AgentConfig } from './agent-config.ts';
 import { resolveAlarms } from './config/alarms.ts';
 import { withAnswers } from './config/answers.ts';
 import { resolveBuffer } from './config/buffer.ts';
+import { warnOfSmallDisk } from './config/disk.ts';
 import { resolveLocal } from './config/local.ts';
 import { resolvePipelines } from './config/pipelines.ts';
 import { type AgentDocument, agentSchema } from './config/schema.ts';
@@ -35,6 +36,7 @@ function resolve(raw: AgentDocument, context: ConfigContext): AgentConfig {
   const local = raw.local === undefined ? undefined : resolveLocal(raw.local, context);
   const sources = resolveSources(raw, context);
   const alarms = resolveAlarms(raw, pipelines, context);
+  warnOfSmallDisk(raw.buffer, context);
   return {
     agent: raw.agent.id,
     site: raw.agent.site,

@@ -3,7 +3,7 @@
  * an error), every problem is reported at once as `file:line:column: path: what is wrong and the likely fix`, and what
  * comes out is complete: defaults applied, units as integers, secrets read.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve as resolvePath } from 'node:path';
 import type { z } from 'zod';
 import { type Environment, override, substitute } from './config/environment.ts';
@@ -23,6 +23,8 @@ export interface ConfigContext {
   path(relative: string): string;
   /** The secret, trimmed; reports an error and yields '' when its file cannot be read, warns when others can read it. */
   secret(path: ConfigPath, secret: Secret): string;
+  /** Size of the disk on which an absolute path lies or would lie; undefined when this is not the machine where it runs. */
+  diskBytes(path: string): number | undefined;
   /** The text of a referenced file; reports an error and yields '' when it cannot be read. */
   text(path: ConfigPath, reference: FileReference): string;
 }
@@ -169,6 +171,14 @@ class Context implements ConfigContext {
     if ((mode & 0o004) !== 0)
       this.warn([...path, 'file'], `every user of this machine can read ${secret.file}: chmod o-r it`);
     return text;
+  }
+
+  diskBytes(path: string): number | undefined {
+    if (this.#files === 'skip') return undefined;
+    let folder = path;
+    while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+    const { blocks, bsize } = statfsSync(folder);
+    return blocks * bsize;
   }
 
   text(path: ConfigPath, reference: FileReference): string {

@@ -105,6 +105,17 @@ describe('a door', () => {
     expect(warnings).toEqual([]);
     expect(value.files).toEqual([{ source: 'old', path: '/etc/fogline/old.csv' }]);
   });
+
+  it('may be a file at the pace of its times, or one that grows', () => {
+    const file = (more: string): unknown =>
+      load(`  old: { file: { path: x${more} }, parse: { line_protocol: auto } }`).value.files[0];
+    expect(file(', speed: recorded')).toEqual({ source: 'old', path: '/etc/fogline/x', speed: 1 });
+    expect(file(', speed: 60x')).toMatchObject({ speed: 60 });
+    expect(file(', speed: 0.5×')).toMatchObject({ speed: 0.5 });
+    expect(file(', speed: fast')).toEqual({ source: 'old', path: '/etc/fogline/x' });
+    expect(file(', follow: true')).toEqual({ source: 'old', path: '/etc/fogline/x', isFollowed: true });
+    expect(load('  log: { file: { path: x, follow: true }, parse: { json: auto } }').warnings).toEqual([]);
+  });
 });
 
 describe('a parser', () => {
@@ -191,6 +202,21 @@ describe('what cannot work is refused where it stands, with the fix:', () => {
       'a file without a parser',
       'a: { file: { path: x } }',
       '4:6: sources.a: say how the file is read: parse: { csv: auto }, json or line_protocol',
+    ],
+    [
+      'a speed that is none',
+      'a: { file: { path: x, speed: 10 }, parse: { csv: auto } }',
+      '4:32: sources.a.file.speed: 10 is no speed: write recorded, a multiple of it up to 1000000x such as 60x, or fast',
+    ],
+    [
+      'a speed of what tells no time',
+      'a: { file: { path: x, speed: 2x }, parse: { csv: auto } }',
+      '4:32: sources.a.file.speed: needs to know when: add parse.time',
+    ],
+    [
+      'a speed of what grows',
+      'a: { file: { path: x, speed: 2x, follow: true }, parse: { line_protocol: auto } }',
+      '4:32: sources.a.file.speed: has no sense with follow: what grows has a pace of its own',
     ],
     [
       'a key of another parser',
