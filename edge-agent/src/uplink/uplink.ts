@@ -107,12 +107,8 @@ export class Uplink {
   ): void {
     if (!this.isReady || this.#flight.holdsReport()) return;
     const lines = rows.slice(0, protocolLimits.ledgerRowsPerMessageMax);
-    const payload = encodeReported({
-      agent: this.#context.agent,
-      atMs,
-      rows: lines,
-      counters: reportedCounters(counters),
-    });
+    const { agent } = this.#context;
+    const payload = encodeReported({ agent, atMs, rows: lines, counters: reportedCounters(counters) });
     this.#publish('reported', payload, { kind: 'report', lines, sentAt: this.#now() });
   }
 
