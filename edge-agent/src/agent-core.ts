@@ -81,8 +81,8 @@ export class AgentCore implements IngestPort {
     this.#lastCommit = recovered.lastCommit;
     const repeats = new RepeatFilter();
     recallRepeats(this.#store, repeats);
-    const sources = config.sources.map((name) => ({ name, stream: Pipeline.inputStream(name, pipelines) }));
-    const control = { name: controlSource, stream: controlSource };
+    const sources = config.sources.map((name) => ({ name, ...Pipeline.inputStream(name, pipelines) }));
+    const control = { name: controlSource, stream: controlSource, isLocal: true };
     this.#intake = new Intake([...sources, control], this.#series, repeats);
     this.#pacer = new CommitPacer(config.buffer, ports.clock);
     this.#room = new Room(this.#outbox, config.buffer, ports, this.#series);

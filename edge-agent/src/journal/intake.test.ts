@@ -16,8 +16,8 @@ interface Row {
 }
 
 const sources = [
-  { name: 'a', stream: 'a' },
-  { name: 'b', stream: 'b' },
+  { name: 'a', stream: 'a', isLocal: false },
+  { name: 'b', stream: 'b', isLocal: false },
 ];
 
 function intakeOf(filter = new RepeatFilter(), seriesCountMax?: number): Intake {

@@ -39,6 +39,8 @@ interface SourceIntake {
   readonly name: string;
   /** The stream under which the readings themselves are known. */
   readonly stream: string;
+  /** It stays on the agent. */
+  readonly isLocal: boolean;
   readonly ids: number[];
   /** With the time of their source, and with that of their arrival: only of the former a repeat can be told, also after a restart. */
   readonly timed: ColumnBuilder;
@@ -56,7 +58,7 @@ export class Intake {
   readonly #seriesCountMax: number;
 
   constructor(
-    sources: readonly { name: string; stream: string }[],
+    sources: readonly Pick<SourceIntake, 'name' | 'stream' | 'isLocal'>[],
     registry: InputRegistry,
     repeats: RepeatFilter,
     seriesCountMax = seriesCountMaxDefault,
@@ -64,9 +66,8 @@ export class Intake {
     this.#registry = registry;
     this.#repeats = repeats;
     this.#seriesCountMax = seriesCountMax;
-    this.#sources = sources.map(({ name, stream }) => ({
-      name,
-      stream,
+    this.#sources = sources.map((source) => ({
+      ...source,
       ids: [],
       timed: new ColumnBuilder(),
       untimed: new ColumnBuilder(),
@@ -164,8 +165,8 @@ export class Intake {
 
   #idOf(source: SourceIntake, definition: SourceSeriesDefinition): number {
     const input = inputDefinition(source.stream, definition);
-    const isFull = this.#registry.count >= this.#seriesCountMax && !this.#registry.has(input);
-    return isFull ? refusedSeries : this.#registry.idOf(input);
+    const isFull = this.#registry.count >= this.#seriesCountMax && !this.#registry.has(input, source.isLocal);
+    return isFull ? refusedSeries : this.#registry.idOf(input, source.isLocal);
   }
 }
 

@@ -60,7 +60,7 @@ export class Branch {
   constructor(config: PipelineConfig, upstream: string, isInput: boolean, registry: SeriesRegistry) {
     this.config = config;
     this.#isInput = isInput;
-    this.#space = new SeriesSpace(config.name, registry);
+    this.#space = new SeriesSpace(config.name, config.isLocal === true, registry);
     let key = keyOf([upstream, config.name]);
     this.steps = stepsOf(config).map((step) => {
       key = keyOf([key, step.name, step.config]);

@@ -16,7 +16,8 @@ export const virtualIdMin = 2 ** 31;
 
 /** Finds or makes durable series ids; ids of one definition never change. */
 export interface SeriesRegistry {
-  idOf(definition: SeriesDefinition): number;
+  /** `isLocal`: the series stays on the agent. */
+  idOf(definition: SeriesDefinition, isLocal?: boolean): number;
   definitionOf(id: number): SeriesDefinition;
 }
 

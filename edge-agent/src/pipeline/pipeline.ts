@@ -28,10 +28,13 @@ export class Pipeline {
     this.#byFrom = Map.groupBy(this.#branches, ({ config }) => placeOf(config));
   }
 
-  /** The stream under which a source's own columns are known: its pass-through branch, or the source's name. */
-  static inputStream(source: string, configs: readonly PipelineConfig[]): string {
+  /** The stream under which a source's own columns are known: its pass-through branch, or the source's name; and whether it stays here. */
+  static inputStream(
+    source: string,
+    configs: readonly PipelineConfig[],
+  ): { readonly stream: string; readonly isLocal: boolean } {
     const through = configs.find((config) => config.from === source && isPassThrough(config));
-    return through?.name ?? source;
+    return { stream: through?.name ?? source, isLocal: through === undefined || through.isLocal === true };
   }
 
   process(source: string, columns: ReadingColumns, now: number): StreamItems[] {

@@ -17,14 +17,16 @@ interface Virtual {
 export class SeriesSpace {
   readonly #registry: SeriesRegistry;
   readonly #stream: string;
+  readonly #isLocal: boolean;
   readonly #operators: Operator[] = [];
   readonly #virtual = new Map<number, Virtual>();
   /** Series of the stream + 1. */
   readonly #outputs = new SeriesIndex();
   #nextVirtual = virtualIdMin;
 
-  constructor(stream: string, registry: SeriesRegistry) {
+  constructor(stream: string, isLocal: boolean, registry: SeriesRegistry) {
     this.#stream = stream;
+    this.#isLocal = isLocal;
     this.#registry = registry;
   }
 
@@ -77,7 +79,7 @@ export class SeriesSpace {
     const known = this.#outputs.get(id);
     if (known > 0) return known - 1;
     const definition = this.#describedBefore(id, this.#operators.length);
-    const output = this.#registry.idOf({ ...definition, stream: this.#stream });
+    const output = this.#registry.idOf({ ...definition, stream: this.#stream }, this.#isLocal);
     this.#outputs.set(id, output + 1);
     return output;
   }

@@ -33,7 +33,9 @@ export class DefinitionsSent {
   *messagesFor({ epoch, seriesCount }: EpochRow): Generator<Uint8Array> {
     for (let first = this.#below.get(epoch) ?? 0; first < seriesCount; ) {
       const end = Math.min(first + seriesPerMessage, seriesCount);
-      const definitions = this.#series.slice(first, end);
+      const definitions = this.#series.told(first, end);
+      // Nothing is sent that would use one.
+      if (definitions === undefined) return;
       yield encodeSeries({ agent: this.#agent, epoch, first, definitions });
       this.#below.set(epoch, end);
       first = end;

@@ -1,3 +1,4 @@
+import { decodeReadings } from '@fogline/shared/codec/readings';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
 import {
   decodeBatch,
@@ -11,6 +12,7 @@ import {
 import { SeqRanges } from '@fogline/shared/seq-ranges';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CoreConfig } from '../core-config.ts';
+import { overheat, withAlarms } from '../testing/alarm-kit.ts';
 import { CoreKit, coreConfig } from '../testing/core-kit.ts';
 import { welcomeTo } from './testing/stub-hub.ts';
 
@@ -240,6 +242,45 @@ describe('definitions', () => {
     expect(kinds()).toEqual(['hello', 'series', 'status', 'batch']);
     expect(payloads('series').map(decodeSeries)).toMatchObject([{ epoch: epochs[1]?.epoch, first: 0 }]);
     expect(decodeSeries(payloads('series')[0] ?? new Uint8Array()).definitions).toHaveLength(2);
+  });
+
+  it('of streams that stay here never leave, and what is sent is known by its own, also after a stream changed sides', () => {
+    const calm = { name: 'calm', from: 'climate', only: ['t'], lane: 2 as const };
+    const within = { ...calm, name: 'within' };
+    const streams = new Set<string>();
+    const used = new Set<string>();
+    const hear = (): void => {
+      const byId = new Map<number, string>();
+      for (const { first, definitions } of payloads('series').map(decodeSeries))
+        for (const [at, { stream }] of definitions.entries()) byId.set(first + at, stream);
+      for (const stream of byId.values()) streams.add(stream);
+      for (const { bytes } of payloads('batch').flatMap((payload) => [...decodeBatch(payload).parts]))
+        for (const id of decodeReadings(bytes).series) used.add(byId.get(id) ?? `${id} is unknown`);
+      kit.hub.ackAll();
+    };
+    start({ ...coreConfig, pipelines: [calm, { ...within, isLocal: true }], alarms: withAlarms(overheat).alarms });
+    produce();
+    greet();
+    produce();
+    hear();
+    expect([[...streams], [...used]]).toEqual([['calm'], ['calm']]);
+    kit.open({ ...coreConfig, pipelines: [within, { ...calm, isLocal: true }] });
+    kit.core.start();
+    greet();
+    produce();
+    hear();
+    expect([[...streams].sort(), [...used].sort()]).toEqual([
+      ['calm', 'within'],
+      ['calm', 'within'],
+    ]);
+  });
+
+  it('of an agent that sends nothing are not told at all', () => {
+    start({ ...coreConfig, pipelines: [{ name: 'within', from: 'climate', lane: 2, isLocal: true }] });
+    greet();
+    produce();
+    kit.hub.ackAll();
+    expect(payloads('series')).toEqual([]);
   });
 
   it('that the hub knows are not told again, nor those that a child inherits', () => {

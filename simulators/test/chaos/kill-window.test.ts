@@ -71,6 +71,13 @@ async function bucketsAtHub(
   return buckets;
 }
 
+/** What stays on the agent, such as the raw readings here, must not be among them. */
+async function streamsAtHub({ hubUrl }: System): Promise<string[]> {
+  const response = await fetch(`${hubUrl}/api/v1/series`);
+  const { series } = (await response.json()) as { series: { labels: { stream: string } }[] };
+  return [...new Set(series.map(({ labels }) => labels.stream))].sort();
+}
+
 /** The same of what an undisturbed run prints: windows and deltas, merged. */
 async function bucketsUndisturbed(stage: Stage, config: string, recording: string): Promise<Map<string, Bucket>> {
   const script = 'exec "$0" "$@" < "$RECORDING"';
@@ -151,6 +158,7 @@ it(
         );
       }
       expect(countOf(await bucketsAtHub(system, 'wide', start, end))).toBe(total);
+      expect(await streamsAtHub(system)).toEqual(['live', 'stats', 'wide']);
       const found = await bucketsAtHub(system, 'stats', start, end);
       expect([...found.keys()].sort()).toEqual([...expected.keys()].sort());
       for (const [key, { count, sum, min, max }] of expected) {

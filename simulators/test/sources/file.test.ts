@@ -1,5 +1,5 @@
-/** A real agent is killed while it reads a file: it goes on where its last commit was, and the hub counts every row once. */
-import { writeFileSync } from 'node:fs';
+/** A real agent is killed while it reads a file, once or while it grows: it goes on where its last commit was, and the hub counts every row once. */
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { countAtHub } from '../support/hub-count.ts';
@@ -46,6 +46,57 @@ describe('a file', () => {
         async () => (await agentStatus(system)).queuedItems[2] === 0,
       );
       expect(await countAtHub(system.hubUrl, 'live', range)).toBe(2 * rows);
+    }),
+  );
+
+  it('that grows and is rotated is read once, however often the agent is killed meanwhile', { timeout: 300_000 }, () =>
+    withSeed(thisFile, 2, async ({ random }) => {
+      const stage = openStage('follow');
+      const path = stage.path('data.log');
+      let lines = 0;
+      const append = (count: number): void => {
+        appendFileSync(path, Array.from({ length: count }, () => `{"v":${lines++}}\n`).join(''));
+      };
+      append(1);
+      const start = Date.now();
+      const system = await openSystem(stage, {
+        moreSources: `  log: { file: { path: "${path}", follow: true }, parse: { json: auto } }`,
+        pipelines: '{ live: { from: log } }',
+      });
+      const range = [start - 86_400_000, start + 86_400_000] as const;
+      const all = (): Promise<boolean> => countAtHub(system.hubUrl, 'live', range).then((count) => count >= lines);
+      await stage.until('its first line is at the hub', 60_000, all);
+      let isOver = false;
+      let rotations = 0;
+      const writer = (async () => {
+        const own = random.fork();
+        for (; !isOver; await sleep(own.below(40))) {
+          append(1 + own.below(200));
+          if (!own.chance(0.04)) continue;
+          renameSync(path, `${path}.${++rotations}`);
+          append(1);
+        }
+      })();
+      stage.onClose(async () => {
+        isOver = true;
+        await writer;
+      });
+      for (let kill = 0; kill < kills; kill++) {
+        await sleep(500 + random.below(1_500));
+        await system.agent.kill();
+        await sleep(random.below(800));
+        await system.agent.start();
+      }
+      isOver = true;
+      await writer;
+      expect(rotations).toBeGreaterThan(2);
+      await stage.until('every line is at the hub', 120_000, all);
+      await stage.until(
+        'and nothing is on its way',
+        60_000,
+        async () => (await agentStatus(system)).queuedItems[2] === 0,
+      );
+      expect(await countAtHub(system.hubUrl, 'live', range)).toBe(lines);
     }),
   );
 });
