@@ -22,7 +22,7 @@ export class FileChunks {
   readonly firstLine: Buffer;
   /** Changes with the first lines, and not when lines are added to them. */
   readonly identity: string;
-  /** So many lines as tell what it is are there to their ends. */
+  /** So many lines as tell what it is are there to their ends, or as much of them as a piece holds. */
   readonly hasHead: boolean;
   /** Stays when the file gets another name. */
   readonly inode: number;
@@ -38,7 +38,7 @@ export class FileChunks {
       end = next || start.length;
     }
     this.#head = Buffer.from(start.subarray(0, end));
-    this.hasHead = whole === headLines;
+    this.hasHead = whole === headLines || start.length === chunkBytesMax;
     this.firstLine = this.#head.subarray(0, this.#head.indexOf(newline) + 1 || end);
     this.identity = createHash('sha256').update(this.#head).digest('hex').slice(0, 8);
   }

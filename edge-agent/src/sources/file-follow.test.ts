@@ -183,6 +183,19 @@ describe('a file that is followed', () => {
     await until(225);
   });
 
+  it('may begin with a line that is too long, which is counted and let go by', async () => {
+    const opened = follow();
+    appendFileSync(path, `${'9'.repeat(100_000)}`);
+    await pass(2_000);
+    appendFileSync(path, '9'.repeat(50_000));
+    appendFileSync(path, '\n{"v":1}\n');
+    await until(1);
+    expect(opened.counters()['long_lines']).toBeGreaterThan(1);
+    await restart();
+    append(1);
+    await until(2);
+  });
+
   it('that cannot be read is tried again', async () => {
     const opened = openFile({
       path: folder,
