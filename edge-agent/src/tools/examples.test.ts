@@ -33,6 +33,9 @@ const of = (lines: readonly Line[], stream: string): Line[] => lines.filter((lin
 const alarmsOf = (lines: readonly Line[]): string[] =>
   of(lines, 'alarms').map(({ time, metric, value }) => `${time} ${metric} ${value}`);
 
+/** Years of readings, each through the whole agent. */
+const timeout = 300_000;
+
 it.each(['air-quality', 'wind-farm', 'library-motes', 'bearing'])('%s is accepted without a warning', async (name) => {
   const { code, out, err } = await fogline('check', '--strict', '--skip-files', `${examples}${name}.yaml`);
   expect([code, err]).toEqual([0, '']);
@@ -40,7 +43,9 @@ it.each(['air-quality', 'wind-farm', 'library-motes', 'bearing'])('%s is accepte
 });
 
 describe.skipIf(!existsSync(data))('on its data (skipped where the data sets are not beside the project)', () => {
-  it('air quality: every cell but the markers is a reading, and days are what their hours say', async () => {
+  it('air quality: every cell but the markers is a reading, and days are what their hours say', {
+    timeout,
+  }, async () => {
     const { lines, rows } = await run('air-quality', 'uci_air_quality/AirQuality.csv', 'stations/road/air');
     const cells = [2, 5, 9, 12, 13].flatMap((column) => rows.map((row) => Number(row[column])));
     expect(of(lines, 'hourly')).toHaveLength(cells.filter((value) => value !== -200).length);
@@ -62,7 +67,7 @@ describe.skipIf(!existsSync(data))('on its data (skipped where the data sets are
     expect(high.filter((line) => line.endsWith(' active')).length).toBeGreaterThan(10);
   });
 
-  it('wind farm: lines keep every reading of the wind within half a metre a second', async () => {
+  it('wind farm: lines keep every reading of the wind within half a metre a second', { timeout }, async () => {
     const { lines, rows } = await run('wind-farm', 'wind_farm/wind.csv', 'farm/north/scada');
     const corners = of(lines, 'line').filter(({ metric }) => metric === 'wind');
     expect(corners.length).toBeLessThan(rows.length / 2);
@@ -84,7 +89,9 @@ describe.skipIf(!existsSync(data))('on its data (skipped where the data sets are
     expect(alarmsOf(lines)[0]).toMatch(/ storm active$/);
   });
 
-  it('library motes: quarters count every packet that came, and a mote that fell silent is told', async () => {
+  it('library motes: quarters count every packet that came, and a mote that fell silent is told', {
+    timeout,
+  }, async () => {
     const file = 'ulb_library_motes/library1_readings_R1.csv';
     const { lines, rows } = await run('library-motes', file, 'motes/{node}/data');
     const counted = of(lines, 'quarters').reduce((sum, { count = 0 }) => sum + count, 0);
@@ -92,7 +99,7 @@ describe.skipIf(!existsSync(data))('on its data (skipped where the data sets are
     expect(alarmsOf(lines).every((line) => / silent (active|cleared)$/.test(line))).toBe(true);
   });
 
-  it('bearing: wear is told two days before the failure', async () => {
+  it('bearing: wear is told two days before the failure', { timeout }, async () => {
     const { lines, rows } = await run('bearing', 'ims_bearing/merged_dataset_BearingTest_2.csv', 'rig/shaft/vibration');
     expect(of(lines, 'raw')).toHaveLength(rows.length * 4);
     const alarms = alarmsOf(lines);
