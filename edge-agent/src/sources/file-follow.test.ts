@@ -185,7 +185,7 @@ describe('a file that is followed', () => {
 
   it('may begin with a line that is too long, which is counted and let go by', async () => {
     const opened = follow();
-    appendFileSync(path, `${'9'.repeat(100_000)}`);
+    appendFileSync(path, '9'.repeat(100_000));
     await pass(2_000);
     appendFileSync(path, '9'.repeat(50_000));
     appendFileSync(path, '\n{"v":1}\n');
