@@ -36,8 +36,8 @@ interface Followed {
   readonly chunks: FileChunks;
   readonly counter: string;
   position: number;
-  /** Monotonic: since when nothing was added, as far as seen. */
-  quietSince: number;
+  /** Monotonic, of one that was seen to be renamed: since when nothing was added. */
+  quietSince: number | undefined;
 }
 
 class Follower {
@@ -137,7 +137,8 @@ class Follower {
   /** Reads what is left of a file that has a new name; its last line needs no end once nobody writes to it any more. */
   async #finish(file: Followed): Promise<boolean> {
     await this.#read(file, 'growing');
-    if (this.#options.clock.monotonic() - file.quietSince < graceMs) return false;
+    const { quietSince = Number.NEGATIVE_INFINITY } = file;
+    if (this.#options.clock.monotonic() - quietSince < graceMs) return false;
     await this.#read(file, 'done');
     if (this.#door.isClosed) return false;
     this.#open.shift();
@@ -175,7 +176,7 @@ class Follower {
       if (chunk === undefined || this.#door.isClosed || !(await file.chunks.isSame())) return;
       this.#door.take(chunk, header, chunk.end - file.position, this.#progressTo(file.counter, chunk.end));
       file.position = chunk.end;
-      file.quietSince = this.#options.clock.monotonic();
+      if (file.quietSince !== undefined) file.quietSince = this.#options.clock.monotonic();
       this.#lastProblem = '';
     }
   }
@@ -204,7 +205,7 @@ class Follower {
     const counter = `${this.#prefix}${chunks.identity}-${chunks.inode}`;
     const read = this.#counted.get(counter) ?? 0;
     const position = read <= (await chunks.size()) ? read : 0;
-    return { chunks, counter, position, quietSince: Number.NEGATIVE_INFINITY };
+    return { chunks, counter, position, quietSince: undefined };
   }
 }
 
