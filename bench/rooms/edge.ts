@@ -36,7 +36,7 @@ export class EdgeRooms {
   readonly #batcher: SourceBatcher;
   readonly #gates: readonly FrameGate[];
   readonly #registry = new DurableSeries();
-  readonly #intake = new Intake([{ name: source, stream: 'live' }], this.#registry, new RepeatFilter());
+  readonly #intake = new Intake([{ name: source, stream: 'live', isLocal: false }], this.#registry, new RepeatFilter());
   readonly #replayable: Replayable;
   readonly #submitted: SourceBatch[] = [];
   /** Publishes to be settled, as after a commit. */
@@ -99,7 +99,7 @@ export class EdgeRooms {
   takeDefinitions(): { readonly first: number; readonly definitions: readonly SeriesDefinition[] } {
     const first = this.#definitionsTold;
     this.#definitionsTold = this.#registry.count;
-    return { first, definitions: this.#registry.slice(first, this.#definitionsTold) };
+    return { first, definitions: this.#registry.told(first, this.#definitionsTold) ?? [] };
   }
 
   /** Of one connection a device, all accepted. */

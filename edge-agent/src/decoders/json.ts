@@ -118,8 +118,7 @@ class JsonReader implements Reader {
       timeMs = read;
     }
     const writer = this.#writer;
-    writer.timeMs = timeMs;
-    writer.hasSourceTime = time !== undefined;
+    writer.at(timeMs, time !== undefined);
     const { metrics } = form;
     for (let i = 0; i < metrics.length; i++) {
       const { index, slot } = metrics[i] as Form['metrics'][number];

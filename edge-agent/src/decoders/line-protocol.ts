@@ -149,8 +149,7 @@ class LineReader implements Reader {
     const timeMs = parseTimestamp(payload, form.timeStart, form.timeEnd, precision);
     if (typeof timeMs === 'string' || timeProblem(timeMs, nowMs, this.#plan.maxSkewMs) !== undefined) return -1;
     const writer = this.#writer;
-    writer.timeMs = timeMs;
-    writer.hasSourceTime = true;
+    writer.at(timeMs, true);
     const { slots, values } = form;
     for (let i = 0; i < slots.length; i++) writer.addKnown(values[i] as number, slots[i] as Slot);
     this.#previous = series;

@@ -51,7 +51,7 @@ export class ReadingWriter {
   /** As `add`, of a finite number of a known numeric series without markers. */
   addKnown(value: number, { id, metric }: Slot): void {
     const flags = value < metric.min || value > metric.max ? quality.bad : quality.good;
-    this.#out.addNumber(id, this.timeMs, value, flags, this.hasSourceTime);
+    this.#out.addNumber(id, this.#timeMs, value, flags, this.#hasSourceTime);
   }
 
   #define(slot: Slot, { device, tags }: DeviceSeries): RejectionReason | undefined {
