@@ -5,6 +5,7 @@ import type { DamageWatch } from './damage-watch.ts';
 import type { SoundFolder } from './data-folder.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { HubCore } from './ingest/hub-core.ts';
+import type { Live } from './live/live.ts';
 
 export interface Measured {
   readonly core: HubCore;
@@ -12,9 +13,13 @@ export interface Measured {
   readonly room: DiskRoom;
   readonly damageWatch: DamageWatch;
   readonly folder: SoundFolder;
+  readonly live: Live;
 }
 
-export function registerHubMetrics(metrics: Metrics, { core, broker, room, damageWatch, folder }: Measured): void {
+export function registerHubMetrics(
+  metrics: Metrics,
+  { core, broker, room, damageWatch, folder, live }: Measured,
+): void {
   metrics.readCounters('hub_ingest_total', 'What ingest did since the start, by kind.', 'kind', () => {
     const numbers = Object.entries(core.read.counters()).filter(
       (entry): entry is [string, number] => typeof entry[1] === 'number',
@@ -48,6 +53,7 @@ export function registerHubMetrics(metrics: Metrics, { core, broker, room, damag
     'Agents with at least one connection.',
     () => broker.connectedAgents().length,
   );
+  metrics.readGauge('hub_live_streams', 'Open streams and WebSockets.', () => live.sessions.count);
   metrics.readCounters(
     'hub_mqtt_refused_total',
     'Refusals, drops and pauses of the MQTT listener, by reason.',

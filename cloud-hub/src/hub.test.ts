@@ -267,6 +267,17 @@ describe('beyond loopback', () => {
     });
   });
 
+  it('an open stream ends when another process revokes its token', async () => {
+    const hub = await open({ http: everywhere });
+    const headers = { authorization: `Bearer ${hub.firstToken ?? ''}` };
+    const stream = await fetch(`${hub.httpUrl}/api/v1/stream`, { headers });
+    expect(stream.status).toBe(200);
+    const other = openDataFolder(folder);
+    new ApiTokens(other, systemClock).revoke('admin');
+    other.close();
+    expect(await stream.text()).toMatch(/event: live\n[^]*event: end\ndata: \{"reason":"the token was revoked"\}\n\n$/);
+  });
+
   it('a token is asked for, until it is revoked', async () => {
     const db = openDataFolder(folder);
     const token = new ApiTokens(db, systemClock).create('me', { scopes: ['read'], sites: undefined });

@@ -24,7 +24,9 @@ import { ApiTokens } from './fleet/tokens.ts';
 import { registerHubMetrics } from './hub-metrics.ts';
 import { IngestDriver } from './ingest/driver.ts';
 import { HubCore } from './ingest/hub-core.ts';
+import type { CommittedChange } from './ingest/ports.ts';
 import { UpkeepDriver } from './ingest/upkeep-driver.ts';
+import { type Live, openLive } from './live/live.ts';
 
 export interface HubPorts {
   readonly clock: Clock;
@@ -79,6 +81,7 @@ class Rooms {
   #driver: IngestDriver | undefined;
   #upkeep: UpkeepDriver | undefined;
   #broker: AgentBroker | undefined;
+  #live: Live | undefined;
   #api: Api | undefined;
   #audit: AuditLog | undefined;
   #watch: CredentialWatch | undefined;
@@ -108,25 +111,21 @@ class Rooms {
     const audit = new AuditLog(dataFolder, clock, (error) => log.error({ error }, 'refusals could not be audited'));
     this.#audit = audit;
     const send = this.#send.bind(this);
-    const core = new HubCore(db, { clock, log: log.child('ingest'), send }, { retention });
-    const firstToken = tokens.createFirst();
-    if (firstToken !== undefined) {
-      folder.saveCredentials();
-      audit.record({ who: 'hub', from: '', what: 'first start', target: 'token name=admin', outcome: 'ok' });
-    }
+    const onCommitted = (change: CommittedChange): void => this.#live?.feed.committed(change);
+    const core = new HubCore(db, { clock, log: log.child('ingest'), send, onCommitted }, { retention });
+    const beforeDelivery = (): void => this.#watch?.poll();
+    const live = openLive({ store: core.read, clock, random, log: log.child('live'), beforeDelivery });
+    this.#live = live;
+    const firstToken = makeFirstToken(tokens, folder, audit);
     checkExposures(this.#config, core, tokens);
     const { driver, damageWatch } = this.#drive(core, folder, room, reject);
     const broker = await this.#openBroker(hasFallback, agents, driver);
     this.#broker = broker;
-    // An agent whose token was revoked or exchanged loses its connections too.
-    const watch = new CredentialWatch(db, clock, () => {
-      broker.dropRevoked();
-      folder.saveCredentials();
-    });
+    const watch = this.#watchCredentials(folder, broker, live);
     this.#watch = watch;
     this.#clearing = clock.after('hub.suspicion', clearedAfterMs, () => folder.clearSuspicion());
     const metrics = new Metrics();
-    registerHubMetrics(metrics, { core, broker, room, damageWatch, folder });
+    registerHubMetrics(metrics, { core, broker, room, damageWatch, folder, live });
     this.#api = buildApi({
       store: core.read,
       clock,
@@ -134,8 +133,12 @@ class Rooms {
       metrics,
       access: { isLoopback: isLoopback(http.host), callerOf: (token) => tokens.verify(token) },
       tokens,
-      credentialsChanged: () => watch.poll(),
+      credentialsChanged: () => {
+        watch.poll();
+        folder.saveCredentials();
+      },
       audit,
+      live,
       ...(http.tls === undefined ? {} : { tls: http.tls }),
       notReady: () => this.#notReady ?? room.problem,
     });
@@ -236,6 +239,28 @@ class Rooms {
       }),
     );
   }
+
+  /** Whoever lost a token, or has another, loses connections and streams too. */
+  #watchCredentials(folder: SoundFolder, broker: AgentBroker, live: Live): CredentialWatch {
+    const { clock, log } = this.#ports;
+    return new CredentialWatch(folder.db, clock, (haveSitesChanged) => {
+      broker.dropRevoked();
+      live.credentialsChanged(haveSitesChanged);
+      try {
+        folder.saveCredentials();
+      } catch (error) {
+        log.error({ error }, 'the copy of the credentials could not be written');
+      }
+    });
+  }
+}
+
+function makeFirstToken(tokens: ApiTokens, folder: SoundFolder, audit: AuditLog): string | undefined {
+  const token = tokens.createFirst();
+  if (token === undefined) return undefined;
+  folder.saveCredentials();
+  audit.record({ who: 'hub', from: '', what: 'first start', target: 'token name=admin', outcome: 'ok' });
+  return token;
 }
 
 function checkExposures({ http, mqtt }: HubConfig, core: HubCore, tokens: ApiTokens): void {

@@ -17,18 +17,21 @@ import type { AccessPolicy } from '../auth/access.ts';
 import type { AuditLog } from '../auth/audit-log.ts';
 import { storeOfSites } from '../auth/site-view.ts';
 import type { ApiTokens } from '../fleet/tokens.ts';
+import type { Live } from '../live/live.ts';
 import type { StoreRead } from '../store/read.ts';
 import { dataRoutes } from './data-route.ts';
 import { devicesRoute, eventsRoute } from './event-routes.ts';
+import { exchangeOf, isWebSocketUpgrade, routeUpgrades } from './exchange.ts';
 import { agentsRoute, ledgerRoute } from './fleet-routes.ts';
 import { Gate, type GateRequest, guardOfNowhere, type Passage, type RouteGuard } from './gate.ts';
 import { gapsRoute, latestRoute, seriesRoute } from './list-routes.ts';
+import { authorizationOf, liveRoutes } from './live-routes.ts';
 import type { Rendered } from './output.ts';
 import { parseBody, parseQuery } from './params.ts';
 import { describeError, HttpError, problemContentType, problemOf } from './problems.ts';
 import { addPrometheusDoor } from './prometheus-routes.ts';
 import { rawProblem } from './raw-problem.ts';
-import type { ApiContext, Route } from './route.ts';
+import type { ApiContext, Route, StreamRoute } from './route.ts';
 import { healthRoute, metricsRoute, readyRoute } from './service-routes.ts';
 import { auditRoute, tokenRoutes } from './token-routes.ts';
 import { QueryRunner } from './turns.ts';
@@ -37,6 +40,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** A route without it cannot be registered. */
     guard?: RouteGuard;
+    /** Its answer stays open. */
+    isStream?: boolean;
   }
   interface FastifyRequest {
     /** Undefined where the URL could not even be read. */
@@ -54,6 +59,7 @@ export interface ApiOptions {
   /** Tokens were made or revoked: makes it count everywhere. */
   readonly credentialsChanged: () => void;
   readonly audit: AuditLog;
+  readonly live: Live;
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Why the hub is not ready; undefined when it is. */
   notReady(): string | undefined;
@@ -88,7 +94,8 @@ export function buildApi(options: ApiOptions): Api {
   };
   const app = createApp(options);
   const routes = recordRoutes(app);
-  passGate(app, new Gate(options));
+  const gate = new Gate(options);
+  passGate(app, gate);
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, log));
   app.setNotFoundHandler((request, reply) => sendProblem(missing(app, request), request, reply, log));
   const declared = [
@@ -109,11 +116,13 @@ export function buildApi(options: ApiOptions): Api {
   countRequests(app, options);
   for (const route of declared) addRoute(app, route, contextOf);
   addPrometheusDoor(app, contextOf, log, options.notReady);
+  for (const route of liveRoutes(options.live)) addStream(app, route, contextOf, gate);
   return {
     app,
     routes,
     async close() {
       queries.stop();
+      options.live.close();
       await app.close();
       await queries.settled();
     },
@@ -128,16 +137,27 @@ function createApp({ tls, log }: ApiOptions): FastifyInstance {
     connectionTimeout: 60_000,
     keepAliveTimeout: 65_000,
     forceCloseConnections: true,
-    http: { maxHeaderSize: headerBytesMax },
+    http: { maxHeaderSize: headerBytesMax, shouldUpgradeCallback: isWebSocketUpgrade },
     routerOptions: { ignoreTrailingSlash: true },
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply, log),
     clientErrorHandler(error, socket) {
       if (socket.writable) socket.end(rawProblem(error));
     },
   };
-  const secure = tls === undefined ? {} : { https: { key: tls.key, cert: tls.cert, maxHeaderSize: headerBytesMax } };
+  const secure =
+    tls === undefined
+      ? {}
+      : {
+          https: {
+            key: tls.key,
+            cert: tls.cert,
+            maxHeaderSize: headerBytesMax,
+            shouldUpgradeCallback: isWebSocketUpgrade,
+          },
+        };
   const app = Fastify({ ...serverOptions, ...secure } as FastifyHttpOptions<Server>);
   app.server.maxConnections = connectionsMax;
+  routeUpgrades(app.server, (request, response) => app.routing(request, response));
   // What a page of another site may send without asking first.
   app.removeContentTypeParser('text/plain');
   return app;
@@ -165,6 +185,27 @@ function addRoute(
 /** Pieces are made as the client takes them. */
 function bodyOf({ body }: Rendered): string | Readable {
   return typeof body === 'string' ? body : Readable.from(body, { objectMode: false });
+}
+
+function addStream(
+  app: FastifyInstance,
+  { url, scope, query, open }: StreamRoute,
+  contextOf: (request: FastifyRequest) => ApiContext,
+  gate: Gate,
+): void {
+  app.route({
+    method: 'GET',
+    url,
+    exposeHeadRoute: false,
+    config: { guard: { scope, isHubWide: false, audited: [] }, isStream: true },
+    async handler(request, reply) {
+      const exchange = exchangeOf(request.raw, reply.raw, {
+        take: () => void reply.hijack(),
+        mayStay: () => gate.wouldAdmit(gateRequestOf(request)),
+      });
+      await open(contextOf(request), parseQuery(query, request.query), exchange);
+    },
+  });
 }
 
 /** Throws at the registration of a route that declares no scope. */
@@ -195,7 +236,8 @@ function passGate(app: FastifyInstance, gate: Gate): void {
 
 function gateRequestOf(request: FastifyRequest): GateRequest {
   const { method, ip, is404, params, body, routeOptions, headers } = request;
-  const { authorization, host, origin } = headers;
+  const { host, origin } = headers;
+  const authorization = authorizationOf(headers.authorization, headers['sec-websocket-protocol']);
   return {
     method,
     ip,
@@ -254,7 +296,8 @@ function countRequests(app: FastifyInstance, { metrics, clock }: ApiOptions): vo
   });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.is404 ? 'none' : (request.routeOptions.url ?? 'none');
-    seconds.observe((clock.monotonic() - (startedMs.get(request) ?? clock.monotonic())) / 1000, { route });
+    if (request.routeOptions.config.isStream !== true)
+      seconds.observe((clock.monotonic() - (startedMs.get(request) ?? clock.monotonic())) / 1000, { route });
     answers.inc(1, { route, status: String(reply.statusCode) });
   });
 }

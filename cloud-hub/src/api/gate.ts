@@ -76,6 +76,11 @@ export class Gate {
     throw new HttpError(decision.refused, decision.detail, challenge);
   }
 
+  /** The same question again, for what stays open. */
+  wouldAdmit({ guard, headers }: GateRequest): boolean {
+    return !isRefusal(decideAccess(this.#options.access, { ...headers, ...guard }));
+  }
+
   /** Before the answer leaves; at most once. Throws where a change cannot be noted: it is not confirmed then. */
   note(request: GateRequest, passage: Passage): void {
     const { problem, caller } = passage;

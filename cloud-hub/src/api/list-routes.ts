@@ -1,11 +1,9 @@
 /** `GET /api/v1/series`, `latest` and `gaps`: what there is, what was seen last, and where something is missing. */
-import { Partial } from '@fogline/shared/aggregate/partial';
-import { flagQualityMask } from '@fogline/shared/reading';
 import { z } from 'zod';
+import { currentValue } from '../query/current-value.ts';
 import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
 import { gapsOf, lossesBySeries } from '../query/gaps.ts';
 import { parseEvery } from '../query/grid.ts';
-import { qualityNames } from '../query/parts.ts';
 import { parseSelector } from '../query/selector.ts';
 import { labelsOf, matchingSeries } from '../query/series.ts';
 import { compact, parseRange, type TimeRange } from '../query/time.ts';
@@ -60,18 +58,7 @@ function latestRow(latest: LatestValue, series: SeriesInfo | undefined, nowMs: n
     timeMs: latest.timeMs,
     ageMs: nowMs - latest.timeMs,
   };
-  if (latest.kind !== 'window')
-    return { ...head, value: latest.value, quality: qualityNames[latest.flags & flagQualityMask] ?? 'bad' };
-  const partial = Partial.decode(latest.partial);
-  return {
-    ...head,
-    widthMs: series?.widthMs ?? 0,
-    value: partial.lastValue,
-    count: partial.count,
-    mean: partial.mean(),
-    min: partial.min,
-    max: partial.max,
-  };
+  return { ...head, ...currentValue(latest, series?.widthMs ?? 0) };
 }
 
 interface ListQuery {

@@ -20,6 +20,7 @@ export const problemKinds = {
   unsupported_media_type: { status: 415, title: 'The content type is not supported' },
   host_not_allowed: { status: 421, title: 'This host name is not served here' },
   rate_limited: { status: 429, title: 'Too many requests' },
+  upgrade_required: { status: 426, title: 'Another protocol is spoken here' },
   headers_too_large: { status: 431, title: 'The request header fields are too large' },
   internal: { status: 500, title: 'The hub failed' },
   unavailable: { status: 503, title: 'The hub cannot answer now' },

@@ -6,6 +6,7 @@ import type { Clock } from '@fogline/shared/clock';
 import type { z } from 'zod';
 import type { Caller, RouteScope } from '../auth/access.ts';
 import type { StoreRead } from '../store/read.ts';
+import type { Exchange } from './exchange.ts';
 import type { Rendered } from './output.ts';
 import type { QueryRunner } from './turns.ts';
 
@@ -51,6 +52,25 @@ export interface RouteDefinition<Shape extends z.ZodRawShape> extends RouteFacts
 export interface Route extends RouteFacts, Required<RouteOptions> {
   readonly query: z.ZodObject;
   answer(context: ApiContext, query: unknown, isAbandoned: () => boolean): Promise<Rendered> | Rendered;
+}
+
+export interface StreamDefinition<Shape extends z.ZodRawShape> extends RouteFacts {
+  readonly query: z.ZodObject<Shape>;
+  /** Takes the connection over, or throws. */
+  open(context: ApiContext, query: z.output<z.ZodObject<Shape>>, exchange: Exchange): Promise<void>;
+}
+
+/** A GET whose answer stays open. */
+export interface StreamRoute extends RouteFacts {
+  readonly query: z.ZodObject;
+  open(context: ApiContext, query: unknown, exchange: Exchange): Promise<void>;
+}
+
+export function defineStream<Shape extends z.ZodRawShape>(definition: StreamDefinition<Shape>): StreamRoute {
+  return {
+    ...definition,
+    open: (context, asked, exchange) => definition.open(context, asked as z.output<z.ZodObject<Shape>>, exchange),
+  };
 }
 
 export function defineRoute<Shape extends z.ZodRawShape>(definition: RouteDefinition<Shape>): Route {

@@ -25,6 +25,7 @@ export function storeOfSites(store: StoreRead, sites: readonly string[]): StoreR
     agent: (name) => (isSeen(name) ? store.agent(name) : undefined),
     listSeries: (filter) => store.listSeries({ ...filter, sites }),
     series: seriesSeen,
+    newestSeries: () => store.newestSeries(),
     latest: (ids) => store.latest(ids.filter((id) => seriesSeen(id) !== undefined)),
     *rollups(id, ...range) {
       if (seriesSeen(id) !== undefined) yield* store.rollups(id, ...range);

@@ -52,7 +52,7 @@ export class AgentRegistry {
   setSite(agent: string, site: string): void {
     if (site !== '') checkName('site', site);
     const { changes } = this.#db.transaction(() => {
-      noteCredentialChange(this.#db);
+      noteCredentialChange(this.#db, 'sites');
       return this.#db.prepare('UPDATE agents SET site = ? WHERE name = ?').run(site, agent);
     });
     if (changes === 0) throw new FoglineError('not_found', `no agent "${agent}"`);

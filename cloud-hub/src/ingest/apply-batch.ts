@@ -246,7 +246,7 @@ function commitBatch(
   store.tombstones.countLate(content, series);
   if (context.isWatched) {
     const hubOf = (local: number): number => store.merges.resolve(series.ids[local] ?? 0);
-    context.applied.push(appliedOf(agent, message, store.tombstones.without(content, series), hubOf));
+    context.applied.push(appliedOf(agent, message, store.tombstones.without(content, series), series, hubOf));
   }
 }
 
@@ -254,6 +254,7 @@ function appliedOf(
   agent: AgentState,
   message: BatchMessage,
   content: BatchContent,
+  { widthMs }: LocalSeries,
   hubOf: (local: number) => number,
 ): AppliedBatch {
   const toHub = (series: Uint32Array): Uint32Array => series.map(hubOf);
@@ -264,7 +265,11 @@ function appliedOf(
     first: message.first,
     last: message.last,
     readings: content.readings.map((columns) => ({ ...columns, series: toHub(columns.series) })),
-    windows: content.windows.map((columns) => ({ ...columns, series: toHub(columns.series) })),
+    windows: content.windows.map((columns) => ({
+      ...columns,
+      series: toHub(columns.series),
+      widthMs: Float64Array.from(columns.series, (local) => widthMs[local] ?? 0),
+    })),
   };
 }
 

@@ -5,6 +5,11 @@ import type { DownKind } from '@fogline/shared/protocol/topics';
 import type { ReadingColumns, WindowColumns } from '@fogline/shared/reading';
 import { defaultRetention, type Retention } from '../store/retention.ts';
 
+/** Windows with the width of each row: that of the definition it came under. */
+export interface AppliedWindows extends WindowColumns {
+  readonly widthMs: Float64Array;
+}
+
 /** One batch that was just committed, in hub series ids: rows of one series are together, ids need not ascend. */
 export interface AppliedBatch {
   readonly agent: string;
@@ -13,7 +18,7 @@ export interface AppliedBatch {
   readonly first: number;
   readonly last: number;
   readonly readings: readonly ReadingColumns[];
-  readonly windows: readonly WindowColumns[];
+  readonly windows: readonly AppliedWindows[];
 }
 
 /** What one group transaction changed, after its COMMIT. */

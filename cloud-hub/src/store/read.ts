@@ -242,6 +242,8 @@ export interface StoreRead {
   agent(name: string): AgentInfo | undefined;
   listSeries(filter: SeriesFilter): SeriesInfo[];
   series(id: number): SeriesInfo | undefined;
+  /** The highest id of all; 0 when there is none. */
+  newestSeries(): number;
   /** In the order asked for; series without a value are left out. */
   latest(seriesIds: readonly number[]): LatestValue[];
   /** Buckets with `fromMs ≤ start < toMs`, ascending; none that expired. */

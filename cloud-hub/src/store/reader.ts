@@ -113,6 +113,10 @@ export class StoreReader implements StoreRead {
     return row === undefined ? undefined : seriesFrom(row);
   }
 
+  newestSeries(): number {
+    return this.#all<{ id: number | null }>('SELECT max(id) AS id FROM series')[0]?.id ?? 0;
+  }
+
   latest(seriesIds: readonly number[]): LatestValue[] {
     const store = this.#fresh();
     return seriesIds.flatMap((id) => store.latestOf(id) ?? []);

@@ -8,7 +8,7 @@ import { type Database, openDatabase, type StorageFaults } from '@fogline/shared
 /** Epochs are 16 hex digits, times integer ms, lists JSON; float64 values are 8 bytes little endian, so that −0 survives. */
 const schema = `
 CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO state VALUES ('folded', 0), ('rolled', 0), ('rolling_series', 0), ('credentials', 0);
+INSERT INTO state VALUES ('folded', 0), ('rolled', 0), ('rolling_series', 0), ('credentials', 0), ('sites', 0);
 
 CREATE TABLE agents (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

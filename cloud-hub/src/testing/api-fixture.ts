@@ -1,11 +1,13 @@
 /** For tests: the HTTP side over a store in memory, without a socket. */
 import { silentLogger } from '@fogline/shared/log';
 import { Metrics } from '@fogline/shared/metrics';
+import { SeededRandom } from '@fogline/shared/random';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { type Api, buildApi } from '../api/app.ts';
 import type { AccessPolicy } from '../auth/access.ts';
 import { AuditLog } from '../auth/audit-log.ts';
 import { ApiTokens } from '../fleet/tokens.ts';
+import { type Live, openLive } from '../live/live.ts';
 import { openStoreFixture, type StoreFixture } from './store-fixture.ts';
 
 export interface ApiFixture extends StoreFixture {
@@ -13,6 +15,7 @@ export interface ApiFixture extends StoreFixture {
   readonly api: Api;
   readonly tokens: ApiTokens;
   readonly audit: AuditLog;
+  readonly live: Live;
   /** GET on the loopback, answer parsed. */
   get(url: string): Promise<{ readonly status: number; readonly body: Record<string, unknown> }>;
   text(url: string): Promise<{ readonly headers: Readonly<Record<string, unknown>>; readonly body: string }>;
@@ -24,9 +27,16 @@ export function openApiFixture(
   access: Pick<AccessPolicy, 'isLoopback'> & Partial<AccessPolicy> = { isLoopback: true },
 ): ApiFixture {
   const clock = new ManualClock(nowMs);
-  const store = openStoreFixture(clock);
+  const store = openStoreFixture(clock, (change) => live.feed.committed(change));
   const tokens = new ApiTokens(store.db, clock);
   const audit = new AuditLog(':memory:', clock);
+  const live: Live = openLive({
+    store: store.core.read,
+    clock,
+    random: new SeededRandom(1),
+    log: silentLogger,
+    beforeDelivery: () => undefined,
+  });
   const api = buildApi({
     store: store.core.read,
     clock,
@@ -36,6 +46,7 @@ export function openApiFixture(
     tokens,
     credentialsChanged: () => undefined,
     audit,
+    live,
     notReady: () => undefined,
   });
   const ask = (url: string) => api.app.inject({ method: 'GET', url, headers: { host: 'localhost' } });
@@ -45,6 +56,7 @@ export function openApiFixture(
     api,
     tokens,
     audit,
+    live,
     async get(url) {
       const response = await ask(url);
       return { status: response.statusCode, body: JSON.parse(response.body) as Record<string, unknown> };

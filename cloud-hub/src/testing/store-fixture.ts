@@ -17,6 +17,7 @@ import type { UpKind } from '@fogline/shared/protocol/topics';
 import { flagText, type SeriesDefinition } from '@fogline/shared/reading';
 import type { Database } from '@fogline/shared/sqlite';
 import { HubCore } from '../ingest/hub-core.ts';
+import type { HubCorePorts } from '../ingest/ports.ts';
 import { openHubDatabase } from '../store/schema.ts';
 
 export interface ReadingInput {
@@ -114,9 +115,9 @@ export interface StoreFixture {
   agent(name: string, definitions: readonly SeriesDefinition[], epoch?: string): FixtureAgent;
 }
 
-export function openStoreFixture(clock: Clock): StoreFixture {
+export function openStoreFixture(clock: Clock, onCommitted?: HubCorePorts['onCommitted']): StoreFixture {
   const db = openHubDatabase(':memory:');
-  const core = new HubCore(db, { clock, send: () => {} });
+  const core = new HubCore(db, { clock, send: () => {}, ...(onCommitted === undefined ? {} : { onCommitted }) });
   return {
     db,
     core,

@@ -9,7 +9,7 @@ export interface SourceFile {
 const linesMax = 400;
 
 /** Packages that do I/O or hold a format: one adapter file each, per workspace. */
-const adapted = ['aedes', 'better-sqlite3', 'fastify', 'mqtt', 'pino', 'prom-client', 'yaml'];
+const adapted = ['aedes', 'better-sqlite3', 'fastify', 'mqtt', 'pino', 'prom-client', 'ws', 'yaml'];
 
 /** Who may import whom (DESIGN §2). */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
