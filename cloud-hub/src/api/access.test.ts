@@ -39,6 +39,8 @@ const routes = [
   ['POST', '/api/v1/tokens', 'admin', '/api/v1/tokens', 400],
   ['DELETE', '/api/v1/tokens/:name', 'admin', '/api/v1/tokens/none', 404],
   ['GET', '/api/v1/audit', 'admin', '/api/v1/audit', 200],
+  ['GET', '/api/v1/openapi.json', 'public', '/api/v1/openapi.json', 200],
+  ['GET', '/api/v1/docs', 'public', '/api/v1/docs', 200],
   ['GET', '/healthz', 'public', '/healthz', 200],
   ['GET', '/readyz', 'public', '/readyz', 200],
 ] as const;

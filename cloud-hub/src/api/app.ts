@@ -14,26 +14,18 @@ import Fastify, {
   type FastifyRequest,
 } from 'fastify';
 import type { AccessPolicy } from '../auth/access.ts';
-import type { AuditLog } from '../auth/audit-log.ts';
 import { storeOfSites } from '../auth/site-view.ts';
-import type { ApiTokens } from '../fleet/tokens.ts';
-import type { Live } from '../live/live.ts';
 import type { StoreRead } from '../store/read.ts';
-import { dataRoutes } from './data-route.ts';
-import { devicesRoute, eventsRoute } from './event-routes.ts';
 import { exchangeOf, isWebSocketUpgrade, routeUpgrades } from './exchange.ts';
-import { agentsRoute, ledgerRoute } from './fleet-routes.ts';
 import { Gate, type GateRequest, guardOfNowhere, type Passage, type RouteGuard } from './gate.ts';
-import { gapsRoute, latestRoute, seriesRoute } from './list-routes.ts';
-import { authorizationOf, liveRoutes } from './live-routes.ts';
+import { authorizationOf } from './live-routes.ts';
 import type { Rendered } from './output.ts';
 import { parseBody, parseQuery } from './params.ts';
 import { describeError, HttpError, problemContentType, problemOf } from './problems.ts';
 import { addPrometheusDoor } from './prometheus-routes.ts';
 import { rawProblem } from './raw-problem.ts';
-import type { ApiContext, Route, StreamRoute } from './route.ts';
-import { healthRoute, metricsRoute, readyRoute } from './service-routes.ts';
-import { auditRoute, tokenRoutes } from './token-routes.ts';
+import type { ApiContext, ApiServices, Route, StreamRoute } from './route.ts';
+import { routes, streams } from './routes.ts';
 import { QueryRunner } from './turns.ts';
 
 declare module 'fastify' {
@@ -49,20 +41,13 @@ declare module 'fastify' {
   }
 }
 
-export interface ApiOptions {
+export interface ApiOptions extends ApiServices {
   readonly store: StoreRead;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly access: AccessPolicy;
-  readonly tokens: Pick<ApiTokens, 'create' | 'list' | 'revoke'>;
-  /** Tokens were made or revoked: makes it count everywhere. */
-  readonly credentialsChanged: () => void;
-  readonly audit: AuditLog;
-  readonly live: Live;
   readonly tls?: { readonly key: string; readonly cert: string };
-  /** Why the hub is not ready; undefined when it is. */
-  notReady(): string | undefined;
 }
 
 const connectionsMax = 1_000;
@@ -90,36 +75,21 @@ export function buildApi(options: ApiOptions): Api {
     const caller = passage?.caller;
     if (caller === undefined) throw new Error('invariant violated: a request without caller');
     const seen = caller.sites === undefined ? store : storeOfSites(store, caller.sites);
-    return { store: seen, clock, queries, caller, startedMs, ifNoneMatch: headers['if-none-match'] };
+    return { services: options, store: seen, clock, queries, caller, startedMs, ifNoneMatch: headers['if-none-match'] };
   };
   const app = createApp(options);
-  const routes = recordRoutes(app);
+  const registered = recordRoutes(app);
   const gate = new Gate(options);
   passGate(app, gate);
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, log));
   app.setNotFoundHandler((request, reply) => sendProblem(missing(app, request), request, reply, log));
-  const declared = [
-    ...dataRoutes,
-    seriesRoute,
-    latestRoute,
-    gapsRoute,
-    agentsRoute,
-    devicesRoute,
-    eventsRoute,
-    ledgerRoute,
-    healthRoute,
-    readyRoute(options.notReady),
-    metricsRoute(options.metrics),
-    ...tokenRoutes(options.tokens, options.credentialsChanged),
-    auditRoute(options.audit),
-  ];
   countRequests(app, options);
-  for (const route of declared) addRoute(app, route, contextOf);
+  for (const route of routes) addRoute(app, route, contextOf);
+  for (const route of streams) addStream(app, route, contextOf, gate);
   addPrometheusDoor(app, contextOf, log, options.notReady);
-  for (const route of liveRoutes(options.live)) addStream(app, route, contextOf, gate);
   return {
     app,
-    routes,
+    routes: registered,
     async close() {
       queries.stop();
       options.live.close();
@@ -165,7 +135,7 @@ function createApp({ tls, log }: ApiOptions): FastifyInstance {
 
 function addRoute(
   app: FastifyInstance,
-  { method, url, scope, isHubWide, audited, query, answer }: Route,
+  { method, status: good, url, scope, isHubWide, audited, query, answer }: Route,
   contextOf: (request: FastifyRequest) => ApiContext,
 ): void {
   app.route({
@@ -176,7 +146,7 @@ function addRoute(
       const path = request.params as Record<string, string>;
       const asked = method === 'POST' ? parseBody(query, request.body, path) : parseQuery(query, request.query, path);
       const rendered = await answer(contextOf(request), asked, () => request.raw.socket.destroyed);
-      const { status = 200, headers, contentType } = rendered;
+      const { status = good, headers, contentType } = rendered;
       return reply.code(status).headers(headers).header('content-type', contentType).send(bodyOf(rendered));
     },
   });

@@ -1,4 +1,5 @@
 /** `GET` and `POST /api/v1/data`: readings and aggregates over time, in columns or rows. */
+import { answers } from '@fogline/shared/hub-api/answers';
 import { answerData, type DataPage, type DataQuestion } from '../query/data.ts';
 import { expiredBefore } from '../query/expiry.ts';
 import { emptyRanges, explainGaps, lossesAt, lossesBySeries, quietUntil } from '../query/gaps.ts';
@@ -21,6 +22,7 @@ const facts = {
   url: '/api/v1/data',
   scope: 'read',
   summary: 'Readings, or exact aggregates of them, over time.',
+  answers: answers.data,
 } as const;
 
 const get = defineRoute({ ...facts, query: dataQuery, answer: answerAsked });
@@ -37,13 +39,13 @@ const post = defineRoute({
 export const dataRoutes = [get, post];
 
 async function answerAsked(context: ApiContext, asked: Asked, isAbandoned: () => boolean): Promise<Rendered> {
-  const { store, clock, queries, startedMs } = context;
+  const { store, clock, queries, startedMs, caller } = context;
   const shape = shapeOf(asked.shape, asked.format);
   const zone = TimeZone.of(asked.tz ?? 'UTC');
   const nowMs = clock.now();
   const question = questionOf(asked, nowMs);
   const version = await queries.run(versionOf(store, question, nowMs), isAbandoned);
-  const etag = etagOf([startedMs, asked.format, shape, zone.name, version]);
+  const etag = etagOf([startedMs, caller.sites ?? null, asked.format, shape, zone.name, version]);
   const caching = { etag, 'cache-control': 'private, no-cache' };
   if (isKnown(context.ifNoneMatch, etag)) return { status: 304, contentType: 'text/plain', headers: caching, body: '' };
   const page = await queries.run(answerData(store, question, nowMs), isAbandoned);

@@ -1,4 +1,5 @@
 /** `GET /api/v1/devices` and `events`: what stands behind the agents, and what operators should know of the fleet. */
+import { answers } from '@fogline/shared/hub-api/answers';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
 import { parseSelector } from '../query/selector.ts';
@@ -18,6 +19,7 @@ interface Device {
 export const devicesRoute = defineRoute({
   url: '/api/v1/devices',
   scope: 'read',
+  answers: answers.devices,
   summary: 'The devices behind each agent, what they measure, and when they were seen last.',
   query: z.object({ match: matchParam, format: formatParam, limit: limitParam(1_000, 10_000), cursor: cursorParam }),
   async answer({ store, queries }, { match = [], format, limit, cursor }, isAbandoned) {
@@ -58,6 +60,7 @@ function deviceRow(store: StoreRead, { agent, device, metrics, series }: Device)
 export const eventsRoute = defineRoute({
   url: '/api/v1/events',
   scope: 'read',
+  answers: answers.events,
   summary: 'What operators should know: agents rolled back, cloned or replaced, and what did not fit. Newest first.',
   query: z.object({
     agent: z.string().max(64).optional().describe('Only this agent.'),

@@ -1,4 +1,6 @@
 /** `GET /api/v1/agents` and `ledger`: who there is, and whether everything they produced is accounted for. */
+
+import { answers } from '@fogline/shared/hub-api/answers';
 import { lanes, protocolLimits } from '@fogline/shared/protocol/limits';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
@@ -14,6 +16,7 @@ const eventsShownMax = 5;
 export const agentsRoute = defineRoute({
   url: '/api/v1/agents',
   scope: 'read',
+  answers: answers.agents,
   summary: 'The agents: whether they are there, what waits with them, what was refused or went wrong.',
   query: z.object({ format: formatParam, limit: limitParam(1_000, 10_000), cursor: cursorParam }),
   answer({ store }, { format, limit, cursor }) {
@@ -39,6 +42,7 @@ function quarantineByAgent(store: StoreRead): Map<string, Record<string, number>
 function agentRow(store: StoreRead, info: AgentInfo, quarantined: Row): Row {
   const {
     agent,
+    site,
     isOnline,
     lastSeenMs,
     epoch,
@@ -54,6 +58,7 @@ function agentRow(store: StoreRead, info: AgentInfo, quarantined: Row): Row {
   const events = store.events({ agent, limit: eventsShownMax });
   return {
     agent,
+    site,
     isOnline,
     lastSeenMs: lastSeenMs ?? null,
     epoch: epoch ?? null,
@@ -73,6 +78,7 @@ function agentRow(store: StoreRead, info: AgentInfo, quarantined: Row): Row {
 export const ledgerRoute = defineRoute({
   url: '/api/v1/ledger',
   scope: 'read',
+  answers: answers.ledger,
   summary:
     'What each agent produced, by lane and event hour, and what became of it; unaccounted is 0, or null while more has arrived than the agent reported so far.',
   query: z.object({

@@ -1,4 +1,5 @@
 /** `GET /api/v1/series`, `latest` and `gaps`: what there is, what was seen last, and where something is missing. */
+import { answers } from '@fogline/shared/hub-api/answers';
 import { z } from 'zod';
 import { currentValue } from '../query/current-value.ts';
 import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
@@ -23,6 +24,7 @@ const listQuery = z.object({
 export const seriesRoute = defineRoute({
   url: '/api/v1/series',
   scope: 'read',
+  answers: answers.series,
   summary: 'The series there are, with their labels.',
   query: listQuery,
   answer({ store }, query) {
@@ -40,6 +42,7 @@ export const seriesRoute = defineRoute({
 export const latestRoute = defineRoute({
   url: '/api/v1/latest',
   scope: 'read',
+  answers: answers.latest,
   summary: 'The latest value of each series, and how old it is.',
   query: listQuery,
   answer({ store, clock }, query) {
@@ -94,6 +97,7 @@ const gapsQuery = listQuery.extend({
 export const gapsRoute = defineRoute({
   url: '/api/v1/gaps',
   scope: 'read',
+  answers: answers.gaps,
   summary: 'Where series have no data, and why as far as the hub knows.',
   query: gapsQuery,
   async answer({ store, clock, queries }, asked, isAbandoned): Promise<Rendered> {

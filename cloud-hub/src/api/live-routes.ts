@@ -2,49 +2,50 @@
 import { hasCode } from '@fogline/shared/errors';
 import { z } from 'zod';
 import { serveEvents } from '../live/events.ts';
-import type { Live } from '../live/live.ts';
 import { serveSocket } from '../live/socket-session.ts';
 import { subprotocol } from '../live/web-socket.ts';
 import { matchParam } from './params.ts';
 import { HttpError } from './problems.ts';
-import { defineStream, type StreamRoute } from './route.ts';
+import { defineStream } from './route.ts';
 
-export function liveRoutes(live: Live): readonly StreamRoute[] {
-  const events = defineStream({
-    url: '/api/v1/stream',
-    scope: 'read',
-    summary:
-      'Server-sent events: the current values, then what is committed. Goes on after Last-Event-ID where it can, and says `reset` where it cannot.',
-    query: z.object({ match: matchParam }),
-    async open({ caller }, { match = [] }, exchange) {
-      const { lastEventId: lastId } = exchange;
-      const request = { match, sites: caller.sites, lastId, mayStay: () => exchange.mayStay() };
-      await withinRoom(() => serveEvents(live, request, exchange.events()));
-    },
-  });
-  const socket = defineStream({
-    url: '/api/v1/ws',
-    scope: 'read',
-    summary:
-      'A WebSocket: send {"subscribe": "NAME", "match": "…"}; answers as the stream does, but what a slow client missed is told as current values with a count.',
-    query: z.object({}),
-    async open({ caller }, _query, exchange) {
-      const { upgrade } = exchange;
-      if (upgrade === undefined) {
-        throw new HttpError('upgrade_required', 'this address speaks WebSocket; for HTTP there is /api/v1/stream', {
-          upgrade: 'websocket',
-        });
-      }
-      await withinRoom(() => live.sessions.checkRoom());
-      exchange.take();
-      const { request, socket: connection, head } = upgrade;
-      live.sockets.accept(request, connection, head, (port) =>
-        serveSocket(live, { sites: caller.sites, mayStay: () => exchange.mayStay() }, port),
-      );
-    },
-  });
-  return [events, socket];
-}
+const eventStream = defineStream({
+  url: '/api/v1/stream',
+  scope: 'read',
+  summary:
+    'Server-sent events: the current values, then what is committed. Goes on after Last-Event-ID where it can, and says `reset` where it cannot.',
+  answers: { contentType: 'text/event-stream' },
+  query: z.object({ match: matchParam }),
+  async open({ caller, services: { live } }, { match = [] }, exchange) {
+    const { lastEventId: lastId } = exchange;
+    const request = { match, sites: caller.sites, lastId, mayStay: () => exchange.mayStay() };
+    await withinRoom(() => serveEvents(live, request, exchange.events()));
+  },
+});
+
+const webSocket = defineStream({
+  url: '/api/v1/ws',
+  scope: 'read',
+  summary:
+    'A WebSocket: send {"subscribe": "NAME", "match": "…"}; answers as the stream does, but what a slow client missed is told as current values with a count.',
+  answers: { contentType: 'websocket' },
+  query: z.object({}),
+  async open({ caller, services: { live } }, _query, exchange) {
+    const { upgrade } = exchange;
+    if (upgrade === undefined) {
+      throw new HttpError('upgrade_required', 'this address speaks WebSocket; for HTTP there is /api/v1/stream', {
+        upgrade: 'websocket',
+      });
+    }
+    await withinRoom(() => live.sessions.checkRoom());
+    exchange.take();
+    const { request, socket: connection, head } = upgrade;
+    live.sockets.accept(request, connection, head, (port) =>
+      serveSocket(live, { sites: caller.sites, mayStay: () => exchange.mayStay() }, port),
+    );
+  },
+});
+
+export const liveRoutes = [eventStream, webSocket];
 
 async function withinRoom(work: () => Promise<void> | void): Promise<void> {
   try {

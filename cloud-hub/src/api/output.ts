@@ -15,7 +15,7 @@ export interface Paging {
 }
 
 export interface Rendered {
-  /** Default 200. */
+  /** Default: the route's. */
   readonly status?: number;
   readonly contentType: string;
   readonly headers: Readonly<Record<string, string>>;

@@ -73,7 +73,8 @@ export function limitParam(defaultRows: number, maxRows: number) {
     .transform(Number)
     .refine((limit) => limit <= maxRows, `at most ${maxRows}; follow next for more`)
     .default(defaultRows)
-    .describe(`Most rows of one answer, 1 to ${maxRows}.`);
+    .describe(`Most rows of one answer, 1 to ${maxRows}.`)
+    .meta({ type: 'integer', minimum: 1, maximum: maxRows });
 }
 
 export const cursorParam = z
@@ -82,7 +83,7 @@ export const cursorParam = z
   .optional()
   .describe('`next` of the answer before.');
 
-export const formatParam = choiceParam(formats, 'json');
+export const formatParam = choiceParam(formats, 'json').describe('How the answer is written.');
 
 /** One of `choices`; anything else is refused with the nearest. */
 export function choiceParam<const Choice extends string>(choices: readonly Choice[], otherwise: NoInfer<Choice>) {
@@ -95,7 +96,8 @@ export function choiceParam<const Choice extends string>(choices: readonly Choic
       const message = `"${text?.slice(0, 40)}" is none of ${choices.join(', ')}${didYouMean(text ?? '', choices)}`;
       context.addIssue({ code: 'custom', message });
       return z.NEVER;
-    });
+    })
+    .meta({ enum: choices, default: otherwise });
 }
 
 /** An error for a parameter: what is wrong and what to write instead. */

@@ -3,14 +3,31 @@
  * parameters come from the path and from the query string; with POST from a JSON object in the body.
  */
 import type { Clock } from '@fogline/shared/clock';
+import type { Metrics } from '@fogline/shared/metrics';
 import type { z } from 'zod';
 import type { Caller, RouteScope } from '../auth/access.ts';
+import type { AuditLog } from '../auth/audit-log.ts';
+import type { ApiTokens } from '../fleet/tokens.ts';
+import type { Live } from '../live/live.ts';
 import type { StoreRead } from '../store/read.ts';
 import type { Exchange } from './exchange.ts';
 import type { Rendered } from './output.ts';
 import type { QueryRunner } from './turns.ts';
 
+/** What routes other than questions to the store are about. */
+export interface ApiServices {
+  readonly metrics: Pick<Metrics, 'contentType' | 'expose'>;
+  readonly tokens: Pick<ApiTokens, 'create' | 'list' | 'revoke'>;
+  /** Tokens were made or revoked: makes it count everywhere. */
+  credentialsChanged(): void;
+  readonly audit: AuditLog;
+  readonly live: Live;
+  /** Why the hub is not ready; undefined when it is. */
+  notReady(): string | undefined;
+}
+
 export interface ApiContext {
+  readonly services: ApiServices;
   /** As far as the caller may see it. */
   readonly store: StoreRead;
   readonly clock: Clock;
@@ -24,15 +41,21 @@ export interface ApiContext {
 
 export type Method = 'GET' | 'POST' | 'DELETE';
 
+/** For documentation, and held to by a test: the shape of a JSON answer, or the media type of another. */
+export type Answers = z.ZodType | { readonly contentType: string };
+
 interface RouteFacts {
   readonly url: string;
   readonly scope: RouteScope;
   readonly summary: string;
+  readonly answers: Answers;
 }
 
 interface RouteOptions {
   /** Default GET. */
   readonly method?: Method;
+  /** Of a good answer; default 200. */
+  readonly status?: number;
   /** It tells of the hub as a whole, whatever the caller may see: closed to tokens that are limited to sites. */
   readonly isHubWide?: boolean;
   /** Parameters that the audit log notes beside those of the path, for what changes something. */
@@ -74,14 +97,26 @@ export function defineStream<Shape extends z.ZodRawShape>(definition: StreamDefi
 }
 
 export function defineRoute<Shape extends z.ZodRawShape>(definition: RouteDefinition<Shape>): Route {
-  const { method = 'GET', isHubWide = false, audited = [], url, scope, summary, query } = definition;
+  const {
+    method = 'GET',
+    status = 200,
+    isHubWide = false,
+    audited = [],
+    url,
+    scope,
+    summary,
+    answers,
+    query,
+  } = definition;
   return {
     method,
+    status,
     isHubWide,
     audited,
     url,
     scope,
     summary,
+    answers,
     query,
     answer: (context, asked, isAbandoned) =>
       definition.answer(context, asked as z.output<z.ZodObject<Shape>>, isAbandoned),

@@ -1,83 +1,81 @@
 /** `/api/v1/tokens` and `audit`: who may call this API, and who did what. */
+import { answers, tokenMade, tokenRevoked } from '@fogline/shared/hub-api/answers';
 import { z } from 'zod';
 import { scopes } from '../auth/access.ts';
-import type { AuditLog } from '../auth/audit-log.ts';
-import type { ApiTokens } from '../fleet/tokens.ts';
 import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
 import { renderList } from './output.ts';
 import { cursorParam, formatParam, limitParam } from './params.ts';
-import { defineRoute, type Route } from './route.ts';
+import { defineRoute } from './route.ts';
 
 const url = '/api/v1/tokens';
 const name = z.string().min(1).max(64).describe('Whom the token is for.');
 
-/** `changed`: called after a change and before it is confirmed; makes it count everywhere. */
-export function tokenRoutes(
-  tokens: Pick<ApiTokens, 'create' | 'list' | 'revoke'>,
-  changed: () => void,
-): readonly Route[] {
-  const list = defineRoute({
-    url,
-    scope: 'admin',
-    summary: 'The tokens of this API, in force and revoked; never their secrets.',
-    query: z.object({ format: formatParam }),
-    answer(_context, { format }) {
-      const rows = tokens.list().map(({ sites, revokedMs, ...token }) => {
-        return { ...token, sites: sites ?? null, revokedMs: revokedMs ?? null };
-      });
-      return renderList('tokens', rows, { complete: true, next: null }, format);
-    },
-  });
-  const add = defineRoute({
-    method: 'POST',
-    url,
-    scope: 'admin',
-    summary: 'Makes a token; the answer has its secret, once.',
-    audited: ['name', 'scopes', 'sites'],
-    query: z.object({
-      name,
-      scopes: z.array(z.enum(scopes)).min(1).max(scopes.length).describe('What it may do.'),
-      sites: z.array(z.string()).min(1).max(100).optional().describe('Only with agents of these sites; default all.'),
-    }),
-    answer(_context, asked) {
-      const grant = { scopes: [...new Set(asked.scopes)], sites: asked.sites };
-      const token = tokens.create(asked.name, grant);
-      changed();
-      return { ...answerOf({ name: asked.name, token }), status: 201 };
-    },
-  });
-  const revoke = defineRoute({
-    method: 'DELETE',
-    url: `${url}/:name`,
-    scope: 'admin',
-    summary: 'Takes a token out of force, at once, for open streams too.',
-    query: z.object({ name }),
-    answer(_context, asked) {
-      tokens.revoke(asked.name);
-      changed();
-      return answerOf({ name: asked.name, revoked: true });
-    },
-  });
-  return [list, add, revoke];
-}
+const listTokens = defineRoute({
+  url,
+  scope: 'admin',
+  summary: 'The tokens of this API, in force and revoked; never their secrets.',
+  answers: answers.tokens,
+  query: z.object({ format: formatParam }),
+  answer({ services: { tokens } }, { format }) {
+    const rows = tokens.list().map(({ sites, revokedMs, ...token }) => {
+      return { ...token, sites: sites ?? null, revokedMs: revokedMs ?? null };
+    });
+    return renderList('tokens', rows, { complete: true, next: null }, format);
+  },
+});
+
+const addToken = defineRoute({
+  method: 'POST',
+  status: 201,
+  url,
+  scope: 'admin',
+  summary: 'Makes a token; the answer has its secret, once.',
+  answers: tokenMade,
+  audited: ['name', 'scopes', 'sites'],
+  query: z.object({
+    name,
+    scopes: z.array(z.enum(scopes)).min(1).max(scopes.length).describe('What it may do.'),
+    sites: z.array(z.string()).min(1).max(100).optional().describe('Only with agents of these sites; default all.'),
+  }),
+  answer({ services: { tokens, credentialsChanged } }, asked) {
+    const token = tokens.create(asked.name, { scopes: [...new Set(asked.scopes)], sites: asked.sites });
+    credentialsChanged();
+    return answerOf({ name: asked.name, token });
+  },
+});
+
+const revokeToken = defineRoute({
+  method: 'DELETE',
+  url: `${url}/:name`,
+  scope: 'admin',
+  summary: 'Takes a token out of force, at once, for open streams too.',
+  answers: tokenRevoked,
+  query: z.object({ name }),
+  answer({ services: { tokens, credentialsChanged } }, asked) {
+    tokens.revoke(asked.name);
+    credentialsChanged();
+    return answerOf({ name: asked.name, revoked: true });
+  },
+});
+
+export const tokenRoutes = [listTokens, addToken, revokeToken];
 
 function answerOf(fields: object) {
   return { contentType: 'application/json; charset=utf-8', headers: {}, body: `${JSON.stringify(fields)}\n` };
 }
 
-export function auditRoute(audit: Pick<AuditLog, 'list'>): Route {
-  return defineRoute({
-    url: '/api/v1/audit',
-    scope: 'admin',
-    summary: 'Who did what, when, and what came of it; who was refused. Newest first.',
-    query: z.object({ format: formatParam, limit: limitParam(100, 1_000), cursor: cursorParam }),
-    answer(_context, { format, limit, cursor }) {
-      const mark = fingerprint(['audit']);
-      const [before] = cursor === undefined ? [] : decodeCursor(cursor, mark, 1);
-      const lines = audit.list({ limit: limit + 1, ...(before === undefined ? {} : { before }) });
-      const page = lines.slice(0, limit).map((line) => ({ ...line }));
-      const next = page.length < lines.length ? encodeCursor(mark, [page.at(-1)?.id ?? 0]) : null;
-      return renderList('audit', page, { complete: next === null, next }, format);
-    },
-  });
-}
+export const auditRoute = defineRoute({
+  url: '/api/v1/audit',
+  scope: 'admin',
+  summary: 'Who did what, when, and what came of it; who was refused. Newest first.',
+  answers: answers.audit,
+  query: z.object({ format: formatParam, limit: limitParam(100, 1_000), cursor: cursorParam }),
+  answer({ services: { audit } }, { format, limit, cursor }) {
+    const mark = fingerprint(['audit']);
+    const [before] = cursor === undefined ? [] : decodeCursor(cursor, mark, 1);
+    const lines = audit.list({ limit: limit + 1, ...(before === undefined ? {} : { before }) });
+    const page = lines.slice(0, limit).map((line) => ({ ...line }));
+    const next = page.length < lines.length ? encodeCursor(mark, [page.at(-1)?.id ?? 0]) : null;
+    return renderList('audit', page, { complete: next === null, next }, format);
+  },
+});

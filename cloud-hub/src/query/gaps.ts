@@ -3,6 +3,7 @@
  * stood (deadband), or simply `not_recorded`. A loss is reported for its whole event hour, whether or not data remains in it.
  */
 import { thinnedMs } from '@fogline/shared/aggregate/thinned-columns';
+import type { GapCause } from '@fogline/shared/hub-api/answers';
 import { bucketOf, hourMs } from '../store/levels.ts';
 import type { LossReason, SeriesInfo, StoreRead } from '../store/read.ts';
 import { expiredBefore } from './expiry.ts';
@@ -10,9 +11,6 @@ import { fixedGrid, type Grid } from './grid.ts';
 import { firstPlaceFrom, itemsOf } from './items.ts';
 import { exactLevel, presenceLevel } from './stream-choice.ts';
 import type { TimeRange } from './time.ts';
-
-/** `thinned`: minutes stand for readings. */
-export type GapCause = LossReason | 'quiet' | 'not_recorded' | 'expired';
 
 export interface Gap {
   /** Half open. */

@@ -1,7 +1,8 @@
 /** Whether a run has passed (decision 0005): asked of the public interfaces alone, after everything has drained. */
 import { hasCode } from '@fogline/shared/errors';
+import { getJson } from '@fogline/shared/get-json';
+import { HubClient } from '@fogline/shared/hub-client';
 import { z } from 'zod';
-import { getJson } from '../verify/hub-http.ts';
 import type { ChaosSystem, Site } from './cli-system.ts';
 
 export interface SiteVerdict {
@@ -25,16 +26,6 @@ export interface SiteVerdict {
 
 const lane = 'normal';
 
-const ledger = z.object({
-  ledger: z.array(
-    z.object({
-      lane: z.string(),
-      voided: z.object({ evicted_size: z.number(), evicted_age: z.number(), gone: z.number(), damaged: z.number() }),
-    }),
-  ),
-  meta: z.object({ totals: z.object({ unaccounted: z.number().nullable(), quarantined: z.number() }) }),
-});
-
 /** All that is missing is lost, whatever class `verify` gives it; what of it was declared, the ledger says. */
 const summary = z
   .object({
@@ -57,10 +48,8 @@ const summary = z
 
 const status = z.object({ isConnected: z.boolean(), queuedItems: z.array(z.number()) });
 
-async function ledgerOf(system: ChaosSystem, agent: string): Promise<z.output<typeof ledger>> {
-  const url = new URL('/api/v1/ledger', system.hubUrl);
-  url.search = new URLSearchParams({ agent, limit: '10000' }).toString();
-  return ledger.parse(await getJson(url, undefined));
+function ledgerOf(system: ChaosSystem, agent: string) {
+  return new HubClient({ url: system.hubUrl }).get('ledger', { agent, limit: 10_000 });
 }
 
 /** The agent has a session with the hub. False while it is away. */

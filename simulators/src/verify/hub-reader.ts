@@ -3,10 +3,9 @@
  * what it took for granted.
  */
 import { FoglineError } from '@fogline/shared/errors';
-import { z } from 'zod';
+import { type DataColumns, type HubAddress, HubClient, numbersOf } from '@fogline/shared/hub-client';
 import type { Bucket } from './compare.ts';
 import { Column, type Readings } from './growable.ts';
-import { getJson } from './hub-http.ts';
 import { indexIn } from './truth.ts';
 
 export interface HubSeries {
@@ -58,101 +57,44 @@ export interface HubReader {
   unaccounted(agent: string): Promise<ReadonlyMap<number, number>>;
 }
 
-export interface HubReaderOptions {
-  /** `http://127.0.0.1:8080`. */
-  readonly url: string;
-  readonly token?: string;
-}
-
 const rowsPerPage = 100_000;
 const seriesPerPage = 10_000;
-
-const paging = { complete: z.boolean(), next: z.string().nullable() };
-
-const seriesPage = z.object({
-  series: z.array(
-    z.object({
-      id: z.number(),
-      labels: z.object({
-        agent: z.string(),
-        stream: z.string(),
-        device: z.string(),
-        metric: z.string(),
-        kind: z.string(),
-        sampling: z.string(),
-        type: z.string(),
-      }),
-    }),
-  ),
-  ...paging,
-});
-
-const numbers = z.array(z.number());
-
-const readingsPage = z.object({
-  series: z.array(
-    z.object({
-      id: z.number(),
-      columns: z.object({
-        time: numbers,
-        value: z.array(z.union([z.number(), z.string()])),
-        quality: z.array(z.string()),
-      }),
-    }),
-  ),
-  ...paging,
-});
-
-const bucketsPage = z.object({
-  series: z.array(
-    z.object({
-      id: z.number(),
-      columns: z.object({ time: numbers, count: numbers, sum: numbers, min: numbers, max: numbers, mean: numbers }),
-    }),
-  ),
-  ...paging,
-});
-
-const gapsPage = z.object({
-  gaps: z.array(z.object({ series: z.number(), fromMs: z.number(), cause: z.string(), items: z.number().nullable() })),
-  meta: z.object({ lostWithoutDetail: z.record(z.string(), z.number()) }),
-  ...paging,
-});
-
-const ledgerPage = z.object({
-  ledger: z.array(z.object({ hourMs: z.number().nullable(), unaccounted: z.number().nullable() })),
-  ...paging,
-});
 
 const hourMs = 3_600_000;
 
 /** Every call throws `unavailable` when the hub does not answer, `unauthorized` when it refuses, `message_invalid` for nonsense. */
-export function openHubReader(options: HubReaderOptions): HubReader {
+export function openHubReader(address: HubAddress): HubReader {
+  const hub = new HubClient(address);
   return {
-    listSeries: () => listSeries(options),
-    readings: (series, range, texts) => readReadings(options, series, range, texts),
-    losses: (series, range) => readLosses(options, series, range),
-    unaccounted: (agent) => readUnaccounted(options, agent),
-    buckets: (series, everyMs, range) => readBuckets(options, series, everyMs, range),
+    listSeries: () => listSeries(hub),
+    readings: (series, range, texts) => readReadings(hub, series, range, texts),
+    losses: (series, range) => readLosses(hub, series, range),
+    unaccounted: (agent) => readUnaccounted(hub, agent),
+    buckets: (series, everyMs, range) => readBuckets(hub, series, everyMs, range),
   };
 }
 
-async function listSeries(options: HubReaderOptions): Promise<HubSeries[]> {
+async function listSeries(hub: HubClient): Promise<HubSeries[]> {
   const found: HubSeries[] = [];
-  for await (const page of pages(options, 'series', { limit: String(seriesPerPage) }, seriesPage)) {
-    for (const { id, labels } of page.series) if (labels.sampling === 'all') found.push({ id, ...labels });
+  for await (const page of hub.pages('series', { limit: seriesPerPage })) {
+    for (const { id, labels } of page.series) if (labels['sampling'] === 'all') found.push(seriesOf(id, labels));
   }
   return found;
 }
 
+function seriesOf(id: number, labels: Readonly<Record<string, string>>): HubSeries {
+  const { agent = '', stream = '', device = '', metric = '', kind = '', sampling = '', type = '' } = labels;
+  return { id, agent, stream, device, metric, kind, sampling, type };
+}
+
 async function readReadings(
-  options: HubReaderOptions,
+  hub: HubClient,
   series: readonly HubSeries[],
   range: Range,
   texts: ReadonlyMap<number, string[]>,
 ): Promise<Map<number, Held>> {
   const found = new Map(series.map(({ id }) => [id, new HeldColumns(texts.get(id) ?? [])]));
-  for await (const page of pages(options, 'data', question(series, range), readingsPage)) {
+  for await (const page of hub.pages('data', question(series, range))) {
     for (const { id, columns } of page.series) known(found, id).push(columns);
   }
   return new Map([...found].map(([id, columns]) => [id, columns.view()]));
@@ -167,10 +109,10 @@ class HeldColumns {
     this.#texts = texts;
   }
 
-  push({ time, value, quality }: z.infer<typeof readingsPage>['series'][number]['columns']): void {
+  push({ time, value = [], quality = [] }: DataColumns): void {
     time.forEach((timeMs, row) => {
-      const got = value[row] ?? Number.NaN;
-      const number = typeof got === 'string' ? indexIn(this.#texts, got) : got;
+      const got = value[row];
+      const number = typeof got === 'string' ? indexIn(this.#texts, got) : Number(got ?? Number.NaN);
       this.#all.time.push(timeMs);
       this.#all.value.push(number);
       if (quality[row] === 'bad') return;
@@ -192,12 +134,12 @@ function known<T>(asked: ReadonlyMap<number, T>, id: number): T {
   throw new FoglineError('message_invalid', `the hub answered with series ${id}, which was not asked for`);
 }
 
-async function readLosses(options: HubReaderOptions, series: HubSeries, range: Range): Promise<Losses> {
+async function readLosses(hub: HubClient, series: HubSeries, range: Range): Promise<Losses> {
   const { match, from, to } = question([series], range);
   const byHour = new Map<number, number>();
   const thinnedByHour = new Map<number, number>();
   let withoutDetail = 0;
-  for await (const page of pages(options, 'gaps', { match, from, to, every: '10s', limit: '10000' }, gapsPage)) {
+  for await (const page of hub.pages('gaps', { match, from, to, every: '10s', limit: 10_000 })) {
     withoutDetail = page.meta.lostWithoutDetail[series.agent] ?? 0;
     for (const { series: id, fromMs, cause, items } of page.gaps) {
       const hour = Math.floor(fromMs / hourMs);
@@ -208,9 +150,9 @@ async function readLosses(options: HubReaderOptions, series: HubSeries, range: R
   return { byHour, thinnedByHour, withoutDetail };
 }
 
-async function readUnaccounted(options: HubReaderOptions, agent: string): Promise<Map<number, number>> {
+async function readUnaccounted(hub: HubClient, agent: string): Promise<Map<number, number>> {
   const byHour = new Map<number, number>();
-  for await (const page of pages(options, 'ledger', { agent, limit: '10000' }, ledgerPage)) {
+  for await (const page of hub.pages('ledger', { agent, limit: 10_000 })) {
     for (const { hourMs: startMs, unaccounted } of page.ledger) {
       if (startMs === null || (unaccounted ?? 0) <= 0) continue;
       const hour = Math.floor(startMs / hourMs);
@@ -220,28 +162,24 @@ async function readUnaccounted(options: HubReaderOptions, agent: string): Promis
   return byHour;
 }
 
+const figures = ['count', 'sum', 'min', 'max', 'mean'] as const;
+
 async function readBuckets(
-  options: HubReaderOptions,
+  hub: HubClient,
   series: readonly HubSeries[],
   everyMs: number,
   range: Range,
 ): Promise<Map<number, Bucket[]>> {
   const found = new Map(series.map(({ id }) => [id, [] as Bucket[]]));
-  const asked = { ...question(series, range), every: `${everyMs / 1000}s`, agg: 'count,sum,min,max,mean' };
-  for await (const page of pages(options, 'data', asked, bucketsPage)) {
+  const asked = { ...question(series, range), every: `${everyMs / 1000}s`, agg: figures.join(',') };
+  for await (const page of hub.pages('data', asked)) {
     for (const { id, columns } of page.series) {
       const buckets = known(found, id);
-      const at = (name: keyof typeof columns, row: number): number => columns[name][row] ?? Number.NaN;
-      columns.time.forEach((startMs, row) =>
-        buckets.push({
-          startMs,
-          count: at('count', row),
-          sum: at('sum', row),
-          min: at('min', row),
-          max: at('max', row),
-          mean: at('mean', row),
-        }),
-      );
+      const [count, sum, min, max, mean] = figures.map((name) => numbersOf(columns, name));
+      columns.time.forEach((startMs, row) => {
+        const at = (column: readonly number[] | undefined): number => column?.[row] ?? Number.NaN;
+        buckets.push({ startMs, count: at(count), sum: at(sum), min: at(min), max: at(max), mean: at(mean) });
+      });
     }
   }
   return found;
@@ -255,32 +193,6 @@ function question(series: readonly HubSeries[], { fromMs, toMs }: Range) {
     }),
     from: new Date(fromMs).toISOString(),
     to: new Date(toMs).toISOString(),
-    limit: String(rowsPerPage),
+    limit: rowsPerPage,
   };
-}
-
-export async function* pages<Page extends { readonly next: string | null }>(
-  options: HubReaderOptions,
-  resource: string,
-  parameters: Readonly<Record<string, string | readonly string[]>>,
-  shape: z.ZodType<Page>,
-): AsyncGenerator<Page> {
-  let cursor: string | null = null;
-  do {
-    const url = new URL(`/api/v1/${resource}`, options.url);
-    for (const [name, texts] of Object.entries(parameters)) {
-      for (const text of [texts].flat()) url.searchParams.append(name, text);
-    }
-    if (cursor !== null) url.searchParams.set('cursor', cursor);
-    const page = shape.safeParse(await getJson(url, options.token));
-    if (!page.success) {
-      const issue = page.error.issues[0];
-      throw new FoglineError(
-        'message_invalid',
-        `${url.pathname}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'unexpected answer'}`,
-      );
-    }
-    yield page.data;
-    cursor = page.data.next;
-  } while (cursor !== null);
 }

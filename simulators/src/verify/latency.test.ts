@@ -27,7 +27,9 @@ it('measures from the wall time of sending to the answer that has the reading, o
     // Every question finds the clock further on; the third of a device has the reading.
     clock.advance(100);
     const isThere = asked.filter((one) => one === match).length >= 3;
-    response.writeHead(200, { connection: 'close' }).end(JSON.stringify({ latest: [{ timeMs: isThere ? 20 : 1 }] }));
+    const latest = [{ series: 1, labels: {}, timeMs: isThere ? 20 : 1, ageMs: 0, value: 1, quality: 'good' }];
+    const answer = { latest, meta: { nowMs: 20 }, complete: true, next: null };
+    response.writeHead(200, { connection: 'close' }).end(JSON.stringify(answer));
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => void server.once('listening', resolve));
   closers.push(() => new Promise((resolve) => void server.close(resolve)));

@@ -8,9 +8,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { Sketch } from '@fogline/shared/aggregate/sketch';
 import type { Clock } from '@fogline/shared/clock';
 import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
-import { z } from 'zod';
-import { getJson } from './hub-http.ts';
-import type { HubReaderOptions } from './hub-reader.ts';
+import { type HubAddress, HubClient } from '@fogline/shared/hub-client';
 import { parseTruthLine } from './truth.ts';
 
 export interface Latencies {
@@ -25,12 +23,10 @@ const patienceMs = 60_000;
 const quietMs = 2_000;
 const chunkBytes = 256 * 1024;
 
-const latestPage = z.object({ latest: z.array(z.object({ timeMs: z.number() })) });
-
 /** Throws `usage` for a file that cannot be read, and what the hub's API throws. */
 export async function watchLatency(
   paths: readonly string[],
-  hub: HubReaderOptions,
+  hub: HubAddress,
   forMs: number,
   clock: Clock,
 ): Promise<Latencies> {
@@ -72,13 +68,13 @@ interface Probe {
 }
 
 /** False when it did not come in time. */
-async function untilThere({ device, timeMs }: Probe, hub: HubReaderOptions, clock: Clock): Promise<boolean> {
-  const url = new URL('/api/v1/latest', hub.url);
-  url.searchParams.set('match', `{device=${JSON.stringify(device)}}`);
+async function untilThere({ device, timeMs }: Probe, hub: HubAddress, clock: Clock): Promise<boolean> {
+  const client = new HubClient(hub);
+  const match = [`{device=${JSON.stringify(device)}}`];
   const deadlineMs = clock.monotonic() + patienceMs;
   while (clock.monotonic() < deadlineMs) {
     try {
-      const { latest } = latestPage.parse(await getJson(url, hub.token));
+      const { latest } = await client.get('latest', { match });
       if (latest.some((row) => row.timeMs >= timeMs)) return true;
     } catch (error) {
       // A hub that is being restarted is part of what is measured.

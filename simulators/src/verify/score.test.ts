@@ -77,7 +77,8 @@ async function run(...more: string[]) {
   const server = createServer((request, response) => {
     asked.push(new URL(request.url ?? '', 'http://hub').searchParams.get('match') ?? '');
     const series = [{ id: 1, labels: { device: 'a', metric: 'hot' }, columns }];
-    response.writeHead(200, { connection: 'close' }).end(JSON.stringify({ series, complete: true, next: null }));
+    const meta = { fromMs: 0, toMs: 1, source: [], also: [], gaps: [], gapsOmitted: 0 };
+    response.writeHead(200, { connection: 'close' }).end(JSON.stringify({ series, meta, complete: true, next: null }));
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => void server.once('listening', resolve));
   closers.push(() => new Promise((resolve) => void server.close(resolve)));

@@ -4,9 +4,9 @@
  * The same with a fan at a mosquitto that the agent joined, and that was away when the command was due.
  */
 import { writeFileSync } from 'node:fs';
+import { getJson } from '@fogline/shared/get-json';
 import { connectAsync, type MqttClient } from 'mqtt';
 import { describe, expect, it } from 'vitest';
-import { getJson } from '../../src/verify/hub-http.ts';
 import { hasMosquittoBroker, mosquittoBroker } from '../support/mosquitto-broker.ts';
 import { freePort, loopback } from '../support/ports.ts';
 import type { Service } from '../support/service.ts';

@@ -2,9 +2,11 @@
 import { buildApi } from '@fogline/cloud-hub/api/app';
 import { AuditLog } from '@fogline/cloud-hub/auth/audit-log';
 import { ApiTokens } from '@fogline/cloud-hub/fleet/tokens';
+import { openLive } from '@fogline/cloud-hub/live/live';
 import type { CoreConfig } from '@fogline/edge-agent/core-config';
 import { silentLogger } from '@fogline/shared/log';
 import { Metrics } from '@fogline/shared/metrics';
+import { SeededRandom } from '@fogline/shared/random';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openHubReader } from '../../src/verify/hub-reader.ts';
 import type { TruthSeries } from '../../src/verify/truth.ts';
@@ -77,10 +79,10 @@ async function verdictOn(world: World, stream: string): Promise<Verdict> {
   const read = world.hub?.read;
   const [agent] = world.agents;
   if (read === undefined || agent === undefined) throw new Error('the hub is down');
+  const shared = { store: read, clock: world.clock, log: silentLogger };
   const api = buildApi({
-    store: read,
-    clock: world.clock,
-    log: silentLogger,
+    ...shared,
+    live: openLive({ ...shared, random: new SeededRandom(1), beforeDelivery: () => undefined }),
     metrics: new Metrics(),
     access: { isLoopback: true, callerOf: () => undefined },
     tokens: new ApiTokens(world.hubDb, world.clock),

@@ -2,10 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { connect } from 'node:net';
+import { getJson } from '@fogline/shared/get-json';
 import { hasOpenssl, selfSigned } from '@fogline/shared/testing/certificates';
 import { connectAsync } from 'mqtt';
 import { describe, expect, it } from 'vitest';
-import { getJson } from '../../src/verify/hub-http.ts';
 import { freePort, loopback } from '../support/ports.ts';
 import { openStage } from '../support/stage.ts';
 

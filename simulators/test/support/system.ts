@@ -4,8 +4,8 @@
  */
 import { writeFileSync } from 'node:fs';
 import { systemClock } from '@fogline/shared/clock';
+import { getJson } from '@fogline/shared/get-json';
 import { type Link, openLink } from '../../src/faults/link.ts';
-import { getJson } from '../../src/verify/hub-http.ts';
 import { freePort, loopback } from './ports.ts';
 import type { Service } from './service.ts';
 import type { Stage } from './stage.ts';

@@ -1,5 +1,5 @@
-/** GET on a hub's API. */
-import { FoglineError, messageOf } from '@fogline/shared/errors';
+/** GET of JSON: for what hub and agents tell about themselves. */
+import { FoglineError, messageOf } from './errors.ts';
 
 const requestTimeoutMs = 60_000;
 

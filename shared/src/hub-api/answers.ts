@@ -1,0 +1,235 @@
+/**
+ * What the hub's HTTP API answers, as JSON: one source for the hub's documentation and for the client here. Times are integer
+ * milliseconds since the epoch, UTC; ranges are half open.
+ */
+import { z } from 'zod';
+
+const ms = z.int();
+const count = z.int().nonnegative();
+const labels = z
+  .record(z.string(), z.string())
+  .describe('agent, stream, device, metric, unit, kind, type, sampling; site where the agent has one; tags.')
+  .meta({ id: 'Labels' });
+const quality = z.enum(['good', 'uncertain', 'bad']).meta({ id: 'Quality' });
+const value = z.union([z.number(), z.string()]);
+const cell = z.union([z.number(), z.string(), z.boolean(), z.null()]);
+
+const paging = {
+  complete: z.boolean().describe('The answer ends here.'),
+  next: z.string().nullable().describe('`cursor` of what follows; null at the end.'),
+};
+
+/**
+ * Why a series has no data: declared lost by the agent (the first four); `thinned`: minutes stand for readings;
+ * `quiet`: a deadband held the last value, which stands; `expired`: retention took it.
+ */
+const gapCauses = [
+  'evicted_size',
+  'evicted_age',
+  'gone',
+  'damaged',
+  'thinned',
+  'quiet',
+  'not_recorded',
+  'expired',
+] as const;
+export type GapCause = (typeof gapCauses)[number];
+
+const seriesRow = z.object({
+  id: z.int(),
+  labels,
+  widthMs: ms.describe('Of windows, as defined last; 0 for readings.'),
+  holdMs: ms.describe('How long a held value stands; 0 = not held.'),
+});
+
+/** The latest reading, or the figures of the latest window. */
+const current = {
+  value: value.optional(),
+  quality: quality.optional(),
+  widthMs: ms.optional(),
+  count: count.optional(),
+  mean: z.number().optional(),
+  min: z.number().optional(),
+  max: z.number().optional(),
+};
+
+const latestRow = z.object({ series: z.int(), labels, timeMs: ms, ageMs: ms, ...current });
+
+const gap = { fromMs: ms, toMs: ms, cause: z.enum(gapCauses) };
+
+const source = z.object({
+  series: z.int(),
+  stream: z.string(),
+  level: z.string().describe('Roll-up level, `readings` or `windows`.'),
+});
+
+const other = z.object({
+  series: z.int(),
+  other: z.int().describe('A series of another stream that carries the same.'),
+  stream: z.string(),
+  kind: z.string(),
+  sampling: z.string(),
+});
+
+const dataMeta = z.object({
+  fromMs: ms,
+  toMs: ms,
+  every: z.string().optional(),
+  tz: z.string().optional(),
+  agg: z.array(z.string()).optional(),
+  source: z.array(source),
+  also: z.array(other),
+  gaps: z.array(z.object({ series: z.int(), ...gap, items: count.optional() })),
+  gapsOmitted: count,
+});
+
+export const dataColumns = z.object({
+  series: z.array(
+    z.object({
+      id: z.int(),
+      labels,
+      columns: z
+        .object({ time: z.array(ms) })
+        .catchall(z.array(cell))
+        .describe('All of one length.'),
+    }),
+  ),
+  meta: dataMeta,
+  ...paging,
+});
+
+const dataRows = z.object({
+  rows: z.array(z.object({ time: ms, series: z.int(), labels }).catchall(cell)),
+  meta: dataMeta,
+  ...paging,
+});
+
+const agentRow = z.object({
+  agent: z.string(),
+  site: z.string(),
+  isOnline: z.boolean(),
+  lastSeenMs: ms.nullable(),
+  epoch: z.string().nullable(),
+  software: z.string(),
+  queued: z.record(z.string(), count).describe('Items by lane, as said last.'),
+  clockOffsetMs: z.number().nullable(),
+  isClockTrusted: z.boolean(),
+  createdMs: ms,
+  hasCredential: z.boolean(),
+  isRevoked: z.boolean(),
+  quarantined: z.record(z.string(), count).describe('Messages by reason.'),
+  counters: z.record(z.string(), z.number()),
+  events: z.array(z.object({ id: z.int(), atMs: ms, kind: z.string(), detail: z.record(z.string(), z.unknown()) })),
+});
+
+const ledgerRow = z.object({
+  agent: z.string(),
+  lane: z.string(),
+  hourMs: ms.nullable().describe('Start of the event hour; null = not known.'),
+  hour: z.string().nullable(),
+  produced: count,
+  delivered: count,
+  thinned: count,
+  queued: count,
+  evicted: count,
+  voided: z.object({ evicted_size: count, evicted_age: count, gone: count, damaged: count }),
+  quarantined: count,
+  unaccounted: z.int().nullable().describe('0 where everything is accounted for; null while a report is behind.'),
+});
+
+const ledgerTotals = z.object({
+  produced: count,
+  delivered: count,
+  thinned: count,
+  queued: count,
+  evicted: count,
+  gone: count,
+  damaged: count,
+  quarantined: count,
+  unaccounted: z.int().nullable(),
+});
+
+export const answers = {
+  data: z.union([dataColumns, dataRows]),
+  series: z.object({ series: z.array(seriesRow), ...paging }),
+  latest: z.object({ latest: z.array(latestRow), meta: z.object({ nowMs: ms }), ...paging }),
+  gaps: z.object({
+    gaps: z.array(z.object({ series: z.int(), labels, ...gap, items: count.nullable(), every: z.string() })),
+    meta: z.object({
+      fromMs: ms,
+      toMs: ms,
+      every: z.string(),
+      lostWithoutDetail: z.record(z.string(), count).describe('By agent: items lost of which nobody knows the series.'),
+    }),
+    ...paging,
+  }),
+  agents: z.object({ agents: z.array(agentRow), ...paging }),
+  devices: z.object({
+    devices: z.array(
+      z.object({
+        agent: z.string(),
+        device: z.string(),
+        metrics: z.array(z.string()),
+        series: count,
+        lastMs: ms.nullable(),
+      }),
+    ),
+    ...paging,
+  }),
+  events: z.object({
+    events: z.array(
+      z.object({
+        id: z.int(),
+        atMs: ms,
+        agent: z.string(),
+        kind: z.string(),
+        epoch: z.string().nullable(),
+        detail: z.record(z.string(), z.unknown()),
+      }),
+    ),
+    ...paging,
+  }),
+  ledger: z.object({ ledger: z.array(ledgerRow), meta: z.object({ totals: ledgerTotals }), ...paging }),
+  tokens: z.object({
+    tokens: z.array(
+      z.object({
+        name: z.string(),
+        scopes: z.array(z.string()),
+        sites: z.array(z.string()).nullable().describe('null = all.'),
+        createdMs: ms,
+        revokedMs: ms.nullable(),
+      }),
+    ),
+    ...paging,
+  }),
+  audit: z.object({
+    audit: z.array(
+      z.object({
+        id: z.int(),
+        atMs: ms,
+        who: z.string(),
+        from: z.string(),
+        what: z.string(),
+        target: z.string(),
+        outcome: z.string(),
+        times: z.int().positive(),
+      }),
+    ),
+    ...paging,
+  }),
+} as const;
+
+export const tokenMade = z.object({ name: z.string(), token: z.string().describe('It is not shown again.') });
+export const tokenRevoked = z.object({ name: z.string(), revoked: z.literal(true) });
+export const statusOk = z.object({ status: z.literal('ok') });
+
+/** RFC 9457. */
+export const problem = z
+  .object({
+    type: z.string().describe('`urn:fogline:problem:…`: what to decide by.'),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().describe('What was wrong, where, and how to put it right.'),
+    instance: z.string().optional(),
+  })
+  .meta({ id: 'Problem' });
