@@ -69,6 +69,24 @@ function nextRun(
   return end !== undefined && end.receivedMs < nowMs - endedMs ? run : undefined;
 }
 
+/** Series of one metric and unit carry like values. */
+function groupsOf(store: HubStore, epochId: number): (local: number) => number {
+  const epoch = store.epochs.byId(epochId);
+  const ids = epoch === undefined ? [] : store.series.of(epoch).ids;
+  const groups = new Map<string, number>();
+  const known = new Map<number, number>();
+  return (local) => {
+    let group = known.get(local);
+    if (group !== undefined) return group;
+    const { metric = '', unit = '' } = store.series.find(ids[local] ?? 0) ?? {};
+    const name = JSON.stringify([metric, unit]);
+    group = groups.get(name) ?? groups.size;
+    groups.set(name, group);
+    known.set(local, group);
+    return group;
+  };
+}
+
 function* mergeRun(
   store: HubStore,
   epoch: number,
@@ -92,7 +110,7 @@ function* mergeRun(
     bytes += stored.payload.byteLength;
     if (parts.length % decodedPerStep === 0) yield;
   }
-  const payload = yield* mergingBatches(messages);
+  const payload = yield* mergingBatches(messages, groupsOf(store, epoch));
   if (payload === undefined || payload.byteLength >= bytes) return;
   yield;
   const [first, last] = [run[0]?.first ?? 0, run.at(-1)?.last ?? 0];

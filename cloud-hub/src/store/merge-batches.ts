@@ -19,8 +19,14 @@ const mergedKinds: readonly string[] = ['readings', 'windows'];
 /** Texts of one batch, decoded: half of what a batch may unfold to. */
 const textBytesMax = 32 * 1024 * 1024;
 
-/** Contiguous ranges of one agent, epoch and lane, ascending. Yields between steps; undefined where they had better stay apart. */
-export function* mergingBatches(messages: readonly BatchMessage[]): Generator<void, Uint8Array | undefined> {
+/**
+ * Contiguous ranges of one agent, epoch and lane, ascending; `groupOf`: local series that carry like values. Yields between steps;
+ * undefined where they had better stay apart.
+ */
+export function* mergingBatches(
+  messages: readonly BatchMessage[],
+  groupOf: (series: number) => number,
+): Generator<void, Uint8Array | undefined> {
   const [head] = messages;
   const end = messages.at(-1);
   invariant(head !== undefined && end !== undefined, 'batches to merge');
@@ -41,7 +47,7 @@ export function* mergingBatches(messages: readonly BatchMessage[]): Generator<vo
   }
   if (textBytes > textBytesMax) return undefined;
   yield;
-  if (readings.length > 0) yield* encodeParts(mergeColumns(readings), parts);
+  if (readings.length > 0) yield* encodeParts(mergeColumns(readings), groupOf, parts);
   for (const blobs of chunksOf(windows)) {
     yield;
     const bytes = mergeWindows(blobs);
@@ -53,13 +59,17 @@ export function* mergingBatches(messages: readonly BatchMessage[]): Generator<vo
   return encodeBatch({ agent, epoch, lane, first, last: end.last, parts });
 }
 
-function* encodeParts(columns: ReadingColumns, parts: BatchPart[]): Generator<void, void> {
+function* encodeParts(
+  columns: ReadingColumns,
+  groupOf: (series: number) => number,
+  parts: BatchPart[],
+): Generator<void, void> {
   for (let from = 0, to = 0; from < columns.count; from = to) {
     while (to < columns.count && to - from < readingsPerPart) to = runEnd(columns.series, to, columns.count);
     // Most rows of one part belong to few series; a series of very many rows is cut.
     to = Math.min(to, from + 2 * readingsPerPart);
     const own = rowsOf(columns, from, to);
-    const bytes = encodeReadings(own, 'dense');
+    const bytes = encodeReadings(own, 'dense', { groupOf });
     invariant(isSame(decodeReadings(bytes), own), 'readings that come back');
     parts.push({ kind: 'readings', bytes });
     yield;
