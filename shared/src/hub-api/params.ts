@@ -11,7 +11,7 @@ export interface HubParams {
     readonly every?: string;
     /** IANA time zone whose clock and calendar the buckets follow, for example Europe/Paris; default UTC. */
     readonly tz?: string;
-    /** Comma-separated, of min, max, mean, sum, count, first, last, stddev, twa, rate, delta and percentiles such as p95; the default follows the sampling. */
+    /** Comma-separated, of mean, min, max, count, sum, first, last, stddev, twa, rate, delta and percentiles such as p95; the default follows the sampling. */
     readonly agg?: string;
     /** For agg=twa: how long a value stands at most, 1s to 31d, in streams that do not say it; default 1h. */
     readonly hold?: string;
