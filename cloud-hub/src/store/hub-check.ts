@@ -13,6 +13,7 @@ import type { Form } from './ledger-table.ts';
 import { blockSpanMs, hourMs } from './levels.ts';
 import { Horizons, isSound } from './retention.ts';
 import { rowsOfBlock } from './rollup-blocks.ts';
+import { openHubDatabase } from './schema.ts';
 import { openSealed } from './sealed.ts';
 import { StateTable } from './state.ts';
 
@@ -51,10 +52,20 @@ export function epochNames(db: Database): EpochNames {
 /** What is wrong; undefined = nothing was found. Reads everything. */
 export function hubProblem(db: Database): string | undefined {
   try {
-    return db.quickCheck()[0] ?? problemInRows(db);
+    return db.quickCheck()[0] ?? problemInSchema(db) ?? problemInRows(db);
   } catch (error) {
     return messageOf(error);
   }
+}
+
+/** A flipped bit in the name of a column leaves every structure sound. */
+function problemInSchema(db: Database): string | undefined {
+  const fresh = openHubDatabase(':memory:');
+  const textOf = (of: Database): string =>
+    JSON.stringify(of.prepare('SELECT name, tbl_name, sql FROM sqlite_schema ORDER BY name').all());
+  const isSame = textOf(db) === textOf(fresh);
+  fresh.close();
+  return isSame ? undefined : 'the tables are not described as this version describes them';
 }
 
 function problemInRows(db: Database): string | undefined {
