@@ -16,13 +16,14 @@ import Fastify, {
 import type { AccessPolicy } from '../auth/access.ts';
 import { storeOfSites } from '../auth/site-view.ts';
 import type { StoreRead } from '../store/read.ts';
+import type { Door } from './door.ts';
 import { exchangeOf, isWebSocketUpgrade, routeUpgrades } from './exchange.ts';
 import { Gate, type GateRequest, guardOfNowhere, type Passage, type RouteGuard } from './gate.ts';
 import { authorizationOf } from './live-routes.ts';
 import type { Rendered } from './output.ts';
 import { parseBody, parseQuery } from './params.ts';
 import { describeError, HttpError, problemContentType, problemOf } from './problems.ts';
-import { addPrometheusDoor } from './prometheus-routes.ts';
+import { prometheusDoor } from './prometheus-routes.ts';
 import { rawProblem } from './raw-problem.ts';
 import type { ApiContext, ApiServices, Route, StreamRoute } from './route.ts';
 import { routes, streams } from './routes.ts';
@@ -82,11 +83,11 @@ export function buildApi(options: ApiOptions): Api {
   const gate = new Gate(options);
   passGate(app, gate);
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, log));
-  app.setNotFoundHandler((request, reply) => sendProblem(missing(app, request), request, reply, log));
+  app.setNotFoundHandler((request, reply) => sendProblem(missing(app, request, nowhere), request, reply, log));
   countRequests(app, options);
   for (const route of routes) addRoute(app, route, contextOf);
   for (const route of streams) addStream(app, route, contextOf, gate);
-  addPrometheusDoor(app, contextOf, log, options.notReady);
+  addDoor(app, prometheusDoor, contextOf, log);
   return {
     app,
     routes: registered,
@@ -178,6 +179,45 @@ function addStream(
   });
 }
 
+function addDoor(
+  app: FastifyInstance,
+  { prefix, routes: doorRoutes, where, errorOf }: Door,
+  contextOf: (request: FastifyRequest) => ApiContext,
+  log: Logger,
+): void {
+  const send = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    const { name, status, headers, contentType, body } = errorOf(error);
+    if (request.passage !== undefined) request.passage.problem = name;
+    if (name === 'internal') log.error({ error, method: request.method, path: pathOf(request) }, 'a request failed');
+    void reply.code(status).headers(headers).type(contentType).send(body);
+  };
+  void app.register(
+    async (door) => {
+      const asText = async (_: unknown, body: unknown): Promise<unknown> => body;
+      door.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, asText);
+      door.setErrorHandler(send);
+      door.setNotFoundHandler((request, reply) => send(missing(door, request, where), request, reply));
+      for (const { path, scope, takesForm, answer } of doorRoutes) {
+        door.route({
+          method: takesForm ? ['GET', 'POST'] : ['GET'],
+          url: path,
+          config: { guard: { scope, isHubWide: false, audited: [] } },
+          async handler(request, reply) {
+            const { contentType, headers, body } = await answer(() => contextOf(request), {
+              url: request.url,
+              form: typeof request.body === 'string' ? request.body : '',
+              params: request.params as Record<string, string>,
+              isAbandoned: () => request.raw.socket.destroyed,
+            });
+            return reply.headers(headers).type(contentType).send(body);
+          },
+        });
+      }
+    },
+    { prefix },
+  );
+}
+
 /** Throws at the registration of a route that declares no scope. */
 function recordRoutes(app: FastifyInstance): readonly RouteEntry[] {
   const routes: RouteEntry[] = [];
@@ -221,9 +261,15 @@ function gateRequestOf(request: FastifyRequest): GateRequest {
 
 const methodsTried = ['GET', 'HEAD', 'POST', 'DELETE'] as const;
 
+const nowhere = 'the API begins at /api/v1/, for example /api/v1/series';
+
+function pathOf({ url }: FastifyRequest): string {
+  return url.split('?', 1)[0]?.slice(0, 200) ?? '';
+}
+
 /** 405 where the path exists for another method, else 404. */
-function missing(app: FastifyInstance, request: FastifyRequest): HttpError {
-  const path = request.url.split('?', 1)[0] ?? '';
+function missing(app: FastifyInstance, request: FastifyRequest, where: string): HttpError {
+  const path = pathOf(request);
   const allowed = methodsTried.filter(
     (method) => app.findRoute({ method, url: path.replace(/(.)\/$/, '$1') }) !== null,
   );
@@ -234,10 +280,7 @@ function missing(app: FastifyInstance, request: FastifyRequest): HttpError {
       { allow: allowed.join(', ') },
     );
   }
-  return new HttpError(
-    'not_found',
-    `nothing is at ${path.slice(0, 200)}; the API begins at /api/v1/, for example /api/v1/series`,
-  );
+  return new HttpError('not_found', `nothing is at ${path}; ${where}`);
 }
 
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {

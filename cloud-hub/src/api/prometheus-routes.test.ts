@@ -177,11 +177,11 @@ describe('refused with what is wrong and where:', () => {
     const response = await fixture.api.app.inject({ method: 'DELETE', url, headers });
     expect([response.statusCode, response.headers['allow'], response.json()]).toEqual([
       405,
-      'GET, POST',
+      'GET, HEAD, POST',
       {
         status: 'error',
         errorType: 'method_not_allowed',
-        error: 'DELETE is not supported at /prometheus/api/v1/query; it takes GET, POST',
+        error: 'DELETE is not supported at /prometheus/api/v1/query; it takes GET, HEAD, POST',
       },
     ]);
   });

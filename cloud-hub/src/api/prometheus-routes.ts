@@ -4,8 +4,6 @@
  */
 
 import { hasCode } from '@fogline/shared/errors';
-import type { Logger } from '@fogline/shared/log';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Budget } from '../prometheus/budget.ts';
 import { answerInstant, answerRange } from '../prometheus/engine.ts';
 import { compileMatchers } from '../prometheus/matchers.ts';
@@ -13,7 +11,8 @@ import { labelNames, labelValues, metadataOf, type SeriesQuestion, seriesOf } fr
 import { parseSeriesSelector } from '../prometheus/parser.ts';
 import { defaultLookBackMs, StoreSource } from '../prometheus/store-source.ts';
 import { version } from '../version.ts';
-import type { RouteGuard } from './gate.ts';
+import type { Door, DoorError, DoorRoute } from './door.ts';
+import type { Rendered } from './output.ts';
 import { describeError, HttpError, problemKinds } from './problems.ts';
 import { PrometheusParams } from './prometheus-params.ts';
 import type { ApiContext } from './route.ts';
@@ -24,31 +23,30 @@ interface Answer {
   readonly warnings?: readonly string[];
 }
 
-interface Request {
-  readonly params: PrometheusParams;
-  /** The label of `label/NAME/values`. */
-  readonly name: string;
-  isAbandoned(): boolean;
-}
-
-interface DoorRoute {
+interface Question {
   readonly path: string;
   readonly takesForm: boolean;
-  answer(context: ApiContext, request: Request): Answer | Promise<Answer>;
+  answer(
+    context: ApiContext,
+    request: {
+      readonly params: PrometheusParams;
+      /** The label of `label/NAME/values`. */
+      readonly name: string;
+      isAbandoned(): boolean;
+    },
+  ): Answer | Promise<Answer>;
 }
-
-const prefix = '/prometheus';
 
 /** The level of the API that clients find here, which they go by. */
 const apiVersion = '3.0.0';
 
-const fixed = (path: string, data: unknown, takesForm = false): DoorRoute => ({
+const fixed = (path: string, data: unknown, takesForm = false): Question => ({
   path,
   takesForm,
   answer: () => ({ data: JSON.stringify(data) }),
 });
 
-const routes: readonly DoorRoute[] = [
+const questions: readonly Question[] = [
   {
     path: '/api/v1/query',
     takesForm: true,
@@ -116,81 +114,45 @@ const routes: readonly DoorRoute[] = [
   fixed('/api/v1/query_exemplars', [], true),
 ];
 
-export function addPrometheusDoor(
-  app: FastifyInstance,
-  contextOf: (request: FastifyRequest) => ApiContext,
-  log: Logger,
-  notReady: () => string | undefined,
-): void {
-  void app.register(
-    async (door) => {
-      door.addContentTypeParser(
-        'application/x-www-form-urlencoded',
-        { parseAs: 'string' },
-        async (_: unknown, body: unknown) => body,
-      );
-      door.setErrorHandler((error, request, reply) => sendError(error, request, reply, log));
-      door.setNotFoundHandler((request, reply) => sendError(missing(door, request), request, reply, log));
-      for (const route of routes) addRoute(door, route, contextOf);
-      addHealth(door, notReady);
-    },
-    { prefix },
-  );
-}
-
-function addRoute(door: FastifyInstance, route: DoorRoute, contextOf: (request: FastifyRequest) => ApiContext): void {
-  door.route({
-    method: route.takesForm ? ['GET', 'POST'] : ['GET'],
-    url: route.path,
-    config: { guard: guardOf('read') },
-    async handler(request, reply) {
-      const form = typeof request.body === 'string' ? request.body : '';
-      const { data, warnings = [] } = await route.answer(contextOf(request), {
-        params: new PrometheusParams(request.url, form),
-        name: (request.params as { readonly name?: string }).name ?? '',
-        isAbandoned: () => request.raw.socket.destroyed,
-      });
-      const tail = warnings.length === 0 ? '' : `,"warnings":${JSON.stringify(warnings)}`;
-      return reply.type(jsonType).send(`{"status":"success","data":${data}${tail}}\n`);
-    },
-  });
-}
-
-/** 405 where the path exists for another method, else 404. */
-function missing(door: FastifyInstance, { method, url }: FastifyRequest): HttpError {
-  const path = url.split('?', 1)[0]?.slice(0, 200) ?? '';
-  const allowed = (['GET', 'POST'] as const).filter((name) => door.findRoute({ method: name, url: path }) !== null);
-  if (allowed.length > 0 && !allowed.some((name) => name === method)) {
-    const allow = allowed.join(', ');
-    return new HttpError('method_not_allowed', `${method} is not supported at ${path}; it takes ${allow}`, { allow });
-  }
-  const what = "this is the part of Prometheus' API that Grafana asks for, see docs/grafana.md";
-  return new HttpError('not_found', `nothing is at ${path}; ${what}`);
-}
-
-function guardOf(scope: 'read' | 'public'): RouteGuard {
-  return { scope, isHubWide: false, audited: [] };
-}
-
 const jsonType = 'application/json; charset=utf-8';
+const textType = 'text/plain; charset=utf-8';
 
-function addHealth(door: FastifyInstance, notReady: () => string | undefined): void {
-  door.route({
-    method: 'GET',
-    url: '/-/healthy',
-    config: { guard: guardOf('public') },
-    handler: (_, reply) => reply.type('text/plain; charset=utf-8').send('Fogline is healthy.\n'),
-  });
-  door.route({
-    method: 'GET',
-    url: '/-/ready',
-    config: { guard: guardOf('public') },
-    handler(_, reply) {
-      const reason = notReady();
-      if (reason !== undefined) throw new HttpError('unavailable', reason);
-      return reply.type('text/plain; charset=utf-8').send('Fogline is ready.\n');
+export const prometheusDoor: Door = {
+  prefix: '/prometheus',
+  routes: [
+    ...questions.map(routeOf),
+    { path: '/-/healthy', scope: 'public', takesForm: false, answer: () => text('Fogline is healthy.\n') },
+    {
+      path: '/-/ready',
+      scope: 'public',
+      takesForm: false,
+      answer(context) {
+        const reason = context().services.notReady();
+        if (reason !== undefined) throw new HttpError('unavailable', reason);
+        return text('Fogline is ready.\n');
+      },
     },
-  });
+  ],
+  where: "this is the part of Prometheus' API that Grafana asks for, see docs/grafana.md",
+  errorOf,
+};
+
+function text(body: string): Rendered {
+  return { contentType: textType, headers: {}, body };
+}
+
+function routeOf({ path, takesForm, answer }: Question): DoorRoute {
+  return {
+    path,
+    scope: 'read',
+    takesForm,
+    async answer(context, { url, form, params, isAbandoned }) {
+      const request = { params: new PrometheusParams(url, form), name: params['name'] ?? '', isAbandoned };
+      const { data, warnings = [] } = await answer(context(), request);
+      const tail = warnings.length === 0 ? '' : `,"warnings":${JSON.stringify(warnings)}`;
+      return { contentType: jsonType, headers: {}, body: `{"status":"success","data":${data}${tail}}\n` };
+    },
+  };
 }
 
 function sourceOf({ store }: ApiContext, params: PrometheusParams): (budget: Budget) => StoreSource {
@@ -210,17 +172,15 @@ function listed(texts: readonly string[], params: PrometheusParams): Answer {
   return { data: `[${texts.slice(0, limit).join(',')}]`, warnings: ['results truncated due to limit'] };
 }
 
-function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): FastifyReply {
+function errorOf(error: unknown): DoorError {
   const { name, detail, headers } = describeError(error);
-  if (request.passage !== undefined) request.passage.problem = name;
   const isExecution = hasCode(error, 'limit_exceeded');
-  const status = isExecution ? 422 : problemKinds[name].status;
-  if (name === 'internal')
-    log.error({ error, method: request.method, path: request.url.split('?', 1)[0] }, 'a request failed');
   const errorType = isExecution ? 'execution' : name === 'query_invalid' ? 'bad_data' : name;
-  return reply
-    .code(status)
-    .headers(headers)
-    .type(jsonType)
-    .send(`${JSON.stringify({ status: 'error', errorType, error: detail })}\n`);
+  return {
+    name,
+    status: isExecution ? 422 : problemKinds[name].status,
+    headers,
+    contentType: jsonType,
+    body: `${JSON.stringify({ status: 'error', errorType, error: detail })}\n`,
+  };
 }
