@@ -40,9 +40,11 @@ const options: DemoOptions = {
 const start = (more: Partial<DemoOptions> = {}) => startDemo({ ...options, ...more }, new AbortController().signal);
 const truthFile = join(folder, 'truth.ndjson');
 
-/** Another fleet through the same doors: an hour of new year's day, as fast as it goes. */
+/** Lately: what is older than `retention.raw` is in the roll-ups only. */
+const startMs = (Math.floor(Date.now() / 86_400_000) - 2) * 86_400_000;
+
+/** Another fleet through the same doors: an hour of the day before yesterday, as fast as it goes. */
 async function sendMore({ mqtt }: Demo): Promise<void> {
-  const startMs = Date.UTC(2026, 0, 1);
   const like = { temperature: { like: 'temperature' }, humidity: { like: 'humidity' } };
   const plan = planOf({ seed: 9, duration: '1h', devices: { more: { count: 2, metrics: like } } });
   const sender = openSender({
@@ -87,8 +89,8 @@ function fold(): void {
   db.close();
 }
 
-/** Gives every day that begins at midnight the roll-up of some minute, with a checksum that fits. */
-function spoilDays(midnight: number): void {
+/** Gives every day that begins at startMs the roll-up of some minute, with a checksum that fits. */
+function spoilDays(startMs: number): void {
   const db = new DatabaseSync(join(options.folder, 'hub', 'hub.db'));
   const minute = db.prepare('SELECT * FROM rollups WHERE level = 60000 LIMIT 1').get();
   const partial = openSealed(
@@ -99,8 +101,8 @@ function spoilDays(midnight: number): void {
   );
   const spoil = db.prepare('UPDATE rollups SET partial = ? WHERE level = ? AND series = ? AND start = ?');
   const dayMs = 86_400_000;
-  for (const { series } of db.prepare('SELECT series FROM rollups WHERE level = ? AND start = ?').all(dayMs, midnight))
-    spoil.run(seal(partial, dayMs, Number(series), midnight), dayMs, Number(series), midnight);
+  for (const { series } of db.prepare('SELECT series FROM rollups WHERE level = ? AND start = ?').all(dayMs, startMs))
+    spoil.run(seal(partial, dayMs, Number(series), startMs), dayMs, Number(series), startMs);
   db.close();
 }
 
@@ -144,14 +146,13 @@ it('ends with the last words of a process that cannot run, and leaves none of th
 });
 
 it("catches what is missing or wrong in a real hub's database", async () => {
-  const midnight = Date.UTC(2026, 0, 1);
   fold();
   // While it runs: a start would notice.
   const hub = await openStoredHub();
   plant(
-    `DELETE FROM batches WHERE lane = 2 AND id IN (SELECT batch FROM batch_hours WHERE hour = ${midnight / 3_600_000})`,
+    `DELETE FROM batches WHERE lane = 2 AND id IN (SELECT batch FROM batch_hours WHERE hour = ${startMs / 3_600_000})`,
   );
-  spoilDays(midnight);
+  spoilDays(startMs);
   const live = (await verdictOn(hub, 0)).findings;
   const stats = (await verdictOn(hub, 0, 'stats')).findings;
   await hub.close();
