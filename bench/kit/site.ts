@@ -94,7 +94,7 @@ export class Site {
     const folder = join(this.folder, options.id);
     mkdirSync(folder);
     const args = [scripts.hub.pathname, 'agent', 'add', options.id, '--data', this.hubFolder];
-    const token = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+    const token = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
     writeFileSync(join(folder, 'token'), token, { mode: 0o600 });
     const config = join(folder, 'agent.yaml');
     writeFileSync(config, configText(options, uplinkPort));
