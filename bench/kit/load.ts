@@ -47,6 +47,7 @@ export interface LineLoad {
   readonly lines: number;
   readonly seconds: number;
   readonly rate?: number;
+  readonly prefix?: string;
   readonly astray?: number;
 }
 

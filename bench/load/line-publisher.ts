@@ -16,6 +16,7 @@ const options = {
   lines: { type: 'integer', default: 1_000, help: 'of a request' },
   seconds: { type: 'integer', default: 10, help: 'how long to send' },
   rate: { type: 'integer', default: 0, help: 'readings a second over all; 0: as fast as answers allow' },
+  prefix: { type: 'text', default: 'mote', help: 'of device names' },
   astray: { type: 'integer', default: 0, help: 'so many readings are sent where nobody counts them' },
 } as const;
 
@@ -36,12 +37,12 @@ class LinePublisher {
     this.#onDone = onDone;
     const { source, columns } = readValues(threeDataSets);
     this.#source = source;
-    const { connections, devices, lines, port, astray } = this.#options;
+    const { connections, devices, lines, port, prefix, astray } = this.#options;
     this.#connections = Array.from({ length: connections }, (_, index) => {
       const own = Array.from({ length: devices }, (__, device) => index * devices + device);
       return new LineConnection({
         port,
-        devices: own.map((device) => `mote-${String(device).padStart(4, '0')}`),
+        devices: own.map((device) => `${prefix}-${String(device).padStart(4, '0')}`),
         columns: own.map((device) => columns[device % columns.length] ?? new Int32Array(1)),
         linesPerRequest: lines,
         firstRow: index * 97,

@@ -18,6 +18,7 @@ import { victoria } from './victoria.ts';
 
 const options = {
   seconds: { type: 'integer', default: 10, help: 'of load in each run' },
+  'warm-up': { type: 'integer', default: 3, help: 'seconds of the same load before it, not measured' },
   runs: { type: 'integer', default: 3, help: 'rounds; each runs every scenario on every system' },
   scenario: { type: 'text', help: 'only these, with commas: single, batches, lines, outage' },
   system: { type: 'text', help: 'only those whose name begins so, with commas: fogline, mosquitto, nats, vmagent' },
@@ -39,35 +40,41 @@ interface Scenario {
   readonly title: string;
   readonly door: Door | 'any';
   readonly isOutage?: true;
-  connect(port: number, door: Door, asked: Asked): Promise<Publishing>;
+  connect(port: number, door: Door, load: Span): Promise<Publishing>;
+}
+
+interface Span {
+  readonly seconds: number;
+  readonly astray: number;
+  /** Of device names. */
+  readonly prefix: string;
 }
 
 const single = { connections: 50, window: 200, isThree: true } as const;
-const lines = { connections: 5, devices: 10, lines: 1_000 } as const;
+const lines = { connections: 10, devices: 5, lines: 1_000 } as const;
 
 const scenarios: Readonly<Record<string, Scenario>> = {
   single: {
     title: 'single readings, MQTT QoS 1, 50 connections, window 200',
     door: 'mqtt',
-    connect: (port, _door, { seconds, plant }) => connectLoad(port, { ...single, seconds, astray: plant }),
+    connect: (port, _door, span) => connectLoad(port, { ...single, ...span }),
   },
   batches: {
-    title: 'line protocol, 1,000 lines a request, 5 connections',
+    title: 'line protocol, 1,000 lines a request, 10 connections',
     door: 'lines',
-    connect: (port, _door, { seconds, plant }) => connectLines(port, { ...lines, seconds, astray: plant }),
+    connect: (port, _door, span) => connectLines(port, { ...lines, ...span }),
   },
   lines: {
     title: 'line protocol, 1 line a request, 50 connections',
     door: 'lines',
-    connect: (port, _door, { seconds, plant }) =>
-      connectLines(port, { connections: 50, devices: 1, lines: 1, seconds, astray: plant }),
+    connect: (port, _door, span) => connectLines(port, { connections: 50, devices: 1, lines: 1, ...span }),
   },
   outage: {
     title: `uplink silent for 20 s, ${outageRate} readings/s (vmagent: line protocol, 100 lines a request)`,
     door: 'any',
     isOutage: true,
-    connect: (port, door, { plant }) => {
-      const load = { rate: outageRate, seconds: outageSeconds, astray: plant };
+    connect: (port, door, span) => {
+      const load = { ...span, rate: outageRate };
       return door === 'mqtt'
         ? connectLoad(port, { ...single, ...load })
         : connectLines(port, { ...lines, lines: 100, ...load });
@@ -114,6 +121,7 @@ export async function run(args: string[]): Promise<void> {
     data: source,
     message:
       'MQTT: 62 B of JSON in a frame of 93 B; line protocol: about 60 B a line; source times with 1 to 4 ms of jitter',
+    'warm-up': `${values['warm-up']} s of the same load before, counted only in what is lost or double`,
     counted:
       'rows at the hub; CPU until edge and hub are quiet; link: TCP payload both ways; RSS and disk: sums over processes',
     ...Object.fromEntries(present.map(({ title, durable }) => [`durable when acked, ${title}`, durable])),
@@ -136,8 +144,10 @@ function isPresent({ title, needs }: SystemKind): boolean {
 
 async function runOnce(kind: SystemKind, door: Door, scenario: Scenario, asked: Asked): Promise<Result> {
   return await withSystem(kind, door, asked.profile, async (system, link) => {
-    const connect = (): Promise<Publishing> => scenario.connect(system.port, door, asked);
-    const result = await measure(system, link, connect);
+    const connect = (span: Span) => (): Promise<Publishing> => scenario.connect(system.port, door, span);
+    const warmUp = connect({ seconds: asked['warm-up'], astray: 0, prefix: 'warm' });
+    const load = connect({ seconds: asked.seconds, astray: asked.plant, prefix: 'mote' });
+    const result = await measure(system, link, warmUp, load);
     verify(kind, result.astray, result.figures);
     return result;
   });
@@ -151,7 +161,8 @@ async function runOutage(
   figures: Figures,
 ): Promise<void> {
   await withSystem(kind, door, undefined, async (system, link) => {
-    const publishing = await connect(system.port, door, asked);
+    const span = { seconds: outageSeconds, astray: asked.plant, prefix: 'mote' };
+    const publishing = await connect(system.port, door, span);
     const { result, lost, double, heldBack, catchUpSeconds } = await outage(system, link, publishing);
     verify(kind, result.astray, { lost, double });
     const add = (figure: string, unit: string, sample: number): void =>

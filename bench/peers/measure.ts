@@ -79,13 +79,22 @@ export async function withSystem<T>(
   }
 }
 
-export async function measure(system: System, link: Link, connect: () => Promise<Publishing>): Promise<Result> {
+/** `warmUp` runs before anything is measured, with devices of its own; it is counted in what is lost or double. */
+export async function measure(
+  system: System,
+  link: Link,
+  warmUp: () => Promise<Publishing>,
+  connect: () => Promise<Publishing>,
+): Promise<Result> {
+  await untilQuiet(system);
+  const warmed = await (await warmUp()).start();
+  await untilArrived(system, warmed.sent);
   await untilQuiet(system);
   const publishing = await connect();
   const before = { ...system.usage(), link: bytesOf(link) };
   const startedMs = performance.now();
   const result = await publishing.start();
-  await untilArrived(system, result.sent - result.astray);
+  await untilArrived(system, warmed.sent + result.sent - result.astray);
   const seconds = (performance.now() - startedMs) / 1000;
   await untilQuiet(system);
   const after = { ...system.usage(), link: bytesOf(link) };
@@ -113,7 +122,7 @@ export async function measure(system: System, link: Link, connect: () => Promise
       'RSS hub, peak': after.hub.peakRssBytes / 1e6,
       'message → ack p50': result.ackP50Ms,
       'message → ack p99': result.ackP99Ms,
-      ...(await countOf(system, result)),
+      ...(await countOf(system, warmed, result)),
     },
   };
 }
@@ -121,9 +130,11 @@ export async function measure(system: System, link: Link, connect: () => Promise
 /** Throws when nothing is lost or double and yet the values are others than those that were sent. */
 export async function countOf(
   system: System,
-  { sent, sumHundredths }: PublishResult,
+  ...results: readonly PublishResult[]
 ): Promise<{ readonly lost: number; readonly double: number }> {
   const stored = await system.stored();
+  const sent = results.reduce((sum, result) => sum + result.sent, 0);
+  const sumHundredths = results.reduce((sum, result) => sum + result.sumHundredths, 0);
   const lost = sent - stored.distinct;
   const double = stored.rows - stored.distinct;
   if (lost === 0 && double === 0 && stored.sumHundredths !== sumHundredths) {
