@@ -82,7 +82,7 @@ function memoryOf(shape: string): Sample[] {
   const file = fileURLToPath(new URL('./memory.ts', import.meta.url));
   const [none, many] = [0, seriesMeasured].map((series) => {
     // With the young generation that `fogline-agent run` takes.
-    const flags = ['--expose-gc', '--max-semi-space-size=4'];
+    const flags = ['--expose-gc', '--max-semi-space-size=2'];
     const text = execFileSync(process.execPath, [...flags, file, String(series), shape], { encoding: 'utf8' });
     return JSON.parse(text) as Record<'input' | 'all', { rss: number; heap: number }> & { state: number };
   });
