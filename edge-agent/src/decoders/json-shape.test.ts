@@ -59,7 +59,7 @@ const blank = fc.constantFrom('', '', '', ' ', '\n');
 /** Messages of senders that repeat a form, sometimes another, sometimes broken. */
 const message = fc
   .record({
-    form: fc.constantFrom('abt', 'tab', 'a', 'ab', 'nab', 'ant', 'aat', 'bta1'),
+    form: fc.constantFrom('abt', 'tab', 'a', 't', 'ab', 'nab', 'ant', 'aat', 'bta1'),
     a: numberText,
     b: numberText,
     t: timeText,
@@ -109,6 +109,11 @@ describe('a form that a sender repeats', () => {
     const decoder = kit({ metrics: [metric('a')], time });
     decoder.decode(`{"a":1,"ts":${arrivalMs}}`);
     expect(decoder.decode(`{"a":1,"ts":${arrivalMs + 60_001}}`)).toEqual({ rows: [], rejected: { time_future: 1 } });
+  });
+
+  it('does not hide that a message has no reading at all', () => {
+    const decoder = kit({ metrics: 'auto', time });
+    for (let i = 0; i < 3; i++) expect(decoder.decode(`{"ts":${arrivalMs}}`).rejected).toEqual({ no_known_field: 1 });
   });
 
   it('is not looked for in payloads that are too large', () => {

@@ -150,7 +150,9 @@ class JsonReader implements Reader {
         ? this.#numbersOf(root).map((name) => ({ index: shape.names.indexOf(name), slot: series.found.get(name) }))
         : metrics.map(({ path }, at) => ({ index: indexOf(path), slot: series.slots[at] }));
     const known = wanted.flatMap(({ index, slot }) => (slot === undefined || index < 0 ? [] : [{ index, slot }]));
-    const isKnown = known.length === wanted.length && known.every(({ slot }) => isPlainNumber(slot));
+    // Of a message without readings it is counted each time that it is none.
+    const isKnown =
+      known.length > 0 && known.length === wanted.length && known.every(({ slot }) => isPlainNumber(slot));
     return isKnown ? { shape, time: timeIndex, metrics: known } : undefined;
   }
 

@@ -7,11 +7,10 @@ import { FoglineError, invariant } from '@fogline/shared/errors';
 import type { IngestPort, RejectionListener, SourceControl, Token } from './batch-port.ts';
 import { SourceBatcher, type SourceCounters, type SourceOptions } from './source-batcher.ts';
 import { TokenQueue, type Waiter } from './token-queue.ts';
+import { TopicCache } from './topic-cache.ts';
 
 /** A batch waits at most so long for more. */
 export const batchWaitMsMax = 10;
-/** Topics remembered with their source; beyond it all are looked up anew. */
-const routesMax = 20_000;
 
 export interface DoorPorts {
   readonly ingest: IngestPort;
@@ -37,7 +36,7 @@ export class Door {
   readonly names: readonly string[];
   readonly #sources: readonly SourceBatcher[];
   readonly #clock: Clock;
-  readonly #routes = new Map<string, SourceBatcher | undefined>();
+  readonly #routes = new TopicCache<SourceBatcher | undefined>();
   readonly #waiting = new Map<string, TokenQueue>();
   #isClosed = false;
   #timer: Timer | undefined;
@@ -64,7 +63,6 @@ export class Door {
     const known = this.#routes.get(topic);
     if (known !== undefined || this.#routes.has(topic)) return known;
     const source = this.#sources.find((candidate) => candidate.matches(topic));
-    if (this.#routes.size >= routesMax) this.#routes.clear();
     this.#routes.set(topic, source);
     return source;
   }

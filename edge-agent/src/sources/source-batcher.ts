@@ -9,6 +9,7 @@ import { ReadingsBuilder } from '../decoders/readings-builder.ts';
 import { type RejectionReason, Rejections } from '../decoders/rejections.ts';
 import type { IngestPort, Progress, RejectionListener, Token } from './batch-port.ts';
 import { SeriesRegistry, type Tags } from './series-registry.ts';
+import { TopicCache } from './topic-cache.ts';
 
 export const batchRowsMax = 4_096;
 const batchTokensMax = 4_096;
@@ -17,8 +18,6 @@ export const batchBytesMax = 256 * 1_024;
 /** Of what is decoded at once; lines are bounded by the door alone. */
 const payloadBytesMaxDefault = 64 * 1_024;
 const linesBytesMaxDefault = 256 * 1_024;
-/** Readers kept by topic; beyond it all are made anew, which costs time and loses nothing. */
-const readersMax = 20_000;
 
 export interface SourceOptions {
   readonly name: string;
@@ -46,7 +45,7 @@ export class SourceBatcher {
   readonly #ingest: IngestPort;
   readonly #builder = new ReadingsBuilder();
   /** `undefined`: the topic is ours, but names no valid device. */
-  readonly #readers = new Map<string, Reader | undefined>();
+  readonly #readers = new TopicCache<Reader | undefined>();
   #tokens: Token[] = [];
   /** Bytes by counter. */
   readonly #progress = new Map<string, number>();
@@ -184,7 +183,6 @@ export class SourceBatcher {
 
   #reader(topic: string): Reader | undefined {
     if (this.#readers.has(topic)) return this.#readers.get(topic);
-    if (this.#readers.size >= readersMax) this.#readers.clear();
     const reader = this.#newReader(topic);
     this.#readers.set(topic, reader);
     return reader;

@@ -106,6 +106,12 @@ describe('the fast lane takes', () => {
     expect((await client.next())?.type).toBe(3);
   });
 
+  it('no topic so long that 20,000 of them would fill the memory', async () => {
+    const client = await open();
+    expect(await wayOf(client, 'a'.repeat(512))).toBe('lane');
+    expect(await wayOf(client, 'a'.repeat(513))).toBe('broker');
+  });
+
   it('whatever length and bytes topics have', async () => {
     const client = await open();
     const topics = Array.from({ length: 50 }, (_, index) => `${'t'.repeat(index % 7)}/${index}/Grüße`);

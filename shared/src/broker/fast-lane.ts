@@ -4,7 +4,7 @@
  * not take, the broker gets; both ways acks leave by the same queue.
  *
  * What is known of a topic is kept by its bytes: a publish costs a hash and a comparison, no string. Bounded; beyond it all is
- * looked up anew.
+ * looked up anew. A long topic goes to the broker.
  */
 import { topicProblem } from '../topic-filter.ts';
 
@@ -44,13 +44,12 @@ interface Known {
 }
 
 const topicsMax = 20_000;
-const nothing: readonly Known[] = [];
+const topicBytesMax = 512;
 
 export class FastLane<Identity> {
   readonly #options: FastLaneOptions<Identity>;
-  /** By hash; topics of one hash share a list. */
-  readonly #topics = new Map<number, Known[]>();
-  #size = 0;
+  /** By hash; of topics of one hash, which a sender can make up without end, the last. */
+  readonly #topics = new Map<number, Known>();
   #generation = 0;
   /** Publishes that were shown to their taker. */
   taken = 0;
@@ -70,6 +69,7 @@ export class FastLane<Identity> {
     let last: Known | undefined;
     return {
       taker: (bytes, start, end) => {
+        if (end - start > topicBytesMax) return undefined;
         const known =
           last !== undefined && isSame(last.bytes, bytes, start, end) ? last : this.#known(bytes, start, end);
         last = known;
@@ -91,14 +91,11 @@ export class FastLane<Identity> {
 
   #known(bytes: Buffer, start: number, end: number): Known {
     const hash = hashOf(bytes, start, end);
-    for (const known of this.#topics.get(hash) ?? nothing) if (isSame(known.bytes, bytes, start, end)) return known;
-    if (this.#size >= topicsMax) {
-      this.#topics.clear();
-      this.#size = 0;
-    }
+    const found = this.#topics.get(hash);
+    if (found !== undefined && isSame(found.bytes, bytes, start, end)) return found;
+    if (this.#topics.size >= topicsMax) this.#topics.clear();
     const known = this.#learn(Buffer.from(bytes.subarray(start, end)));
-    this.#topics.set(hash, [...(this.#topics.get(hash) ?? []), known]);
-    this.#size++;
+    this.#topics.set(hash, known);
     return known;
   }
 

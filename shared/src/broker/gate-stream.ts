@@ -216,14 +216,21 @@ export class GateStream extends Duplex {
     const bytes = Buffer.isBuffer(piece) ? piece : Buffer.from(piece);
     this.#gate.outbound.write(bytes);
     this.#flushSoon();
-    const waiting = this.#gate.outbound.bytes + this.#options.socket.writableLength;
-    if (waiting > this.#options.limits.outboundBytesMax) {
+    if (this.#isTooFarBehind()) {
       this.#close('slow_reader');
       return true;
     }
-    if (waiting < highWaterBytes) return true;
+    if (this.#waitingBytes < highWaterBytes) return true;
     this.#isDrainOwed = true;
     return false;
+  }
+
+  get #waitingBytes(): number {
+    return this.#gate.outbound.bytes + this.#options.socket.writableLength;
+  }
+
+  #isTooFarBehind(): boolean {
+    return this.#waitingBytes > this.#options.limits.outboundBytesMax;
   }
 
   override cork(): void {}
@@ -248,7 +255,9 @@ export class GateStream extends Duplex {
     let isRoom = true;
     for (const piece of pieces) isRoom = socket.write(piece);
     if (pieces.length > 1) socket.uncork();
-    if (isRoom && !socket.writableNeedDrain) this.#drained();
+    // Of acks of the fast lane and of PINGRESPs the broker knows nothing.
+    if (this.#isTooFarBehind()) this.#close('slow_reader');
+    else if (isRoom && !socket.writableNeedDrain) this.#drained();
   }
 
   #drained(): void {
