@@ -46,6 +46,8 @@ export class QueryRunner {
         sliceStart = this.#clock.monotonic();
       }
     } finally {
+      // What it scans is free again, also where it was given up.
+      query.return(undefined as Result);
       this.#running--;
     }
   }

@@ -103,4 +103,23 @@ describe('compaction of batches', () => {
     expect(bytesIn(hub).batches).toBe(1);
     expect(visible(hub)).toEqual(shown);
   });
+
+  it('waits for a scan of raw data that is under way, which misses nothing', () => {
+    const { hub, clock } = filled();
+    const rows = rawRows(hub);
+    clock.advance(25 * hourMs);
+    const scan = hub.core.read.raw({ agent: 'gw1', fromMs: t0 - 1e9, toMs: t0 + 1e9, series: new Set([1, 2, 3, 4]) });
+    let count = 0;
+    for (let chunks = 0, next = scan.next(); next.done !== true; chunks++, next = scan.next()) {
+      count += next.value.readings.count + next.value.windows.count;
+      if (chunks === 100) while (hub.core.upkeep());
+    }
+    expect(count).toBe(rows.length);
+    const left = hub.core.read.raw({ agent: 'gw1', fromMs: t0 - 1e9, toMs: t0 + 1e9, series: new Set([1]) });
+    left.next();
+    left.return(undefined);
+    while (hub.core.upkeep());
+    expect(bytesIn(hub).batches).toBe(1);
+    expect(rawRows(hub)).toEqual(rows);
+  });
 });

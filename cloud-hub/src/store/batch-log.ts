@@ -217,19 +217,21 @@ export class BatchLog {
 
   /** Puts one merged batch in the place of folded ones, under the id of the first; its ranges and hours are in the indexes at once. */
   replace(agent: number, parts: readonly ReplacedBatch[], merged: LoggedBatch, lastHour: number): void {
+    // Pairs that retention removed already do not come back.
+    const kept = new Set<number>();
     for (const { id, head, hours } of parts) {
       this.drop(id, head);
-      for (const hour of hours) this.forgetHour(agent, { hour, batch: id });
+      for (const hour of hours) if (this.forgetHour(agent, { hour, batch: id })) kept.add(hour);
     }
     const { id, epoch, lane, first, last, receivedMs, payload } = merged;
     this.#insert.run(id, epoch, lane, first, last, receivedMs, lastHour, 1, payload);
     this.#insertRange.run(epoch, lane, last, first, id, 1);
-    const hours = new Set(parts.flatMap((part) => part.hours));
-    for (const hour of [...hours].sort((a, b) => a - b)) this.#insertHour.run(agent, hour, id);
+    for (const hour of [...kept].sort((a, b) => a - b)) this.#insertHour.run(agent, hour, id);
   }
 
-  forgetHour(agent: number, { hour, batch }: HourCursor): void {
-    this.#deleteHour.run(agent, hour, batch);
+  /** Whether there was such a pair. */
+  forgetHour(agent: number, { hour, batch }: HourCursor): boolean {
+    return this.#deleteHour.run(agent, hour, batch).changes > 0;
   }
 
   /** A folded batch; its entries by hour are forgotten one by one. */

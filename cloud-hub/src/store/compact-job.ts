@@ -94,6 +94,7 @@ function* mergeRun(
   run: readonly BatchRange[],
   ports: UpkeepPorts,
 ): Generator<void, void> {
+  if (store.scans.isOpen(store.epochs.byId(epoch)?.agent ?? 0)) return;
   const parts: BatchHours[] = [];
   const messages: BatchMessage[] = [];
   let receivedMs = 0;

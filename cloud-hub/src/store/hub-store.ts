@@ -18,9 +18,10 @@ import { type EpochState, EpochTable } from './epoch-table.ts';
 import { EventTable } from './events.ts';
 import { LatestTable, laterOf } from './latest.ts';
 import { LedgerTable } from './ledger-table.ts';
-import { hourMs, type RollupLevelMs } from './levels.ts';
+import { type RollupLevelMs } from './levels.ts';
 import { OrderTable } from './orders.ts';
 import { QuarantineTable } from './quarantine.ts';
+import { RawScans } from './raw-scans.ts';
 import type { LatestValue } from './read.ts';
 import { Horizons, horizonOf } from './retention.ts';
 import { RollupTable } from './rollup-table.ts';
@@ -73,6 +74,7 @@ export class HubStore {
   readonly tombstones: Tombstones;
   readonly counters: Counters = newCounters();
   readonly stamps = new Stamps();
+  readonly scans = new RawScans();
   readonly #state: StateTable;
   #live = new Tail();
   #rolling: Rolling | undefined;
@@ -220,7 +222,8 @@ export class HubStore {
     for (const pair of pairs) {
       this.log.forgetHour(agent, pair);
       const head = this.log.head(pair.batch);
-      if (head === undefined || head.lastHour >= beforeHour) continue;
+      // With its last pair: no pair may name a batch that is gone, or a check takes that for damage.
+      if (head === undefined || head.lastHour !== pair.hour) continue;
       this.log.drop(pair.batch, head);
       const { epoch, lane, first, last } = head;
       const of = dropped.get(`${epoch}/${lane}`) ?? { epoch, lane, pairs: [] };
@@ -252,22 +255,19 @@ export class HubStore {
     return this.#state.get('rolled');
   }
 
-  /** Puts a merged batch in the place of rolled ones of one agent, unless one of them was dropped meanwhile. */
+  /** Puts a merged batch in the place of rolled ones of one agent, unless one of them was dropped meanwhile or somebody scans. */
   replaceBatches(merged: Omit<LoggedBatch, 'id' | 'isMerged'>, parts: readonly BatchHours[]): void {
     const agent = this.epochs.byId(merged.epoch)?.agent;
     const id = parts[0]?.id;
     const replaced = parts.flatMap(({ id: part, hours }) => {
       const head = this.log.head(part);
-      return head === undefined ? [] : [{ id: part, head, hours: hours.filter((hour) => !this.#isGone(hour)) }];
+      return head === undefined ? [] : [{ id: part, head, hours }];
     });
     if (agent === undefined || id === undefined || replaced.length < parts.length) return;
+    if (this.scans.isOpen(agent)) return;
     const lastHour = Math.max(...parts.flatMap((part) => part.hours));
     this.log.replace(agent, replaced, { ...merged, id, isMerged: true }, lastHour);
     this.counters.batchesMerged += parts.length;
-  }
-
-  #isGone(hour: number): boolean {
-    return hour * hourMs < this.horizons.of(0);
   }
 
   /** `rolling` set: ledger, ranges and indexes have the batch, and some series of it may be done too. */

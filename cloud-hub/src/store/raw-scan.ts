@@ -1,4 +1,4 @@
-/** Raw readings of a time range, from the batches as received. Only batches with items in an hour of the range are touched. */
+/** Raw readings of a time range, from the batches as received. Only batches with items in an hour of the range are touched. Whoever does not take all of it must end it. */
 import { decodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { decodeReadingsOf } from '@fogline/shared/codec/readings';
 import { decodeBatch } from '@fogline/shared/protocol/messages';
@@ -24,11 +24,24 @@ export function* scanRaw(store: HubStore, query: RawQuery): Generator<RawChunk> 
   const { agent: name, fromMs, toMs, series } = query;
   const agent = store.agents.find(name);
   if (agent === undefined || !(fromMs < toMs)) return;
+  store.scans.begin(agent.id);
+  try {
+    yield* chunksOf(store, agent.id, { fromMs, toMs, series });
+  } finally {
+    store.scans.end(agent.id);
+  }
+}
+
+function* chunksOf(
+  store: HubStore,
+  agent: number,
+  { fromMs, toMs, series }: Omit<RawQuery, 'agent'>,
+): Generator<RawChunk> {
   const toHour = Math.floor((toMs - 1) / hourMs);
   const decoded = new Map<number, Decoded>();
   let cursor = { hour: Math.floor(fromMs / hourMs), batch: 0 };
   for (;;) {
-    const page = store.log.inHours(agent.id, cursor, toHour, pagePairs);
+    const page = store.log.inHours(agent, cursor, toHour, pagePairs);
     for (const pair of page) {
       const { hour, batch } = pair;
       cursor = pair;
