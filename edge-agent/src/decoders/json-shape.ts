@@ -1,6 +1,6 @@
 /**
  * A flat JSON object whose sender repeats its form: what stands between its numbers, byte for byte, and the numbers read straight from the
- * buffer. Whatever else comes is no match, and takes JSON.parse. Measured on a reading of 62 bytes: a fifth of the time, and no garbage.
+ * buffer. Whatever else comes is no match, and takes JSON.parse. Measured on a reading of 62 bytes: a quarter of the time, and no garbage.
  */
 import { DecimalReader } from './decimal-reader.ts';
 

@@ -1,7 +1,7 @@
 /**
  * A line of line protocol whose sender repeats its form: the same measurement, tags and fields, all of them numbers, and a time. What
  * stands between the numbers is compared byte for byte, the numbers are read straight from the buffer; whatever differs takes the scanner.
- * Measured on lines of 60 bytes with one field: a third of the time.
+ * Measured on lines of 60 bytes with one field: two fifths of the time.
  */
 import { DecimalReader } from './decimal-reader.ts';
 import type { Slot } from './device-series.ts';
