@@ -1,7 +1,7 @@
 /** `GET` and `POST /api/v1/data`: readings and aggregates over time, in columns or rows. */
 import { answers } from '@fogline/shared/hub-api/answers';
 import { answerData, type DataPage, type DataQuestion } from '../query/data.ts';
-import { expiredBefore } from '../query/expiry.ts';
+import { expiredBefore, firstWhole } from '../query/expiry.ts';
 import { emptyRanges, explainGaps, lossesAt, lossesBySeries, quietUntil } from '../query/gaps.ts';
 import type { Grid } from '../query/grid.ts';
 import { lastReadingBefore } from '../query/last-before.ts';
@@ -105,7 +105,8 @@ function gapsOfPage(store: StoreRead, page: DataPage, grid: Grid | undefined, no
     const quiet = quietUntil(series, grid === undefined ? [] : [...lastBefore(store, part), ...recordedMs]);
     // Buckets made of readings are whole, or were refused, as far back as days tell whether there were any.
     const isOfReadings = grid !== undefined && part.level === undefined;
-    const expiredMs = expiredBefore(store.expiry(), series, isOfReadings ? levels[3] : part.level);
+    const horizonMs = expiredBefore(store.expiry(), series, isOfReadings ? levels[3] : part.level);
+    const expiredMs = grid === undefined ? horizonMs : firstWhole(grid, horizonMs);
     const gaps = explainGaps(empty, lossesAt(losses.get(series.id) ?? [], part.level), range, quiet, expiredMs);
     return gaps.map((gap) => ({ series: series.id, ...gap }));
   });

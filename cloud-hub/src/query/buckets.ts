@@ -9,9 +9,9 @@ import { Partial } from '@fogline/shared/aggregate/partial';
 import { FoglineError } from '@fogline/shared/errors';
 import { bucketOf, hourMs, levels, type RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
-import { horizonOf } from '../store/retention.ts';
 import { type Aggregate, countsReadings, readAggregate } from './aggregates.ts';
 import type { ReadBucket } from './bucket-rows.ts';
+import { expiredBefore, firstWhole } from './expiry.ts';
 import type { Grid } from './grid.ts';
 import { lastReadingBefore, type Reading } from './last-before.ts';
 import { heldPointsOf, pointsOf } from './points.ts';
@@ -64,14 +64,14 @@ export function* bucketsOf(
 ): Generator<Bucket | undefined> {
   const hasBefore = aggregates.includes('delta');
   // The first bucket there is follows what expired.
-  const beganMs = Math.max(fromMs, horizonOf(store.expiry(), level, series.sampling === 'held'));
+  const beganMs = Math.max(fromMs, firstWhole(grid, expiredBefore(store.expiry(), series, level)));
   let before = hasBefore ? lastReadingBefore(store, series, level, beganMs)?.value : undefined;
   const closed = ({ startMs, partial, rows }: Open): Bucket => {
     const bucket = { startMs, partial, cost: rows, before, twa: null, rate: null };
     if (hasBefore && partial.count > 0) before = partial.lastValue;
     return bucket;
   };
-  for (let start = fromMs; start < toMs; ) {
+  for (let start = beganMs; start < toMs; ) {
     let rows = 0;
     let open: Open | undefined;
     let endMs = Number.NEGATIVE_INFINITY;

@@ -43,6 +43,13 @@ it('readings and roll-ups that expired are said to be so, and are not gaps', asy
   }
 });
 
+it('a bucket that the horizon cuts is expired', async () => {
+  const { body } = await ask(openOld(), 'every=70s&limit=10000');
+  const toMs = Math.ceil((t0 + 10 * dayMs) / 70_000) * 70_000;
+  const fromMs = Math.floor(t0 / 70_000) * 70_000;
+  expect(expiredOf(body)).toEqual([{ series: 1, fromMs, toMs, cause: 'expired' }]);
+});
+
 it('a level that is kept answers in full', async () => {
   const { body } = await ask(openOld(), 'every=1d&agg=mean');
   expect(expiredOf(body)).toEqual([]);

@@ -1,6 +1,6 @@
 /**
- * One series as it was received: its readings, or its window items, in order of time, then of arrival. The order is total and
- * does not change when more arrives, so a page can begin anywhere in it.
+ * One series as it was received: its readings, or its window items, in order of time, then of arrival. The order is total and does not
+ * change when more arrives or batches are merged, so a page can begin anywhere in it.
  */
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { flagQualityMask, flagText } from '@fogline/shared/reading';
@@ -8,7 +8,10 @@ import { bucketOf, hourMs as wholeHourMs } from '../store/levels.ts';
 import type { RawChunk, SeriesInfo, StoreRead } from '../store/read.ts';
 import type { TimeRange } from './time.ts';
 
-/** Where an item stands: event time, the hub's number of its batch, its rank within batch, hour and series. */
+/**
+ * Where an item stands: event time, how many of the same time come before it, and nothing. While those of one time are put in order: event time,
+ * the hub's number of its batch, its rank within batch, hour and series, which are others after a merge.
+ */
 export type Place = readonly [timeMs: number, batch: number, rank: number];
 
 export type Item =
@@ -30,7 +33,7 @@ export function* itemsOf(
   const fromMs = bucketOf(from[0], wholeHourMs);
   for (const chunk of store.raw({ agent: series.agent, fromMs, toMs, series: new Set([series.id]) })) {
     if (hourMs !== chunk.hourMs) {
-      yield* sorted(hour);
+      yield* placed(hour, from);
       hour = [];
       hourMs = chunk.hourMs;
     }
@@ -38,11 +41,11 @@ export function* itemsOf(
     const count = isWindow ? chunk.windows.count : chunk.readings.count;
     for (let row = 0; row < count; row++) {
       const item = isWindow ? windowItem(chunk, row, row) : readingItem(chunk, row, row);
-      if (comparePlaces(item.place, from) >= 0) hour.push(item);
+      if (item.place[0] >= from[0]) hour.push(item);
     }
     yield undefined;
   }
-  yield* sorted(hour);
+  yield* placed(hour, from);
 }
 
 /**
@@ -77,12 +80,22 @@ export function* collectItems(
     }
     yield;
   }
-  for (const items of found.values()) sorted(items);
+  for (const [id, items] of found) found.set(id, placed(items, firstPlaceFrom(range.fromMs)));
   return found;
 }
 
-function sorted(items: Item[]): Item[] {
-  return items.sort((a, b) => comparePlaces(a.place, b.place));
+/** In order, and at or after `from`; all items of the time of `from` are among them. */
+function placed(items: Item[], from: Place): Item[] {
+  let timeMs = Number.NaN;
+  let before = 0;
+  return items
+    .sort((a, b) => comparePlaces(a.place, b.place))
+    .map((item): Item => {
+      before = item.place[0] === timeMs ? before + 1 : 0;
+      timeMs = item.place[0];
+      return { ...item, place: [timeMs, before, 0] };
+    })
+    .filter(({ place }) => comparePlaces(place, from) >= 0);
 }
 
 function comparePlaces(a: Place, b: Place): number {

@@ -52,6 +52,7 @@ function nextRun(
 ): SizedRange[] | undefined {
   const rolled = store.rolledTo();
   const run: SizedRange[] = [];
+  let dense: SizedRange | undefined;
   let items = 0;
   let bytes = 0;
   for (const range of store.log.rangesAfter(epoch, lane, last, batchesMax)) {
@@ -59,13 +60,20 @@ function nextRun(
     const before = run.at(-1);
     const own = range.last - range.first + 1;
     const isFollowing = before === undefined || before.last + 1 === range.first;
-    if (!isFollowing || own > smallItemsMax || bytes + range.bytes > bytesMax) return run.length > 0 ? run : [range];
+    const isDense = own > smallItemsMax || range.bytes > bytesMax;
+    // What was merged before is passed by in one look.
+    if (isDense && before === undefined) {
+      dense = range;
+      continue;
+    }
+    if (!isFollowing || isDense || bytes + range.bytes > bytesMax) return run;
     run.push(range);
     items += own;
     bytes += range.bytes;
     if (items >= itemsMin || run.length === batchesMax) return run;
   }
   const end = run.at(-1);
+  if (end === undefined && dense !== undefined) return [dense];
   return end !== undefined && end.receivedMs < nowMs - endedMs ? run : undefined;
 }
 

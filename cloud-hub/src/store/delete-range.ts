@@ -54,8 +54,9 @@ export function deleteRange(
   for (const level of levels.slice(levels.indexOf(finest))) {
     const from = bucketOf(fromMs, level);
     const to = bucketOf(toMs + level - 1, level);
-    const gone = store.rollups.takeOut(level, series, from, to);
-    if (level === dayMs) for (const { partial } of gone) removed += Partial.decode(partial).count;
+    if (level === dayMs)
+      for (const { partial } of allRows(store, series, level, from, to)) removed += Partial.decode(partial).count;
+    store.rollups.takeOut(level, series, from, to);
     const cut = new Set([...(from < fromMs ? [from] : []), ...(to > toMs ? [to - level] : [])]);
     for (const start of cut) {
       const kept = finer === undefined ? undefined : sumOf(store, series, finer, start, start + level);

@@ -41,11 +41,11 @@ export function* mergingBatches(
       if (part.kind === 'readings') {
         const columns = decodeReadings(part.bytes);
         for (const text of columns.strings) textBytes += text.length;
+        if (textBytes > textBytesMax) return undefined;
         readings.push(columns);
       } else windows.push(part.bytes);
     }
   }
-  if (textBytes > textBytesMax) return undefined;
   yield;
   if (readings.length > 0) yield* encodeParts(mergeColumns(readings), groupOf, parts);
   for (const blobs of chunksOf(windows)) {

@@ -78,7 +78,8 @@ function* dropBatches(store: HubStore, horizonHour: number, ports: UpkeepPorts):
       isMore = ports.transaction(() => store.dropBatches(id, horizonHour, pairsPerStep));
       yield;
     }
-    // Where no reading is left nobody asks in what form they came.
-    while (ports.transaction(() => store.thinned.dropHour(id, horizonHour))) yield;
+    // Where neither readings nor 10 s are left, which lack them, nobody asks in what form they came.
+    const askedHour = Math.min(horizonHour, store.horizons.of(levels[0]) / hourMs);
+    while (ports.transaction(() => store.thinned.dropHour(id, askedHour))) yield;
   }
 }

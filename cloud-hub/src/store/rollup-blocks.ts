@@ -20,6 +20,7 @@ export class RollupBlocks {
   readonly #delete: Statement<never>;
   readonly #from: Statement<{ series: number; start: number }>;
   readonly #drop: Statement<never>;
+  readonly #newest: Statement<{ start: number }>;
 
   /** The block that was read last: whoever reads one reads it in several pages. */
   #last:
@@ -39,6 +40,9 @@ export class RollupBlocks {
       `DELETE FROM rollup_blocks WHERE id IN
          (SELECT id FROM rollup_blocks WHERE level = ? AND series = ? AND start <= ? ORDER BY start LIMIT ?)`,
     );
+    this.#newest = db.prepare(
+      'SELECT start FROM rollup_blocks WHERE level = ? AND series = ? ORDER BY start DESC LIMIT 1',
+    );
     this.#delete = db.prepare('DELETE FROM rollup_blocks WHERE level = ? AND series = ? AND start = ?');
   }
 
@@ -57,6 +61,13 @@ export class RollupBlocks {
     const rows = new PackedRows(openSealed(block.packed, levelMs, series, blockMs), levelMs);
     this.#last = { levelMs, series, blockMs, rows };
     return rows.rows(fromMs, toMs);
+  }
+
+  /** The last row of the last block of a series. */
+  lastRow(levelMs: number, series: number): RollupRow | undefined {
+    const blockMs = this.#newest.get(levelMs, series)?.start;
+    if (blockMs === undefined) return undefined;
+    return this.rows(levelMs, series, blockMs, blockMs, blockMs + blockSpanMs(levelMs)).at(-1);
   }
 
   /** The first block of a level at or after a series. */

@@ -2,7 +2,7 @@
  * Roll-ups: (level, series, start) → canonical partial, with a checksum. Exact merges make a fold independent of when it happens. Old rows
  * are packed into blocks (rollup-blocks.ts); what comes for a packed bucket is a row again, merged when it is read.
  */
-import { mergeEncoded, Partial } from '@fogline/shared/aggregate/partial';
+import { isLess, mergeEncoded, Partial } from '@fogline/shared/aggregate/partial';
 import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import { blockSpanMs, levels, type RollupLevelMs } from './levels.ts';
@@ -111,28 +111,33 @@ export class RollupTable {
   /** The last reading of a series that its days tell of. */
   lastReading(series: number): { readonly timeMs: number; readonly value: number } | undefined {
     const row = this.#lastDay.get(levels[3], series);
-    if (row === undefined) return undefined;
-    const { lastTime: timeMs, lastValue: value } = Partial.decode(
-      openSealed(row.partial, levels[3], series, row.start),
-    );
-    return { timeMs, value };
+    const packed = this.blocks.lastRow(levels[3], series);
+    const rows = packed === undefined ? [] : [packed];
+    if (row !== undefined)
+      rows.push({ startMs: row.start, partial: openSealed(row.partial, levels[3], series, row.start) });
+    let last: { readonly timeMs: number; readonly value: number } | undefined;
+    for (const { partial } of rows) {
+      const { lastTime: timeMs, lastValue: value } = Partial.decode(partial);
+      const isLater =
+        last === undefined || timeMs > last.timeMs || (timeMs === last.timeMs && isLess(last.value, value));
+      if (isLater) last = { timeMs, value };
+    }
+    return last;
   }
 
-  /** Removes all rows with `fromMs ≤ start < toMs`, from blocks too, and returns them. */
-  takeOut(levelMs: number, series: number, fromMs: number, toMs: number): RollupRow[] {
-    const gone: RollupRow[] = [];
+  /** Removes all rows with `fromMs ≤ start < toMs`, from blocks too; blocks that lie within are not even read. */
+  takeOut(levelMs: number, series: number, fromMs: number, toMs: number): void {
     const spanMs = blockSpanMs(levelMs);
-    for (let from = fromMs; from < toMs; ) {
-      const { rows, endMs } = this.page(levelMs, series, from, toMs);
-      gone.push(...rows);
-      from = endMs;
-    }
     let blockMs: number | undefined;
     for (
       let at = fromMs;
       (blockMs = this.blocks.firstIn(levelMs, series, at, toMs)) !== undefined;
       at = blockMs + spanMs
     ) {
+      if (blockMs >= fromMs && blockMs + spanMs <= toMs) {
+        this.blocks.delete(levelMs, series, blockMs);
+        continue;
+      }
       const all = this.blocks.rows(levelMs, series, blockMs, blockMs, blockMs + spanMs);
       const kept = all.filter(({ startMs }) => startMs < fromMs || startMs >= toMs);
       if (kept.length === all.length) continue;
@@ -142,7 +147,6 @@ export class RollupTable {
     this.#delete.run(levelMs, series, fromMs, toMs);
     // Whoever packs this span has read what is gone.
     if (this.#watch !== undefined) this.#watch.isTouched = true;
-    return gone;
   }
 
   /** Removes the oldest rows below `endMs`, `limit` at most; true when no such is left. */

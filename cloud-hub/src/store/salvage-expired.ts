@@ -51,6 +51,10 @@ export function copyExpired(store: HubStore, read: Read): Expired {
     });
   copyDropped(store, read);
   copyArrived(store, read, rawMs / hourMs);
+  for (const row of read<Record<string, Value>>('thinned'))
+    attempt(() => {
+      if (Number(row['hour']) < rawMs / hourMs) copyRow(store.db, 'thinned', row);
+    });
   return { settledOf: settling(read, rawMs), rollupsLost };
 }
 

@@ -23,10 +23,10 @@ export interface TombstoneRow extends Tombstone {
   readonly late: number;
 }
 
-type Range = readonly [fromMs: number, toMs: number];
+type Range = readonly [fromMs: number, toMs: number, id: number];
 
 export class Tombstones {
-  readonly #all: Statement<{ series: number; fromMs: number; toMs: number }>;
+  readonly #all: Statement<{ series: number; fromMs: number; toMs: number; id: number }>;
   readonly #insert: Statement<never>;
   readonly #due: Statement<{ series: number; fromMs: number; toMs: number; id: number }>;
   readonly #done: Statement<never>;
@@ -36,17 +36,14 @@ export class Tombstones {
   constructor(db: Database) {
     const joined = `tombstones t JOIN agents a ON a.name = t.agent JOIN series s ON s.agent = a.id AND s.identity = t.identity`;
     const range = 's.id AS series, t.from_ms AS fromMs, t.to_ms AS toMs';
-    this.#all = db.prepare(`SELECT ${range} FROM ${joined}`);
+    this.#all = db.prepare(`SELECT ${range}, t.id FROM ${joined}`);
     this.#due = db.prepare(`SELECT ${range}, t.id FROM ${joined} WHERE t.is_due = 1 ORDER BY t.id`);
     this.#insert = db.prepare(
       `INSERT OR IGNORE INTO tombstones (agent, identity, from_ms, to_ms, at, readings, late, is_due)
        SELECT a.name, s.identity, ?2, ?3, ?4, 0, 0, 1 FROM series s JOIN agents a ON a.id = s.agent WHERE s.id = ?1`,
     );
     this.#done = db.prepare('UPDATE tombstones SET is_due = 0, readings = readings + ? WHERE id = ?');
-    this.#late = db.prepare(
-      `UPDATE tombstones SET late = late + ?3 WHERE from_ms <= ?2 AND to_ms > ?2 AND (agent, identity) =
-         (SELECT a.name, s.identity FROM series s JOIN agents a ON a.id = s.agent WHERE s.id = ?1)`,
-    );
+    this.#late = db.prepare('UPDATE tombstones SET late = late + ? WHERE id = ?');
   }
 
   add(series: number, fromMs: number, toMs: number, atMs: number): void {
@@ -81,9 +78,10 @@ export class Tombstones {
   /** Counts what of a batch that has just come is deleted. */
   countLate(content: BatchContent, table: LocalSeries): void {
     if (this.#map().size === 0) return;
+    const late = new Map<number, number>();
     const count = (local: number, timeMs: number, items = 1): void => {
-      const series = table.ids[local] ?? 0;
-      if (this.covers(series, timeMs)) this.#late.run(series, timeMs, items);
+      for (const [fromMs, toMs, id] of this.#of(table.ids[local] ?? 0) ?? [])
+        if (timeMs >= fromMs && timeMs < toMs) late.set(id, (late.get(id) ?? 0) + items);
     };
     for (const { series, time, count: rows } of content.readings)
       for (let row = 0; row < rows; row++) count(series[row] as number, time[row] as number);
@@ -91,6 +89,7 @@ export class Tombstones {
       for (let row = 0; row < rows; row++) count(series[row] as number, start[row] as number);
     for (const { series, start, items, count: rows } of content.thinned)
       for (let row = 0; row < rows; row++) count(series[row] as number, start[row] as number, items[row]);
+    for (const [id, items] of late) this.#late.run(items, id);
   }
 
   reset(): void {
@@ -104,8 +103,8 @@ export class Tombstones {
   #map(): Map<number, Range[]> {
     if (this.#ranges !== undefined) return this.#ranges;
     const ranges = new Map<number, Range[]>();
-    for (const { series, fromMs, toMs } of this.#all.all())
-      ranges.set(series, [...(ranges.get(series) ?? []), [fromMs, toMs]]);
+    for (const { series, fromMs, toMs, id } of this.#all.all())
+      ranges.set(series, [...(ranges.get(series) ?? []), [fromMs, toMs, id]]);
     this.#ranges = ranges;
     return ranges;
   }
