@@ -112,4 +112,16 @@ describe('a form of lines that a sender repeats', () => {
     const due = [arrivalMs - 3, arrivalMs - 2, arrivalMs - 1];
     expect([times('ms', 1), times('us', 1_000), times('ms', 1)]).toEqual([due, due, due]);
   });
+
+  it('is found again after others filled what is remembered with long names', () => {
+    const kit = new DecoderKit({ ...base, metrics: 'auto' });
+    for (let n = 0; n < 1_000; n++) {
+      const junk = `${n}`.padEnd(60_000, 'x');
+      kit.decode(n % 2 === 0 ? `${junk} a=1` : `m ${junk}=1,a=1`);
+      expect(kit.decode(`m,d=a a=${n} ${arrivalMs + n}`)).toEqual({
+        rows: [[0, arrivalMs + n, n, 0, 1]],
+        rejected: {},
+      });
+    }
+  });
 });

@@ -17,8 +17,10 @@ import { timeProblem } from './source-time.ts';
 import { LineCounter } from './text-lines.ts';
 
 const deviceTagDefault = 'host';
-/** Combinations of measurement and tags of one source that are remembered. */
-const linesKnownMax = 20_000;
+/** Of what is remembered of the lines of one source, by an estimate: 20,000 combinations of measurement and tags with five fields each. */
+const knownBytesMax = 48 * 1024 * 1024;
+const lineKnownBytes = 512;
+const fieldKnownBytes = 256;
 /** Fields remembered of one of them. */
 const fieldsKnownMax = 2_048;
 /** 2^63 ns has as many; more is no time in any precision. */
@@ -76,7 +78,7 @@ export class LineProtocolDecoder implements Decoder {
       missing,
       precision,
       maxSkewMs,
-      linesKnown: new CacheBudget(linesKnownMax),
+      linesKnown: new CacheBudget(knownBytesMax),
       scanner: new LineScanner(),
     };
     this.#ports = ports;
@@ -220,6 +222,7 @@ class LineReader implements Reader {
     if (known !== undefined) return known;
     const fresh = { name: Buffer.from(payload.subarray(start, end)), slot: this.#newSlot(payload, series, start, end) };
     if (series.byName.size < fieldsKnownMax) {
+      this.#plan.linesKnown.spend(fieldKnownBytes + key.length);
       series.byName.set(key, fresh);
       series.fields.push(fresh);
     }
@@ -241,7 +244,7 @@ class LineReader implements Reader {
     if (known !== undefined) return known;
     const series = this.#newSeries(payload, from, headEnd);
     if (typeof series === 'string') return series;
-    this.#known.set(key, series);
+    this.#known.set(key, series, lineKnownBytes + key.length);
     return series;
   }
 

@@ -1,22 +1,21 @@
 /**
- * Caches of many owners under one limit. Beyond it all of them are emptied and filled anew, which costs time and loses nothing:
- * what a sender can make up without end must not fill the memory.
+ * Caches of many owners under one limit, of entries or of what they cost. Beyond it all of them are emptied and filled anew, which costs
+ * time and loses nothing: what a sender can make up without end must not fill the memory.
  */
 export class CacheBudget {
-  readonly #entriesMax: number;
-  #entries = 0;
+  readonly #costMax: number;
+  #cost = 0;
   generation = 0;
 
-  constructor(entriesMax: number) {
-    this.#entriesMax = entriesMax;
+  constructor(costMax: number) {
+    this.#costMax = costMax;
   }
 
-  spend(): void {
-    if (this.#entries < this.#entriesMax) this.#entries++;
-    else {
-      this.#entries = 1;
-      this.generation++;
-    }
+  spend(cost = 1): void {
+    this.#cost += cost;
+    if (this.#cost <= this.#costMax) return;
+    this.#cost = cost;
+    this.generation++;
   }
 }
 
@@ -38,8 +37,8 @@ export class BudgetedMap<Value> {
   }
 
   /** Of a key that `get` did not find. */
-  set(key: string, value: Value): void {
-    this.#budget.spend();
+  set(key: string, value: Value, cost = 1): void {
+    this.#budget.spend(cost);
     if (this.#generation !== this.#budget.generation) {
       this.#entries.clear();
       this.#generation = this.#budget.generation;
