@@ -160,7 +160,8 @@ function claimOf(context: IngestContext, epoch: EpochState, message: BatchMessag
       detail: `[${first}, ${last}] of lane ${lane} waits with other bytes`,
     };
   }
-  if (verdict === 'held') {
+  // What waits in quarantine is not applied yet.
+  if (verdict === 'held' && !store.quarantine.isWaitingIn({ epoch: epoch.id, lane, first, last })) {
     // What was merged or dropped is known by its range alone.
     if (voids.length === 0 && batches.every(({ merged }) => merged === 1)) return { kind: 'repeat' };
     // Of two forms of one range the first stays.

@@ -13,7 +13,7 @@ import { type Aggregate, countsReadings, readAggregate } from './aggregates.ts';
 import type { ReadBucket } from './bucket-rows.ts';
 import { expiredBefore, firstWhole } from './expiry.ts';
 import type { Grid } from './grid.ts';
-import { lastReadingBefore, type Reading } from './last-before.ts';
+import { LastMinute, lastReadingBefore, type Reading } from './last-before.ts';
 import { heldPointsOf, pointsOf } from './points.ts';
 import { ReadingBuckets } from './reading-buckets.ts';
 import { nameOf } from './series.ts';
@@ -50,6 +50,7 @@ interface Open {
 }
 
 const rowsPerTurn = 1_000;
+const minuteMs = levels[1];
 
 /**
  * Buckets that hold something, ascending, from `fromMs` (a bucket start) on. Now and then it yields nothing instead, so that
@@ -65,10 +66,13 @@ export function* bucketsOf(
   const hasBefore = aggregates.includes('delta');
   // The first bucket there is follows what expired.
   const beganMs = Math.max(fromMs, firstWhole(grid, expiredBefore(store.expiry(), series, level)));
-  let before = hasBefore ? lastReadingBefore(store, series, level, beganMs)?.value : undefined;
+  let before = hasBefore ? lastReadingBefore(store, series, level, beganMs) : undefined;
+  // 10 s lack what was thinned to minutes, which may be the last before a bucket.
+  const minutes = hasBefore && level < minuteMs ? new LastMinute(store, series, { fromMs: beganMs, toMs }) : undefined;
   const closed = ({ startMs, partial, rows }: Open): Bucket => {
-    const bucket = { startMs, partial, cost: rows, before, twa: null, rate: null };
-    if (hasBefore && partial.count > 0) before = partial.lastValue;
+    before = minutes?.lastBefore(startMs, before) ?? before;
+    const bucket = { startMs, partial, cost: rows, before: before?.value, twa: null, rate: null };
+    if (hasBefore && partial.count > 0) before = { timeMs: partial.lastTime, value: partial.lastValue };
     return bucket;
   };
   for (let start = beganMs; start < toMs; ) {

@@ -109,3 +109,22 @@ it('the latest value after a deletion is the last that days tell of, packed or n
   hub.core.order({ kind: 'series_delete', series: 1, fromMs: t0 + 15 * dayMs, toMs: t0 + 20 * dayMs });
   expect(hub.core.read.latest([1])).toMatchObject([{ value: 14 }]);
 });
+
+it('differences do not depend on where a page or a range begins, also where minutes stand for readings', () => {
+  const clock = new ManualClock(t0 + dayMs);
+  const hub = new Hub({ clock });
+  const agent = new Agent(hub);
+  agent.hello();
+  agent.define(0, reading('a'));
+  agent.send(1, { series: 0, time: t0 + 1000, value: 1 });
+  const minutes = thinnedPart([{ series: 0, time: t0 + 65_000, value: 10 }]);
+  hub.take('gw1', 'batch', agent.batchBytes(2, [minutes], 1));
+  agent.send(3, { series: 0, time: t0 + 121_000, value: 100 }, { series: 0, time: t0 + 131_000, value: 1000 });
+  const deltas = (fromMs: number) => {
+    const question = { ...base, from: iso(fromMs), to: iso(t0 + hourMs), grid: parseGrid('10s', undefined) };
+    const { parts } = finish(answerData(hub.core.read, { ...question, aggregates: ['delta'] }, clock.now()));
+    return parts[0]?.values[1];
+  };
+  expect(deltas(t0 + 120_000)).toEqual([90, 900]);
+  expect(deltas(t0)).toEqual([0, 90, 900]);
+});

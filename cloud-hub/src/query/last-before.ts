@@ -1,7 +1,8 @@
 /** The last reading of a series before an instant, however long before, from the roll-ups alone. */
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { bucketOf, levels, type RollupLevelMs } from '../store/levels.ts';
-import type { SeriesInfo, StoreRead } from '../store/read.ts';
+import type { RollupRow, SeriesInfo, StoreRead } from '../store/read.ts';
+import type { TimeRange } from './time.ts';
 
 export interface Reading {
   readonly timeMs: number;
@@ -44,4 +45,32 @@ function lastIn(
   if (last === undefined) return undefined;
   const { lastTime: timeMs, lastValue: value } = Partial.decode(last);
   return { timeMs, value };
+}
+
+const minuteMs = levels[1];
+
+/** The last reading of whole minutes before instants of a range that ascend. */
+export class LastMinute {
+  readonly #rows: Generator<RollupRow>;
+  #next: RollupRow | undefined;
+  #last: RollupRow | undefined;
+
+  constructor(store: Pick<StoreRead, 'rollups'>, { id }: Pick<SeriesInfo, 'id'>, { fromMs, toMs }: TimeRange) {
+    this.#rows = store.rollups(id, minuteMs, bucketOf(fromMs, minuteMs), toMs);
+    this.#advance();
+  }
+
+  /** `known`: the last reading before `beforeMs` that is known otherwise. */
+  lastBefore(beforeMs: number, known: Reading | undefined): Reading | undefined {
+    const minute = bucketOf(beforeMs, minuteMs);
+    for (; this.#next !== undefined && this.#next.startMs < minute; this.#advance()) this.#last = this.#next;
+    if (this.#last === undefined || (known !== undefined && known.timeMs >= minute)) return known;
+    const { lastTime: timeMs, lastValue: value } = Partial.decode(this.#last.partial);
+    return known !== undefined && known.timeMs > timeMs ? known : { timeMs, value };
+  }
+
+  #advance(): void {
+    const next = this.#rows.next();
+    this.#next = next.done === true ? undefined : next.value;
+  }
 }

@@ -99,6 +99,7 @@ export class QuarantineTable {
   readonly #repeat: Statement<{ id: number }>;
   readonly #count: Statement<never>;
   readonly #held: Statement<HeldRow>;
+  readonly #within: Statement<{ id: number }>;
   readonly #waiting: Statement<WaitingRow>;
   readonly #find: Statement<{ reason: QuarantineReason; detail: string }>;
   readonly #message: Statement<MessageSql>;
@@ -122,6 +123,9 @@ export class QuarantineTable {
     );
     this.#held = db.prepare(
       'SELECT id, reason, payload FROM quarantine WHERE is_held = 1 AND epoch = ? AND lane = ? AND first = ? AND last = ?',
+    );
+    this.#within = db.prepare(
+      'SELECT id FROM quarantine WHERE is_held = 1 AND epoch = ? AND lane = ? AND first <= ? AND last >= ? LIMIT 1',
     );
     this.#waiting = db.prepare(
       "SELECT id, epoch, missing FROM quarantine WHERE agent = ? AND reason = 'unknown_series' AND is_held = 1 ORDER BY id",
@@ -179,6 +183,11 @@ export class QuarantineTable {
   /** The row because of which exactly this range counts as held. */
   findHeld(range: HeldRange): HeldRow | undefined {
     return this.#held.get(range.epoch, range.lane, range.first, range.last);
+  }
+
+  /** Whether any of a range counts as held because of a row. */
+  isWaitingIn({ epoch, lane, first, last }: HeldRange): boolean {
+    return this.#within.get(epoch, lane, last, first) !== undefined;
   }
 
   /** Batches of an agent that wait for definitions, in order of arrival. */
