@@ -1,3 +1,5 @@
+import { Partial } from '@fogline/shared/aggregate/partial';
+import { encodeWindows } from '@fogline/shared/aggregate/window-columns';
 import { encodeReadings } from '@fogline/shared/codec/readings';
 import { SeededRandom } from '@fogline/shared/random';
 import fc from 'fast-check';
@@ -138,5 +140,26 @@ describe('merging', () => {
     const sizes = kit.db.prepare<{ bytes: number }>('SELECT bytes FROM rows').all();
     for (const { bytes } of sizes) expect(bytes).toBeLessThanOrEqual(blockBytesMax);
     while (kit.outbox.sealBacklog(lane) !== undefined);
+  });
+
+  it('leaves windows as they are that are small only because they are all alike, and goes on behind them', () => {
+    const kit = new OutboxKit();
+    const time = Float64Array.from({ length: 600 }, (_, index) => index * 10);
+    const sketched = Partial.empty({ sketch: true });
+    sketched.addColumns(
+      time,
+      time.map((_, index) => 1.02 ** index),
+      0,
+      time.length,
+    );
+    const count = 1_000;
+    const [series, delta] = [new Uint32Array(count), new Uint8Array(count)];
+    const partial = new Array<Uint8Array>(count).fill(sketched.encode());
+    const bytes = encodeWindows({ count, series, start: new Float64Array(count), delta, partial });
+    for (let n = 0; n < 20; n++) kit.produce({ count, kind: 'windows', bytes });
+    for (let n = 0; n < 40; n++) kit.produce({ at: ageMsMax });
+    kit.checkpoint();
+    expect(new Merger(kit.store, ageMsMax).merge(10)).toBe(2);
+    expect(kit.ranges()).toHaveLength(21);
   });
 });

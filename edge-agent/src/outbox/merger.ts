@@ -9,6 +9,7 @@
 import { mergeThinned } from '@fogline/shared/aggregate/thinned-columns';
 import { mergeWindows } from '@fogline/shared/aggregate/window-columns';
 import { mergeReadings } from '@fogline/shared/codec/readings';
+import { hasCode } from '@fogline/shared/errors';
 import { type Lane, laneCount } from '@fogline/shared/protocol/limits';
 import type { PartKind } from '@fogline/shared/protocol/messages';
 import { partKinds } from '@fogline/shared/protocol/messages';
@@ -27,6 +28,13 @@ const rowBytesToMergeMax = 48 * 1024;
 /** Of the limit of age: what one row spans at most, for it ages as a whole (room.ts). */
 export const mergeSpanShare = 1 / 32;
 
+interface Merged {
+  readonly kind: PartKind;
+  readonly bytes: Uint8Array;
+  readonly count: number;
+  readonly hours: readonly number[];
+}
+
 export class Merger {
   readonly #store: AgentStore;
   readonly #blocks: BlockReader;
@@ -42,7 +50,7 @@ export class Merger {
     this.#blocks = new BlockReader(store);
   }
 
-  /** Does up to `mergesMax` merges; returns how many. */
+  /** Tries up to `mergesMax` merges; returns how many. */
   merge(mergesMax: number): number {
     let done = 0;
     this.#passFrozen();
@@ -52,7 +60,7 @@ export class Merger {
         const last = rows.at(-1);
         if (last === undefined) break;
         if (rows.length >= rowsToMergeMin) {
-          this.#mergeRun(rows);
+          if (!this.#mergeRun(rows)) this.#doneTo[lane] = last;
           done++;
         } else if (isWhole) {
           this.#doneTo[lane] = last;
@@ -98,15 +106,11 @@ export class Merger {
     }
   }
 
-  #mergeRun(rows: readonly StoredRow[]): void {
+  /** False when the rows stay as they are: small only because they compress well, together they would be no block any more. */
+  #mergeRun(rows: readonly StoredRow[]): boolean {
     const head = rows[0];
-    if (head === undefined) return;
-    const merged = partKinds.map((kind) =>
-      this.#mergeKind(
-        kind,
-        rows.filter((row) => row.kind === kind),
-      ),
-    );
+    const merged = this.#merged(rows);
+    if (head === undefined || merged === undefined) return false;
     this.#store.transaction(() => {
       for (const row of rows) this.#store.deleteRow(row);
       let first = head.first;
@@ -121,12 +125,25 @@ export class Merger {
         first = last + 1;
       }
     });
+    return true;
   }
 
-  #mergeKind(
-    kind: PartKind,
-    rows: readonly StoredRow[],
-  ): { kind: PartKind; bytes: Uint8Array; count: number; hours: number[] } | undefined {
+  /** A row of each kind; undefined where one would exceed the limits of its codec. */
+  #merged(rows: readonly StoredRow[]): (Merged | undefined)[] | undefined {
+    try {
+      return partKinds.map((kind) =>
+        this.#mergeKind(
+          kind,
+          rows.filter((row) => row.kind === kind),
+        ),
+      );
+    } catch (error) {
+      if (!hasCode(error, 'limit_exceeded')) throw error;
+      return undefined;
+    }
+  }
+
+  #mergeKind(kind: PartKind, rows: readonly StoredRow[]): Merged | undefined {
     if (rows.length === 0) return undefined;
     const blocks = rows.map((row) => this.#blocks.read(row.place));
     const bytes = mergeBlocks(kind, blocks);
