@@ -1,11 +1,12 @@
 /**
  * The hub's folder on disk: one database and one lock, which ends with the process however that ends. A backup is a consistent snapshot, on disk before its name appears; a crash leaves at most a `.partial` file.
  */
-import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { condemnedCount, DamagedFiles } from '@fogline/shared/damaged-files';
 import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import type { Logger } from '@fogline/shared/log';
+import { makeFolder } from '@fogline/shared/make-folder';
 import { type Database, isDiskFull, lockFolder } from '@fogline/shared/sqlite';
 import { mendCredentials, saveCredentials } from './fleet/credential-copy.ts';
 import { hubProblem } from './store/hub-check.ts';
@@ -13,13 +14,16 @@ import { salvageHub } from './store/hub-salvage.ts';
 import { hubDatabase, openHubDatabase } from './store/schema.ts';
 import { mendTombstones, saveTombstones } from './store/tombstone-copy.ts';
 
+/** Tokens' hashes are in it. */
+const folderMode = 0o700;
+
 function databasePath(folder: string): string {
   return join(folder, 'hub.db');
 }
 
 /** Makes the folder when it is missing. Throws `storage_open`. */
 export function openDataFolder(folder: string): Database {
-  makeFolder(folder);
+  makeFolder(folder, folderMode);
   return openHubDatabase(databasePath(folder));
 }
 
@@ -42,7 +46,7 @@ export interface SoundFolder {
 
 /** As `openDataFolder`, for the hub itself: whatever state the database is in (decision 0006). Under the lock only. */
 export function openSoundFolder(folder: string, log: Logger, nowMs: number): SoundFolder {
-  makeFolder(folder);
+  makeFolder(folder, folderMode);
   const files = new DamagedFiles(folder, 'hub', log);
   const credentials = credentialsPath(folder);
   let db = openSound(files, credentials, log);
@@ -128,17 +132,9 @@ export function openExisting(folder: string): Database {
   throw new FoglineError('not_found', `no hub data in ${folder}; give the folder with --data, or start the hub once`);
 }
 
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new FoglineError('storage_open', `cannot make ${folder}: ${messageOf(error)}`, { cause: error });
-  }
-}
-
 /** One hub per folder: it keeps in memory what another would change. Throws `address_in_use` while another runs. */
 export function lockDataFolder(folder: string): { release(): void } {
-  makeFolder(folder);
+  makeFolder(folder, folderMode);
   try {
     return lockFolder(folder);
   } catch (error) {

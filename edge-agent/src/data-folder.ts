@@ -1,7 +1,8 @@
 /** The agent's folder on disk: one database and one lock, which ends with the process however that ends. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
+import { FoglineError, hasCode } from '@fogline/shared/errors';
+import { makeFolder } from '@fogline/shared/make-folder';
 import { type Database, lockFolder, openDatabase } from '@fogline/shared/sqlite';
 import { databaseName } from './journal/open-journal.ts';
 import { agentDatabase } from './journal/schema.ts';
@@ -12,11 +13,7 @@ function databasePath(folder: string): string {
 
 /** One agent per folder; makes the folder when it is missing. Throws `address_in_use` while another runs, `storage_open`. */
 export function lockDataFolder(folder: string): { release(): void } {
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (error) {
-    throw new FoglineError('storage_open', `cannot make ${folder}: ${messageOf(error)}`, { cause: error });
-  }
+  makeFolder(folder);
   try {
     return lockFolder(folder);
   } catch (error) {

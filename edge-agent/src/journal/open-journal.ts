@@ -3,13 +3,14 @@
  * what is sound. It never asks a human and never hides a loss. Throws `config_invalid` for another agent's, `storage_open` only for a file of another program or of another
  * version, and what the system says when the folder cannot be written.
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ballast } from '@fogline/shared/ballast';
 import type { Clock, Timer } from '@fogline/shared/clock';
 import { condemnedCount, DamagedFiles } from '@fogline/shared/damaged-files';
 import { hasCode, messageOf } from '@fogline/shared/errors';
 import type { Logger } from '@fogline/shared/log';
+import { makeFolder } from '@fogline/shared/make-folder';
 import {
   type Database,
   type DatabaseOptions,
@@ -77,7 +78,7 @@ const logReserveBytes = 1_536 * 1024;
 export const databaseName = 'agent.db';
 
 export function openJournal(folder: string, ports: JournalPorts): Journal {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const files = new DamagedFiles(folder, 'agent', ports.log);
   const ballast = new Ballast(join(folder, 'ballast'), ports.ballastBytes ?? ballastBytesUsual);
   ballast.settle(freeBytesMin);

@@ -3,10 +3,11 @@
  * must find a receiver, stopped in the order of the flow, so that everything a device was acked is at rest when the last one
  * ends. With a data folder that is kept, a later start goes on where this one stopped.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '@fogline/shared/clock';
 import { hasCode } from '@fogline/shared/errors';
+import { makeFolder } from '@fogline/shared/make-folder';
 import { agentConfigText } from './agent-config.ts';
 import { Child, type ChildOptions, fieldOf } from './cli-child.ts';
 import { readingsAtHub } from './hub-count.ts';
@@ -88,7 +89,7 @@ async function start(options: DemoOptions, children: Child[], aborted: Promise<n
     choosePort({ option: 'hub-mqtt-port', usual: 1884, fixed: options.hubMqttPort }),
     choosePort({ option: 'mqtt-port', usual: 1883, fixed: options.mqttPort }),
   ]);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder, 0o700);
   const hubFolder = join(folder, 'hub');
   const hub = run('hub', 'the hub', [
     'run',
