@@ -6,7 +6,9 @@ export class PrometheusParams {
   readonly #search: URLSearchParams;
 
   constructor(url: string, form: string) {
-    this.#search = new URLSearchParams(url.split('?', 2)[1] ?? '');
+    const begin = url.indexOf('?');
+    // A question mark may stand in a query too: `device=~"dev-0?"`.
+    this.#search = new URLSearchParams(begin === -1 ? '' : url.slice(begin));
     for (const [name, value] of new URLSearchParams(form)) this.#search.append(name, value);
   }
 

@@ -58,6 +58,13 @@ describe('one metric in several streams', () => {
   });
 });
 
+it('a query in the address may have question marks in it', async () => {
+  fixture = openApiFixture(nowMs);
+  fixture.agent('gw1', [definition()]).send([{ series: 0, timeMs: nowMs, value: 10 }]);
+  const { body } = await fixture.get(`/prometheus/api/v1/query?time=${nowS}&query=temperature{device=~"d1?1"}`);
+  expect(body).toMatchObject({ status: 'success', data: { result: [{ value: [nowS, '10'] }] } });
+});
+
 describe('a stream with a deadband', () => {
   const held = () => {
     fixture = openApiFixture(nowMs);

@@ -36,6 +36,13 @@ describe('the audit log', () => {
     log.close();
   });
 
+  it('has nothing in it that a terminal would act on, or that looks like a line of its own', () => {
+    const log = new AuditLog(folder, clock);
+    log.refuse(entry({ target: 'name=\u001b[2Jx\n2026-01-01\tboss\u202e\u2028\u009b1m é' }));
+    expect(log.list()[0]?.target).toBe('name=\ufffd[2Jx\ufffd2026-01-01\ufffdboss\ufffd\ufffd\ufffd1m é');
+    log.close();
+  });
+
   it('gathers equal refusals in one line, whatever their number', () => {
     const log = new AuditLog(folder, clock);
     for (let n = 0; n < 10_000; n++) log.refuse(entry({ outcome: 'unauthorized' }));

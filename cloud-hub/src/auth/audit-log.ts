@@ -140,7 +140,7 @@ export class AuditLog {
       db.transaction(() => {
         for (const { entry, atMs, times } of lines) {
           const texts = [entry.who, entry.from, entry.what, entry.target, entry.outcome];
-          insert.run(atMs, ...texts.map((text) => text.slice(0, auditLimits.textMax)), times, isRefusal ? 1 : 0);
+          insert.run(atMs, ...texts.map(shown), times, isRefusal ? 1 : 0);
         }
         trim(db, isRefusal ? 1 : 0, isRefusal ? auditLimits.refusalsMax : auditLimits.changesMax);
       });
@@ -167,6 +167,11 @@ export class AuditLog {
     }
     return this.#open;
   }
+}
+
+/** Whoever is refused chose some of it: it must not act on the terminal that shows it, or look like a line of its own. */
+function shown(text: string): string {
+  return text.slice(0, auditLimits.textMax).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
 }
 
 function trim(db: Database, isRefusal: number, linesMax: number): void {

@@ -72,7 +72,7 @@ class Client {
   }
 }
 
-function world(ringBytesMax?: number) {
+function world(ringBytesMax?: number, beforeDelivery: () => void = () => undefined) {
   const clock = new ManualClock(now);
   const fixture = openStoreFixture(clock, (change) => feed.committed(change));
   const feed: LiveFeed = new LiveFeed({
@@ -80,7 +80,7 @@ function world(ringBytesMax?: number) {
     clock,
     random: new SeededRandom(7),
     log: silentLogger,
-    beforeDelivery: () => undefined,
+    beforeDelivery,
     ...(ringBytesMax === undefined ? {} : { ringBytesMax }),
   });
   const settle = async (): Promise<void> => {
@@ -192,6 +192,29 @@ describe('the feed', () => {
     clock.advance(feedLimits.lingerMs);
     gw.send([reading(0, 2)]);
     expect((await client('temperature').open('complete', first.lastId)).types()).toEqual(['reset', 'current', 'live']);
+  });
+
+  it('that minute begins with the last one who leaves', async () => {
+    const { agent, client, clock } = world();
+    const gw = agent('gw', [definition()]);
+    (await client('temperature').open('complete')).watch?.close();
+    clock.advance(feedLimits.lingerMs - 1_000);
+    const second = await client('temperature').open('complete');
+    second.watch?.close();
+    clock.advance(2_000);
+    gw.send([reading(0, 2)]);
+    expect((await client('temperature').open('complete', second.lastId)).types()).toEqual(['live', 'committed']);
+  });
+
+  it('sends nothing to one who may no longer watch when its series are found', async () => {
+    let revoke: () => void = () => undefined;
+    const { agent, client } = world(undefined, () => revoke());
+    agent('gw', [definition()]);
+    const late = client('temperature');
+    revoke = () => {
+      late.isFull = true;
+    };
+    expect((await late.open('latest')).types()).toEqual([]);
   });
 
   it('a question for too many series is refused with the fix', async () => {

@@ -4,7 +4,7 @@
  * back to another process begins anew and is told so.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Clock } from '@fogline/shared/clock';
+import type { Clock, Timer } from '@fogline/shared/clock';
 import { FoglineError } from '@fogline/shared/errors';
 import type { Logger } from '@fogline/shared/log';
 import type { Random } from '@fogline/shared/random';
@@ -62,6 +62,7 @@ export class LiveFeed {
   readonly #selections = new Map<string, { readonly selection: Selection; readonly filled: Promise<Selection> }>();
   readonly #filled = new Set<Selection>();
   readonly #viewers = new Map<Viewer, Sink>();
+  readonly #lingering = new Map<Selection, Timer>();
   #filling: Promise<unknown> = Promise.resolve();
   #seriesShown = 0;
   #newestSeries = 0;
@@ -112,6 +113,8 @@ export class LiveFeed {
     const parts = { ring: this.#ring, store: this.#options.store, policy, sink };
     const viewer = new Viewer(selection, parts, resumeAt);
     this.#viewers.set(viewer, sink);
+    // The question may be of before a token was revoked.
+    this.#options.beforeDelivery();
     this.#pump(viewer, sink);
     return {
       series: selection.size,
@@ -162,13 +165,18 @@ export class LiveFeed {
   }
 
   #linger(selection: Selection): void {
-    this.#options.clock.after('live.linger', feedLimits.lingerMs, () => {
+    this.#lingering.get(selection)?.cancel();
+    const timer = this.#options.clock.after('live.linger', feedLimits.lingerMs, () => {
+      this.#lingering.delete(selection);
       if (selection.viewers === 0) this.#forget(selection);
     });
+    this.#lingering.set(selection, timer);
   }
 
   #forget(selection: Selection): void {
     this.#filled.delete(selection);
+    this.#lingering.get(selection)?.cancel();
+    this.#lingering.delete(selection);
     if (this.#selections.get(selection.key)?.selection === selection) this.#selections.delete(selection.key);
     if (this.#filled.size === 0) this.#ring.clear();
   }
