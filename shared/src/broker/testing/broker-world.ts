@@ -28,12 +28,12 @@ export interface World {
 export interface WorldOptions extends Partial<BrokerOptions<string>> {
   readonly gate?: Partial<GateLimits>;
   readonly manualClock?: Clock;
-  /** Publishes that may pass the broker by do; the world sees them all the same. Default true. */
+  /** Publishes that may pass the broker by do; the world sees them all the same. Default: unless `onPublish` is to see them. */
   readonly hasLane?: boolean;
 }
 
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
-  const { gate, manualClock, hasLane = true, ...overrides } = options;
+  const { gate, manualClock, hasLane = options.onPublish === undefined, ...overrides } = options;
   const waiting: { condition: () => boolean; resolve: () => void }[] = [];
   const changed = (): void => {
     const met = waiting.filter(({ condition }) => condition());
