@@ -224,6 +224,15 @@ describe('credentials', () => {
     expect(statSync(folder).mode & 0o077).toBe(0);
   });
 
+  it('that are changed by several commands at once all stay, and the copy knows each', async () => {
+    await run('agent', 'add', 'first', '--data', folder);
+    const names = ['gw1', 'gw2', 'gw3', 'gw4'];
+    const answers = await Promise.all(names.map((name) => run('agent', 'add', name, '--data', folder)));
+    expect(answers.filter(({ code }) => code !== 0)).toEqual([]);
+    const copy = readFileSync(join(folder, 'hub.credentials'), 'latin1');
+    for (const name of names) expect(copy).toContain(`"${name}"`);
+  });
+
   it('help and version', async () => {
     expect((await runHere('--help')).out).toContain('agent add ID');
     expect((await runHere('--version')).out).toMatch(/^fogline-hub \d+\.\d+\.\d+\n$/);

@@ -15,14 +15,18 @@ interface Copy {
 const agentColumns = 'id, name, site, hex(token_hash) AS token_hash, created, revoked';
 const tokenColumns = 'name, hex(hash) AS hash, scopes, sites, created, revoked';
 
-/** Writes the copy where it says something else than the database. Throws what the system says; then the copy is what it was. */
+/**
+ * Writes the copy where it says something else than the database. Throws what the system says; then the copy is what it was. Nobody else
+ * changes or copies credentials meanwhile: the hub and a command beside it would otherwise leave the older copy, which wins at the next start.
+ */
 export function saveCredentials(db: Database, path: string): void {
-  const text = JSON.stringify({
-    agents: db.prepare(`SELECT ${agentColumns} FROM agents ORDER BY id`).all(),
-    tokens: db.prepare(`SELECT ${tokenColumns} FROM api_tokens ORDER BY name`).all(),
+  db.transaction(() => {
+    const text = JSON.stringify({
+      agents: db.prepare(`SELECT ${agentColumns} FROM agents ORDER BY id`).all(),
+      tokens: db.prepare(`SELECT ${tokenColumns} FROM api_tokens ORDER BY name`).all(),
+    });
+    if (readText(path) !== text) replaceFile(path, withChecksum(Buffer.from(text)));
   });
-  if (readText(path) === text) return;
-  replaceFile(path, withChecksum(Buffer.from(text)));
 }
 
 /** Whole or not at all, on disk when it returns. */
