@@ -23,10 +23,10 @@ const profiles: readonly (Omit<AgentOptions, 'id'> & { readonly title: string })
   { title: 'flash, 16 MiB a day (least)', commit: 'flash', buffer: ['flash_per_day: 16MiB'] },
   { title: 'prompt', commit: 'prompt' },
 ];
-/** Spends the credit of the default budget within half a minute. */
+/** Spends the credit of the default budget within half a minute; a busy machine commits less often, and takes longer. */
 const warmUpRate = 1000;
 const warmUpSeconds = 8;
-const warmUpSecondsMax = 120;
+const warmUpSecondsMax = 480;
 /** Commits a second when only the budget of the day is left. */
 const settledCommitsMax = 4;
 const secondsPerDay = 86_400;
