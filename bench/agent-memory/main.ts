@@ -13,7 +13,7 @@ import { probe } from '../kit/probe.ts';
 import { differenceOf } from '../kit/process-stats.ts';
 import { pause } from '../kit/running.ts';
 import { type AgentProcess, freePort, Site } from '../kit/site.ts';
-import type { PublishResult } from '../load/publisher.ts';
+import type { PublishResult } from '../load/publisher-process.ts';
 
 const options = {
   readings: { type: 'integer', default: 1_000_000, help: 'of backlog' },

@@ -10,7 +10,7 @@ import { connectLoad } from '../kit/load.ts';
 import { differenceOf } from '../kit/process-stats.ts';
 import { pause } from '../kit/running.ts';
 import { type AgentOptions, type AgentProcess, freePort, Site } from '../kit/site.ts';
-import type { PublishResult } from '../load/publisher.ts';
+import type { PublishResult } from '../load/publisher-process.ts';
 
 const options = {
   seconds: { type: 'integer', default: 60, help: 'of each span; the profile flash checkpoints once a minute' },

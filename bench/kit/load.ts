@@ -1,5 +1,5 @@
 /** The load generators as processes of a benchmark. */
-import type { PublishResult } from '../load/publisher.ts';
+import type { PublishResult } from '../load/publisher-process.ts';
 import { Running } from './running.ts';
 
 const scripts = {

@@ -1,12 +1,9 @@
-/**
- * The load generator of line protocol, a process of its own: keep-alive connections, a request at a time on each. Says `ready` when
- * all are open, begins at a line on standard input, says what was sent and acked when everything is acked, and ends.
- */
+/** The load generator (publisher-process.ts) of line protocol: keep-alive connections, a request at a time on each. */
 import { performance } from 'node:perf_hooks';
 import { parseOptions } from '@fogline/shared/cli-options';
 import { percentile } from '../kit/figures.ts';
 import { LineConnection } from './line-connection.ts';
-import type { PublishResult } from './publisher.ts';
+import { fail, type PublishResult, runPublisher } from './publisher-process.ts';
 import { readValues, threeDataSets } from './values.ts';
 
 const options = {
@@ -117,19 +114,4 @@ class LinePublisher {
   }
 }
 
-function fail(error: Error): void {
-  console.error(error.message);
-  process.exit(1);
-}
-
-if (import.meta.main) {
-  const publisher = new LinePublisher(
-    process.argv.slice(2),
-    () => console.log('ready'),
-    (result) => {
-      console.log(`result ${JSON.stringify(result)}`);
-      process.stdin.destroy();
-    },
-  );
-  process.stdin.once('data', () => publisher.start());
-}
+if (import.meta.main) runPublisher((argv, onReady, onDone) => new LinePublisher(argv, onReady, onDone));

@@ -1,30 +1,10 @@
-/**
- * The load generator, a process of its own: many connections, single readings, QoS 1, raw MQTT bytes. Says `ready` when all are
- * connected, begins at a line on standard input, says what was sent and acked when everything is acked, and ends.
- */
+/** The load generator (publisher-process.ts) of many connections, single readings, QoS 1, raw MQTT bytes. */
 import { performance } from 'node:perf_hooks';
 import { parseOptions } from '@fogline/shared/cli-options';
 import { percentile } from '../kit/figures.ts';
 import { Connection } from './connection.ts';
+import { fail, type PublishResult, runPublisher } from './publisher-process.ts';
 import { readValues, threeDataSets } from './values.ts';
-
-/** What the publisher prints in the end. */
-export interface PublishResult {
-  readonly source: string;
-  readonly sent: number;
-  /** Of them, those that went where nobody stores them; not in the sum. */
-  readonly astray: number;
-  readonly sumHundredths: number;
-  /** From the first message to the last ack. */
-  readonly seconds: number;
-  readonly payloadBytes: number;
-  readonly frameBytes: number;
-  /** From handing a message to the system to its ack. */
-  readonly ackP50Ms: number;
-  readonly ackP99Ms: number;
-  /** Of the publisher itself, from the first message to the last ack. */
-  readonly cpuSeconds: number;
-}
 
 const options = {
   port: { type: 'port', isRequired: true, help: 'of the agent' },
@@ -177,19 +157,4 @@ class Publisher {
   }
 }
 
-function fail(error: Error): void {
-  console.error(error.message);
-  process.exit(1);
-}
-
-if (import.meta.main) {
-  const publisher = new Publisher(
-    process.argv.slice(2),
-    () => console.log('ready'),
-    (result) => {
-      console.log(`result ${JSON.stringify(result)}`);
-      process.stdin.destroy();
-    },
-  );
-  process.stdin.once('data', () => publisher.start());
-}
+if (import.meta.main) runPublisher((argv, onReady, onDone) => new Publisher(argv, onReady, onDone));

@@ -8,7 +8,7 @@ import { type Link, openLink } from '@fogline/simulators/faults/link';
 import type { Publishing } from '../kit/load.ts';
 import { differenceOf } from '../kit/process-stats.ts';
 import { pause } from '../kit/running.ts';
-import type { PublishResult } from '../load/publisher.ts';
+import type { PublishResult } from '../load/publisher-process.ts';
 import type { Door, System, SystemKind } from './system.ts';
 
 /** Without progress. */

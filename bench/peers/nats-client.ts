@@ -1,5 +1,6 @@
 /** As much of the NATS protocol as a consumer of JetStream needs: https://docs.nats.io/reference/reference-protocols/nats-protocol */
 import { connect, type Socket } from 'node:net';
+import { fail } from '../load/publisher-process.ts';
 
 const lineEnd = 13;
 
@@ -79,9 +80,4 @@ export class NatsClient {
       waiting(payload);
     }
   }
-}
-
-function fail(error: Error): void {
-  console.error(error.message);
-  process.exit(1);
 }

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { Link } from '@fogline/simulators/faults/link';
 import type { Publishing } from '../kit/load.ts';
 import { pause } from '../kit/running.ts';
-import type { PublishResult } from '../load/publisher.ts';
+import type { PublishResult } from '../load/publisher-process.ts';
 import { countOf, untilArrived, untilQuiet } from './measure.ts';
 import type { System } from './system.ts';
 
