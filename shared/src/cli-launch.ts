@@ -2,7 +2,7 @@
  * Starts a long-running program lean. What reads a command line and a configuration (a schema library, YAML, and the compiler with
  * which Node strips types) stays resident for as long as the process runs: on Node 24 an agent sat 40 MB higher for it. So the command
  * checks everything, hands what it found over, and replaces the process image (execve: same pid, same descriptors) by one that reads
- * the service from the compile cache and loads nothing else, with a heap kept small: a young generation of 4 MiB, an old one that
+ * the service from the compile cache and loads nothing else, with a heap kept small: a young generation of a few MiB, an old one that
  * grows in small steps because its limit is near, and one arena for what is outside of both. It costs one more start of Node.
  *
  * What is handed over, secrets included, is in the environment of the new image: readable by the same user alone, as the files that the secrets
