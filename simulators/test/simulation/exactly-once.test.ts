@@ -1,7 +1,7 @@
 /** Random schedules with room enough: nothing is lost, nothing counts twice (P1 to P3, P9). */
 import { describe, expect, it } from 'vitest';
 import { CheckFailed } from './checks.ts';
-import { runAll, stepsPerSchedule } from './run-schedules.ts';
+import { caughtBug, runAll, stepsPerSchedule } from './run-schedules.ts';
 import { type Canary, runSchedule } from './schedule.ts';
 
 describe('simulation from a seed', () => {
@@ -22,14 +22,7 @@ describe('simulation from a seed', () => {
     'notices a planted bug: %s',
     { timeout: 120_000 },
     (canary) => {
-      let caught: { seed: number; error: unknown } | undefined;
-      for (let seed = 1; seed <= 300 && caught === undefined; seed++) {
-        try {
-          runSchedule({ seed, steps: stepsPerSchedule, buffer: 'ample' }, canary);
-        } catch (error) {
-          caught = { seed, error };
-        }
-      }
+      const caught = caughtBug(canary, 'ample');
       expect(caught?.error).toBeInstanceOf(CheckFailed);
       // Without the bug the very same schedule passes.
       expect(() => runSchedule({ seed: caught?.seed ?? 0, steps: stepsPerSchedule, buffer: 'ample' })).not.toThrow();

@@ -5,9 +5,11 @@
  */
 import { env } from 'node:process';
 import { type BufferKind, type Fact, Facts, factsExpected } from './facts.ts';
-import { runSchedule } from './schedule.ts';
+import { type Canary, runSchedule } from './schedule.ts';
 
 export const stepsPerSchedule = 100;
+/** A planted bug that so many do not show is not noticed. */
+const schedulesOfCanary = 300;
 /** With fewer, rare things need not come about. */
 const schedulesToExpectAll = 500;
 
@@ -35,4 +37,19 @@ export function runAll(buffer: BufferKind, schedulesDefault = 1000): Total {
   }
   const missing = factsExpected(buffer).filter((fact) => !facts.counts.has(fact));
   return { schedules: seeds.length, readings, missing: seeds.length < schedulesToExpectAll ? [] : missing };
+}
+
+/** The first schedule in which the checks notice a planted bug; undefined when none does. */
+export function caughtBug(
+  canary: Canary,
+  buffer: BufferKind,
+): { readonly seed: number; readonly error: unknown } | undefined {
+  for (let seed = 1; seed <= schedulesOfCanary; seed++) {
+    try {
+      runSchedule({ seed, steps: stepsPerSchedule, buffer }, canary);
+    } catch (error) {
+      return { seed, error };
+    }
+  }
+  return undefined;
 }

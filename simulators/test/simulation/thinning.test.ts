@@ -1,7 +1,7 @@
 /** Random schedules in which lanes are thinned for want of room: aggregates are exact from a minute up, every item is accounted for (P2, P4, P6). */
 import { describe, expect, it } from 'vitest';
 import { CheckFailed } from './checks.ts';
-import { runAll, stepsPerSchedule } from './run-schedules.ts';
+import { caughtBug, runAll, stepsPerSchedule } from './run-schedules.ts';
 import { type Canary, runSchedule } from './schedule.ts';
 
 describe('simulation from a seed, with lanes that are thinned', () => {
@@ -17,14 +17,7 @@ describe('simulation from a seed, with lanes that are thinned', () => {
     'notices a planted bug: %s',
     { timeout: 120_000 },
     (canary) => {
-      let caught: { seed: number; error: unknown } | undefined;
-      for (let seed = 1; seed <= 300 && caught === undefined; seed++) {
-        try {
-          runSchedule({ seed, steps: stepsPerSchedule, buffer: 'thinning' }, canary);
-        } catch (error) {
-          caught = { seed, error };
-        }
-      }
+      const caught = caughtBug(canary, 'thinning');
       expect(caught?.error).toBeInstanceOf(CheckFailed);
       expect(() => runSchedule({ seed: caught?.seed ?? 0, steps: stepsPerSchedule, buffer: 'thinning' })).not.toThrow();
     },
