@@ -2,7 +2,7 @@
  * A file that holds room on the disk for the day it is full: SQLite cannot even delete then. Given up, it makes room to give up data in good
  * order; taken again when there is twice its size free, so that it is not what fills the disk.
  */
-import { closeSync, existsSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isDiskFull } from './sqlite.ts';
 
@@ -18,7 +18,7 @@ export class Ballast {
   }
 
   get isHeld(): boolean {
-    return existsSync(this.#path) && statSync(this.#path).size >= this.#bytes;
+    return (statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0) >= this.#bytes;
   }
 
   /** Free on its disk. */

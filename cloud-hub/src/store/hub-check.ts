@@ -22,11 +22,11 @@ export interface EpochNames {
   readonly byId: ReadonlyMap<number, { readonly agent: string; readonly agentId: number; readonly epoch: string }>;
 }
 
-/** Whether a batch is what its row says; undefined = it is. */
-export function batchProblem(batch: LoggedBatch, names: EpochNames): string | undefined {
+/** The content of a batch that is what its row says, or what is wrong with it. */
+export function contentOf(batch: LoggedBatch, names: EpochNames): BatchContent | string {
   try {
     const message = decodeBatch(batch.payload);
-    decodeContent(message);
+    const content = decodeContent(message);
     const owner = names.byId.get(batch.epoch);
     const isSame =
       message.agent === owner?.agent &&
@@ -34,7 +34,7 @@ export function batchProblem(batch: LoggedBatch, names: EpochNames): string | un
       message.lane === batch.lane &&
       message.first === batch.first &&
       message.last === batch.last;
-    return isSame ? undefined : `batch ${batch.id} is not what its row says`;
+    return isSame ? content : `batch ${batch.id} is not what its row says`;
   } catch (error) {
     return `batch ${batch.id}: ${messageOf(error)}`;
   }
@@ -91,10 +91,10 @@ function problemInRows(db: Database): string | undefined {
     held.set(key, ranges);
   };
   for (const batch of new BatchLog(db, state).after(0)) {
-    const problem = batchProblem(batch, names);
-    if (problem !== undefined) return problem;
+    const content = contentOf(batch, names);
+    if (typeof content === 'string') return content;
     if (batch.id > folded) continue;
-    derived.add(batch, names.byId.get(batch.epoch)?.agentId ?? 0, decodeContent(decodeBatch(batch.payload)));
+    derived.add(batch, names.byId.get(batch.epoch)?.agentId ?? 0, content);
     hold(batch.epoch, batch.lane, batch.first, batch.last);
   }
   for (const { epoch, lane, pieces } of db
@@ -140,13 +140,27 @@ function isWithin(inner: SeqRanges | undefined, outer: SeqRanges | undefined): b
   return true;
 }
 
-interface BlockSql {
+export interface BlockSql {
   readonly id: number;
   readonly level: number;
   readonly series: number;
   readonly start: number;
   readonly rows: number;
   readonly packed: Uint8Array;
+}
+
+/** Tells what is wrong with a packed block; undefined = it is found by its place and has its rows. Throws when it cannot be read. */
+export function blockCheck(db: Database): (block: BlockSql) => string | undefined {
+  const byPlace = db.prepare<{ id: number }>(
+    'SELECT id FROM rollup_blocks INDEXED BY rollup_blocks_place WHERE level = ? AND series = ? AND start = ?',
+  );
+  return ({ id, level, series, start, rows, packed }) => {
+    if (byPlace.get(level, series, start)?.id !== id) return `the block of series ${series} at ${start} is not found`;
+    const found = rowsOfBlock(level, series, { start, packed }, start, start + blockSpanMs(level));
+    return found.length === rows
+      ? undefined
+      : `the block of series ${series} at ${start} has not the rows it should have`;
+  };
 }
 
 /** By no index: a row whose key flipped is out of order, and a search would pass it by. */
@@ -156,13 +170,10 @@ function problemInRollups(db: Database): string | undefined {
   );
   for (const { level, partial, series, start } of rows.iterate()) openSealed(partial, level, series, start);
   const blocks = db.prepare<BlockSql>('SELECT * FROM rollup_blocks NOT INDEXED');
-  const byPlace = db.prepare<{ id: number }>(
-    'SELECT id FROM rollup_blocks INDEXED BY rollup_blocks_place WHERE level = ? AND series = ? AND start = ?',
-  );
-  for (const { id, level, series, start, rows, packed } of blocks.iterate()) {
-    if (byPlace.get(level, series, start)?.id !== id) return `the block of series ${series} at ${start} is not found`;
-    const found = rowsOfBlock(level, series, { start, packed }, start, start + blockSpanMs(level));
-    if (found.length !== rows) return `the block of series ${series} at ${start} has not the rows it should have`;
+  const check = blockCheck(db);
+  for (const block of blocks.iterate()) {
+    const problem = check(block);
+    if (problem !== undefined) return problem;
   }
   return undefined;
 }

@@ -12,7 +12,7 @@ import type { Database, Value } from '@fogline/shared/sqlite';
 import { restoreCredentials } from '../fleet/credential-copy.ts';
 import { decodeContent, findUnknownSeries, type Settled } from './batch-content.ts';
 import type { LoggedBatch } from './batch-log.ts';
-import { batchProblem, epochNames } from './hub-check.ts';
+import { contentOf, epochNames } from './hub-check.ts';
 import { HubStore } from './hub-store.ts';
 import { copyExpired, copyHorizons, type Expired, type Read } from './salvage-expired.ts';
 import { balance } from './void-table.ts';
@@ -125,7 +125,7 @@ function replay(
   };
   for (const row of read<Row>('batches')) {
     const batch = attempt(() => batchOf(row));
-    if (batch === undefined || batchProblem(batch, names) !== undefined) batchesLost++;
+    if (batch === undefined || typeof contentOf(batch, names) === 'string') batchesLost++;
     else sound.push(batch);
     if (sound.length >= batchesPerFold) flush();
   }

@@ -5,14 +5,11 @@
  * and pages that no table uses.
  */
 import { messageOf } from '@fogline/shared/errors';
-import { decodeBatch } from '@fogline/shared/protocol/messages';
 import type { Database, Value } from '@fogline/shared/sqlite';
-import { decodeContent } from './batch-content.ts';
 import { type BatchRow, fromRow } from './batch-log.ts';
-import { batchProblem, type EpochNames } from './hub-check.ts';
-import { blockSpanMs, hourMs } from './levels.ts';
+import { type BlockSql, blockCheck, contentOf, type EpochNames } from './hub-check.ts';
+import { hourMs } from './levels.ts';
 import { Horizons } from './retention.ts';
-import { rowsOfBlock } from './rollup-blocks.ts';
 import { openSealed } from './sealed.ts';
 import { StateTable } from './state.ts';
 
@@ -85,15 +82,15 @@ function* checkBatches(db: Database): Steps {
     }
     const names = owner.get(row.epoch);
     const known: EpochNames = { byId: new Map(names === undefined ? [] : [[row.epoch, names]]) };
-    const problem = batchProblem(fromRow(row), known);
-    if (problem !== undefined) yield problem;
+    const content = contentOf(fromRow(row), known);
+    if (typeof content === 'string') yield content;
     else if (row.id <= state.get('folded')) {
       const place = range.get(row.epoch, row.lane, row.last);
       if (place?.batch !== row.id || place.first !== row.first || place.merged !== row.merged)
         yield `batch ${row.id} is not found by its range`;
       // Hours before the horizon go first, their batch when all of it is before.
       horizons.reset();
-      for (const hour of decodeContent(decodeBatch(row.payload)).hours.keys())
+      for (const hour of content.hours.keys())
         if (hour >= horizons.of(0) / hourMs && inHour.get(names?.agentId ?? 0, hour, row.id) === undefined)
           yield `batch ${row.id} is not found by its hours`;
     }
@@ -138,29 +135,9 @@ function* checkRollups(db: Database): Steps {
   }
 }
 
-interface BlockRow extends Row {
-  readonly id: number;
-  readonly level: number;
-  readonly series: number;
-  readonly start: number;
-  readonly rows: number;
-  readonly packed: Uint8Array;
-}
-
 function* checkBlocks(db: Database): Steps {
-  const byPlace = db.prepare<{ id: number }>(
-    'SELECT id FROM rollup_blocks INDEXED BY rollup_blocks_place WHERE level = ? AND series = ? AND start = ?',
-  );
-  for (const row of rowsOf<BlockRow>(db, 'rollup_blocks', ['id'])) {
-    if (typeof row === 'string') {
-      yield row;
-      continue;
-    }
-    const { id, level, series, start, rows, packed } = row;
-    if (byPlace.get(level, series, start)?.id !== id) yield `block ${id} is not found by its place`;
-    const found = rowsOfBlock(level, series, { start, packed }, start, start + blockSpanMs(level)).length;
-    yield found === rows ? undefined : `block ${id} has ${found} rows in place of ${rows}`;
-  }
+  const check = blockCheck(db);
+  for (const row of rowsOf<BlockSql>(db, 'rollup_blocks', ['id'])) yield typeof row === 'string' ? row : check(row);
 }
 
 function* checkDefinitions(db: Database): Steps {
