@@ -221,8 +221,7 @@ export function rowsWhere(content: BatchContent, isWanted: (local: number, timeM
   const readings = content.readings.map((columns) => {
     const rows = rowsOf(columns.series, columns.time, columns.count);
     return {
-      count: rows.length,
-      series: Uint32Array.from(rows, (row) => columns.series[row] as number),
+      ...picked(columns, rows),
       time: Float64Array.from(rows, (row) => columns.time[row] as number),
       value: Float64Array.from(rows, (row) => columns.value[row] as number),
       flags: Uint8Array.from(rows, (row) => columns.flags[row] as number),
@@ -232,22 +231,30 @@ export function rowsWhere(content: BatchContent, isWanted: (local: number, timeM
   const windows = content.windows.map((columns) => {
     const rows = rowsOf(columns.series, columns.start, columns.count);
     return {
-      count: rows.length,
-      series: Uint32Array.from(rows, (row) => columns.series[row] as number),
-      start: Float64Array.from(rows, (row) => columns.start[row] as number),
+      ...pickedPartials(columns, rows),
       delta: Uint8Array.from(rows, (row) => columns.delta[row] as number),
-      partial: rows.map((row) => columns.partial[row] as Uint8Array),
     };
   });
   const thinned = content.thinned.map((columns) => {
     const rows = rowsOf(columns.series, columns.start, columns.count);
     return {
-      count: rows.length,
-      series: Uint32Array.from(rows, (row) => columns.series[row] as number),
-      start: Float64Array.from(rows, (row) => columns.start[row] as number),
+      ...pickedPartials(columns, rows),
       items: Float64Array.from(rows, (row) => columns.items[row] as number),
-      partial: rows.map((row) => columns.partial[row] as Uint8Array),
     };
   });
   return { ...content, readings, windows, thinned };
+}
+
+function picked({ series }: { readonly series: Uint32Array }, rows: readonly number[]) {
+  return { count: rows.length, series: Uint32Array.from(rows, (row) => series[row] as number) };
+}
+
+type PartialColumns = Pick<WindowColumns, 'series' | 'start' | 'partial'>;
+
+function pickedPartials(columns: PartialColumns, rows: readonly number[]) {
+  return {
+    ...picked(columns, rows),
+    start: Float64Array.from(rows, (row) => columns.start[row] as number),
+    partial: rows.map((row) => columns.partial[row] as Uint8Array),
+  };
 }
