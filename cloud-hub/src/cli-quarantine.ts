@@ -1,6 +1,6 @@
 /** `fogline-hub quarantine …`: what was acked and could not be applied; look at it, try it again, drop it. */
 import { writeFileSync } from 'node:fs';
-import { defineCommand } from '@fogline/shared/cli';
+import { type Command, defineCommand } from '@fogline/shared/cli';
 import { FoglineError, messageOf } from '@fogline/shared/errors';
 import { decodeBatch } from '@fogline/shared/protocol/messages';
 import { give } from './cli-orders.ts';
@@ -80,24 +80,20 @@ function batchLines({ payload }: QuarantinedMessage): string[] {
   }
 }
 
-const retry = defineCommand({
-  name: 'quarantine retry',
-  summary: 'Tries to apply a message again, after what kept it out has changed.',
-  options: place,
-  positionals: [idPositional],
-  async run({ options, positionals: [text = ''], io }) {
-    io.out(await give(options, io.env, { kind: 'quarantine_retry', id: idOf(text) }));
-  },
-});
+/** What the running hub, or this process in its place, is to do with one message. */
+function orderCommand(word: 'retry' | 'drop', summary: string): Command {
+  return defineCommand({
+    name: `quarantine ${word}`,
+    summary,
+    options: place,
+    positionals: [idPositional],
+    async run({ options, positionals: [text = ''], io }) {
+      io.out(await give(options, io.env, { kind: `quarantine_${word}`, id: idOf(text) }));
+    },
+  });
+}
 
-const drop = defineCommand({
-  name: 'quarantine drop',
-  summary: 'Forgets a message for good; it stays counted.',
-  options: place,
-  positionals: [idPositional],
-  async run({ options, positionals: [text = ''], io }) {
-    io.out(await give(options, io.env, { kind: 'quarantine_drop', id: idOf(text) }));
-  },
-});
+const retry = orderCommand('retry', 'Tries to apply a message again, after what kept it out has changed.');
+const drop = orderCommand('drop', 'Forgets a message for good; it stays counted.');
 
 export const quarantineCommands = [list, show, retry, drop];
