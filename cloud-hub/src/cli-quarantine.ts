@@ -1,15 +1,13 @@
 /** `fogline-hub quarantine …`: what was acked and could not be applied; look at it, try it again, drop it. */
 import { writeFileSync } from 'node:fs';
 import { type Command, defineCommand } from '@fogline/shared/cli';
-import { FoglineError, messageOf } from '@fogline/shared/errors';
-import { decodeBatch } from '@fogline/shared/protocol/messages';
+import { FoglineError } from '@fogline/shared/errors';
 import { give } from './cli-orders.ts';
 import { place, withDatabase } from './cli-place.ts';
 import { openExisting } from './data-folder.ts';
 import { isoOf } from './query/time.ts';
-import { decodeContent } from './store/batch-content.ts';
 import { HubStore } from './store/hub-store.ts';
-import type { QuarantinedMessage } from './store/quarantine.ts';
+import { contentOf } from './store/quarantined-content.ts';
 import { StoreReader } from './store/reader.ts';
 
 const list = defineCommand({
@@ -42,20 +40,17 @@ const show = defineCommand({
   run({ options, positionals: [text = ''], io }) {
     withDatabase(openExisting, options, io.env, (db) => {
       const id = idOf(text);
-      const store = new HubStore(db);
-      const found = store.quarantine.message(id);
-      const agent = found === undefined ? undefined : store.agents.byId(found.agent)?.name;
+      const found = new StoreReader(new HubStore(db)).quarantined(id);
       if (found === undefined) throw new FoglineError('not_found', `nothing is quarantined under ${id}`);
-      const { kind, reason, receivedMs, payload, held } = found;
-      const detail = store.quarantine.find(found.agent, payload)?.detail ?? '';
-      io.out(`agent     ${agent ?? '(gone)'}`);
+      const { agent, kind, reason, detail, receivedMs, bytes, payload, isHeld } = found;
+      io.out(`agent     ${agent}`);
       io.out(`received  ${isoOf(receivedMs)}`);
-      io.out(`kind      ${kind}, ${payload.byteLength} bytes`);
+      io.out(`kind      ${kind}, ${bytes} bytes`);
       io.out(`reason    ${reason}: ${detail}`);
       io.out(
-        `range     ${held === undefined ? 'not held: the agent may send it again' : 'held: the agent does not send it again'}`,
+        `range     ${isHeld ? 'held: the agent does not send it again' : 'not held: the agent may send it again'}`,
       );
-      if (kind === 'batch') for (const line of batchLines(found)) io.out(line);
+      if (kind === 'batch') for (const line of batchLines(payload)) io.out(line);
       if (options.out === undefined) return;
       writeFileSync(options.out, payload, { flag: 'wx' });
       io.err(`${options.out}: the message as it came`);
@@ -63,21 +58,18 @@ const show = defineCommand({
   },
 });
 
-function batchLines({ payload }: QuarantinedMessage): string[] {
-  try {
-    const message = decodeBatch(payload);
-    const { epoch, lane, first, last } = message;
-    const lines = [`batch     epoch ${epoch}, lane ${lane}, items ${first} to ${last}`];
-    try {
-      const { hours, items } = decodeContent(message);
-      const known = [...hours.keys()].sort((a, b) => a - b).map((hour) => isoOf(hour * 3_600_000));
-      return [...lines, `content   ${items} items in the hours from ${known[0] ?? '?'} to ${known.at(-1) ?? '?'}`];
-    } catch (error) {
-      return [...lines, `content   ${messageOf(error)}`];
-    }
-  } catch (error) {
-    return [`batch     ${messageOf(error)}`];
-  }
+function batchLines(payload: Uint8Array): string[] {
+  const content = contentOf(payload);
+  if (!('epoch' in content)) return [`batch     ${content.problem}`];
+  const { epoch, lane, first, last, problem, items, firstHourMs, lastHourMs } = content;
+  const hours =
+    firstHourMs === undefined || lastHourMs === undefined
+      ? ''
+      : ` in the hours from ${isoOf(firstHourMs)} to ${isoOf(lastHourMs)}`;
+  return [
+    `batch     epoch ${epoch}, lane ${lane}, items ${first} to ${last}`,
+    `content   ${problem ?? `${items} items${hours}`}`,
+  ];
 }
 
 /** What the running hub, or this process in its place, is to do with one message. */

@@ -133,6 +133,20 @@ describe('the hub', () => {
     expect(await get(await open(), question)).toMatchObject(answer);
   });
 
+  it('carries out over HTTP what commands order, and what is deleted has a copy beside the database by then', async () => {
+    const hub = await open();
+    const client = await connect(hub, 'gw1', hub.agents.create('gw1'));
+    const series = encodeSeries({ agent: 'gw1', epoch, first: 0, definitions: [definition()] });
+    await client.publishAsync('fl/1/gw1/series', Buffer.from(series), { qos: 1 });
+    const response = await fetch(`${hub.httpUrl}/api/v1/series/1/delete-range`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${hub.firstToken ?? ''}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z' }),
+    });
+    expect([response.status, await response.json()]).toMatchObject([200, { done: expect.stringContaining('nothing') }]);
+    expect(readFileSync(join(folder, 'hub.tombstones'), 'latin1')).toContain('"fromMs":1767225600000');
+  });
+
   it('one folder has one hub', async () => {
     await open();
     await expect(open()).rejects.toThrow(

@@ -118,7 +118,7 @@ class Rooms {
     this.#live = live;
     const firstToken = makeFirstToken(tokens, folder, audit);
     checkExposures(this.#config, core, tokens);
-    const { driver, damageWatch } = this.#drive(core, folder, room, reject);
+    const { driver, upkeep, damageWatch } = this.#drive(core, folder, room, reject);
     const broker = await this.#openBroker(hasFallback, agents, driver);
     this.#broker = broker;
     const watch = this.#watchCredentials(folder, broker, live);
@@ -138,6 +138,7 @@ class Rooms {
         folder.saveCredentials();
       },
       audit,
+      order: (order) => upkeep.order(order),
       live,
       ...(http.tls === undefined ? {} : { tls: http.tls }),
       notReady: () => this.#notReady ?? room.problem,
@@ -220,7 +221,7 @@ class Rooms {
     this.#driver = driver;
     this.#upkeep = upkeep;
     this.#damageWatch = damageWatch;
-    return { driver, damageWatch };
+    return { driver, upkeep, damageWatch };
   }
 
   #openBroker(hasFallback: boolean, agents: AgentRegistry, driver: IngestDriver): Promise<AgentBroker> {

@@ -39,6 +39,14 @@ const routes = [
   ['POST', '/api/v1/tokens', 'admin', '/api/v1/tokens', 400],
   ['DELETE', '/api/v1/tokens/:name', 'admin', '/api/v1/tokens/none', 404],
   ['GET', '/api/v1/audit', 'admin', '/api/v1/audit', 200],
+  ['POST', '/api/v1/series/:id/rename', 'write', '/api/v1/series/9/rename', 400],
+  ['POST', '/api/v1/series/:id/merge', 'write', '/api/v1/series/9/merge', 400],
+  ['POST', '/api/v1/series/:id/delete-range', 'admin', '/api/v1/series/9/delete-range', 400],
+  ['GET', '/api/v1/deleted', 'read', '/api/v1/deleted', 200],
+  ['GET', '/api/v1/quarantine', 'read', '/api/v1/quarantine', 200],
+  ['GET', '/api/v1/quarantine/:id', 'read', '/api/v1/quarantine/9', 404],
+  ['POST', '/api/v1/quarantine/:id/retry', 'write', '/api/v1/quarantine/9/retry', 404],
+  ['DELETE', '/api/v1/quarantine/:id', 'admin', '/api/v1/quarantine/9', 404],
   ['GET', '/api/v1/openapi.json', 'public', '/api/v1/openapi.json', 200],
   ['GET', '/api/v1/docs', 'public', '/api/v1/docs', 200],
   ['GET', '/healthz', 'public', '/healthz', 200],
@@ -63,6 +71,7 @@ const allowed: Readonly<Record<Needed, readonly (typeof callers)[number][]>> = {
   public: callers,
   read: ['reader', 'osloer', 'all', 'boss'],
   'read of the whole hub': ['reader', 'all', 'boss'],
+  write: ['writer', 'all', 'boss'],
   admin: ['boss'],
 };
 

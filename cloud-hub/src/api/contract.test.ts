@@ -18,7 +18,14 @@ function fill(): string {
   const window = definition({ metric: 'stats', kind: 'window', widthMs: 10_000 });
   const held = definition({ metric: 'held', sampling: 'held', holdMs: 60_000 });
   const state = definition({ metric: 'state', type: 'text' });
-  const gw = fixture.agent('gw', [definition(), window, held, state, definition({ stream: 'other' })]);
+  const gw = fixture.agent('gw', [
+    definition(),
+    window,
+    held,
+    state,
+    definition({ stream: 'other' }),
+    definition({ stream: 'spare' }),
+  ]);
   const partial = Partial.empty();
   partial.add(1, now - 5_000);
   partial.add(2, now - 4_000);
@@ -35,7 +42,7 @@ function fill(): string {
   const hour = Math.floor(now / hourMs) - 1;
   const stats = [{ series: 0, hour, count: 3, min: 1, max: 2, mean: 1.5 }];
   gw.void(5, { reason: 'evicted_size', stats, statsOmitted: 2, hours: [[hour, 5]] });
-  gw.submit('batch', new Uint8Array([1]));
+  for (const byte of [1, 2]) gw.submit('batch', new Uint8Array([byte]));
   gw.report([{ lane: 2, hour, produced: 100, queued: 1, evicted: 5 }]);
   fixture.agent('gw', [definition()], '00000000000000a2');
   const boss = tokens.create('boss', { scopes: ['admin'], sites: undefined });
@@ -77,6 +84,14 @@ const samples: readonly (readonly [
   ['POST', '/api/v1/tokens', '/api/v1/tokens', '"token"'],
   ['DELETE', '/api/v1/tokens/:name', '/api/v1/tokens/made', '"revoked"'],
   ['GET', '/api/v1/audit', '/api/v1/audit', '"times"'],
+  ['POST', '/api/v1/series/:id/rename', '/api/v1/series/3/rename', 'inlet'],
+  ['POST', '/api/v1/series/:id/merge', '/api/v1/series/6/merge', 'is read as 5'],
+  ['POST', '/api/v1/series/:id/delete-range', '/api/v1/series/3/delete-range', 'has nothing'],
+  ['GET', '/api/v1/deleted', '/api/v1/deleted', '"late"'],
+  ['GET', '/api/v1/quarantine', '/api/v1/quarantine?limit=1', '"corrupt"', '"next":"'],
+  ['GET', '/api/v1/quarantine/:id', '/api/v1/quarantine/1', '"problem"'],
+  ['POST', '/api/v1/quarantine/:id/retry', '/api/v1/quarantine/1/retry', 'quarantined again'],
+  ['DELETE', '/api/v1/quarantine/:id', '/api/v1/quarantine/2', 'dropped'],
   ['GET', '/healthz', '/healthz'],
   ['GET', '/readyz', '/readyz'],
   ['GET', '/api/v1/openapi.json', '/api/v1/openapi.json'],
@@ -85,6 +100,9 @@ const samples: readonly (readonly [
 const bodies: Readonly<Record<string, object>> = {
   '/api/v1/data': { match: 'temperature', from: 'now-3h' },
   '/api/v1/tokens': { name: 'made', scopes: ['read'] },
+  '/api/v1/series/:id/rename': { metric: 'inlet' },
+  '/api/v1/series/:id/merge': { into: 5 },
+  '/api/v1/series/:id/delete-range': { from: String(now - hourMs), to: String(now) },
 };
 
 describe('the documented shape of answers', () => {
@@ -121,7 +139,7 @@ describe('the client', () => {
     const client = new HubClient({ url: await listening, token: boss });
     const ids: number[] = [];
     for await (const { series } of client.pages('series', { limit: 2 })) ids.push(...series.map(({ id }) => id));
-    expect(ids).toEqual([1, 2, 3, 4, 5]);
+    expect(ids.slice(0, 5)).toEqual([1, 2, 3, 4, 5]);
     const question = { match: ['temperature{stream="raw"}'], from: 'now-3h', every: '1d', agg: 'count' };
     const { series } = await client.get('data', question);
     expect(series.map(({ columns }) => numbersOf(columns, 'count'))).toEqual([[2]]);

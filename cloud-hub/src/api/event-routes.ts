@@ -5,6 +5,7 @@ import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
 import { parseSelector } from '../query/selector.ts';
 import { matchingSeries } from '../query/series.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
+import { pageNewestFirst } from './newest-first.ts';
 import { type Row, renderList } from './output.ts';
 import { cursorParam, formatParam, limitParam, matchParam } from './params.ts';
 import { defineRoute } from './route.ts';
@@ -69,15 +70,12 @@ export const eventsRoute = defineRoute({
     cursor: cursorParam,
   }),
   answer({ store }, { agent, format, limit, cursor }) {
-    const mark = fingerprint(['events', agent]);
-    const [before] = cursor === undefined ? [] : decodeCursor(cursor, mark, 1);
-    const only = { ...(agent === undefined ? {} : { agent }), ...(before === undefined ? {} : { before }) };
-    const events = store.events({ ...only, limit });
-    const last = events.at(-1)?.id ?? 0;
-    const isEnd = events.length < limit || store.events({ ...only, before: last, limit: 1 }).length === 0;
-    const rows = events.map(({ id, atMs, agent: name, kind, epoch, detail }) => {
+    const of = agent === undefined ? {} : { agent };
+    const asked = { limit, cursor };
+    const { page, paging } = pageNewestFirst(['events', agent], asked, (rows) => store.events({ ...of, ...rows }));
+    const rows = page.map(({ id, atMs, agent: name, kind, epoch, detail }) => {
       return { id, atMs, agent: name, kind, epoch: epoch ?? null, detail };
     });
-    return renderList('events', rows, { complete: isEnd, next: isEnd ? null : encodeCursor(mark, [last]) }, format);
+    return renderList('events', rows, paging, format);
   },
 });

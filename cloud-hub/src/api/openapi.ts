@@ -105,9 +105,19 @@ function operationOf(route: AnyRoute, schemaOf: SchemaOf): Operation {
     'x-fogline-scope': route.scope,
     security: route.scope === 'public' ? [] : [{ bearer: [] }],
     parameters: [...parameters, ...('open' in route ? [lastEventId].filter(() => names.length > 0) : [])],
-    ...(isPosted ? { requestBody: { required: true, content: { 'application/json': { schema: asked } } } } : {}),
+    ...(isPosted ? bodyOf(asked, inPath) : {}),
     responses: { ...successOf(route, schemaOf), default: { description: 'A problem.', content: problemContent } },
   };
+}
+
+/** What does not stand in the path. */
+function bodyOf(asked: Schema, inPath: readonly string[]): Pick<Operation, 'requestBody'> {
+  const isInBody = (name: string): boolean => !inPath.includes(name);
+  const properties = Object.fromEntries(Object.entries(asked.properties ?? {}).filter(([name]) => isInBody(name)));
+  if (Object.keys(properties).length === 0) return {};
+  const required = asked.required?.filter(isInBody);
+  const schema = { ...asked, properties, ...(required === undefined ? {} : { required }) };
+  return { requestBody: { required: true, content: { 'application/json': { schema } } } };
 }
 
 const lastEventId: Parameter = {

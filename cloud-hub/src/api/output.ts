@@ -33,6 +33,11 @@ const contentTypes: Readonly<Record<Format, string>> = {
   pretty: 'text/plain; charset=utf-8',
 };
 
+/** One object, as JSON. */
+export function renderObject(fields: object): Rendered {
+  return { contentType: contentTypes.json, headers: {}, body: `${JSON.stringify(fields)}\n` };
+}
+
 /** A list of objects under `name`. Nested objects become `a.b` columns in CSV and tables. */
 export function renderList(name: string, rows: readonly Row[], paging: Paging, format: Format, meta?: Row): Rendered {
   const body = format === 'pretty' ? prettyList(rows, paging) : lines(name, rows, paging, format, meta);

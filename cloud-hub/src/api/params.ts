@@ -38,19 +38,18 @@ function checked<Shape extends z.ZodRawShape>(
   throw refuseQuery(`${issue?.path[0]?.toString() ?? 'query'}: ${issue?.message ?? 'invalid'}`);
 }
 
-/** As `parseQuery`, of a JSON body; `path`: what stands in the path. */
+/** As `parseQuery`, of a JSON body; `path`: what stands in the path. Where that is all, no body is needed. */
 export function parseBody<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
   body: unknown,
   path: Readonly<Record<string, string>>,
 ): z.output<z.ZodObject<Shape>> {
-  if (typeof body !== 'object' || body === null || Array.isArray(body))
+  const known = Object.keys(schema.shape).filter((key) => !Object.hasOwn(path, key));
+  const fields = body === undefined && known.length === 0 ? {} : body;
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
     throw refuseQuery('the body must be a JSON object, with "Content-Type: application/json"');
-  const known = Object.keys(schema.shape);
-  for (const key of Object.keys(body)) {
-    if (!known.includes(key) || Object.hasOwn(path, key)) throw unknownParameter(key, known);
-  }
-  return checked(schema, { ...body, ...path });
+  for (const key of Object.keys(fields)) if (!known.includes(key)) throw unknownParameter(key, known);
+  return checked(schema, { ...fields, ...path });
 }
 
 function unknownParameter(key: string, known: readonly string[]): FoglineError {
@@ -65,6 +64,12 @@ export const matchParam = z
   .max(selectorsMax, `at most ${selectorsMax} selectors are accepted`)
   .optional()
   .describe('Series selector, `metric{label="value",other!="value"}`; repeat it to join several.');
+
+export const idParam = z
+  .string()
+  .regex(/^\d{1,15}$/, 'write a whole number')
+  .transform(Number)
+  .meta({ type: 'integer', minimum: 1 });
 
 export function limitParam(defaultRows: number, maxRows: number) {
   return z

@@ -9,6 +9,7 @@ import type { Caller, RouteScope } from '../auth/access.ts';
 import type { AuditLog } from '../auth/audit-log.ts';
 import type { ApiTokens } from '../fleet/tokens.ts';
 import type { Live } from '../live/live.ts';
+import type { Order } from '../store/orders.ts';
 import type { StoreRead } from '../store/read.ts';
 import type { Exchange } from './exchange.ts';
 import type { Rendered } from './output.ts';
@@ -21,6 +22,8 @@ export interface ApiServices {
   /** Tokens were made or revoked: makes it count everywhere. */
   credentialsChanged(): void;
   readonly audit: AuditLog;
+  /** Carries it out; returns what was done. Throws `not_found`, `usage`, `unavailable`. */
+  order(order: Order): string;
   readonly live: Live;
   /** Why the hub is not ready; undefined when it is. */
   notReady(): string | undefined;

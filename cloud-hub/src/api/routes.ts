@@ -5,7 +5,9 @@ import { agentsRoute, ledgerRoute } from './fleet-routes.ts';
 import { gapsRoute, latestRoute, seriesRoute } from './list-routes.ts';
 import { liveRoutes } from './live-routes.ts';
 import { openApiRoutes } from './openapi-routes.ts';
+import { quarantineRoutes } from './quarantine-routes.ts';
 import type { Route, StreamRoute } from './route.ts';
+import { seriesOrderRoutes } from './series-order-routes.ts';
 import { healthRoute, metricsRoute, readyRoute } from './service-routes.ts';
 import { auditRoute, tokenRoutes } from './token-routes.ts';
 
@@ -20,6 +22,8 @@ const answering: readonly Route[] = [
   devicesRoute,
   eventsRoute,
   ledgerRoute,
+  ...seriesOrderRoutes,
+  ...quarantineRoutes,
   ...tokenRoutes,
   auditRoute,
   healthRoute,

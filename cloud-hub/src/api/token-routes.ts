@@ -2,8 +2,8 @@
 import { answers, tokenMade, tokenRevoked } from '@fogline/shared/hub-api/answers';
 import { z } from 'zod';
 import { scopes } from '../auth/access.ts';
-import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
-import { renderList } from './output.ts';
+import { pageNewestFirst } from './newest-first.ts';
+import { renderList, renderObject } from './output.ts';
 import { cursorParam, formatParam, limitParam } from './params.ts';
 import { defineRoute } from './route.ts';
 
@@ -40,7 +40,7 @@ const addToken = defineRoute({
   answer({ services: { tokens, credentialsChanged } }, asked) {
     const token = tokens.create(asked.name, { scopes: [...new Set(asked.scopes)], sites: asked.sites });
     credentialsChanged();
-    return answerOf({ name: asked.name, token });
+    return renderObject({ name: asked.name, token });
   },
 });
 
@@ -54,15 +54,11 @@ const revokeToken = defineRoute({
   answer({ services: { tokens, credentialsChanged } }, asked) {
     tokens.revoke(asked.name);
     credentialsChanged();
-    return answerOf({ name: asked.name, revoked: true });
+    return renderObject({ name: asked.name, revoked: true });
   },
 });
 
 export const tokenRoutes = [listTokens, addToken, revokeToken];
-
-function answerOf(fields: object) {
-  return { contentType: 'application/json; charset=utf-8', headers: {}, body: `${JSON.stringify(fields)}\n` };
-}
 
 export const auditRoute = defineRoute({
   url: '/api/v1/audit',
@@ -71,11 +67,8 @@ export const auditRoute = defineRoute({
   answers: answers.audit,
   query: z.object({ format: formatParam, limit: limitParam(100, 1_000), cursor: cursorParam }),
   answer({ services: { audit } }, { format, limit, cursor }) {
-    const mark = fingerprint(['audit']);
-    const [before] = cursor === undefined ? [] : decodeCursor(cursor, mark, 1);
-    const lines = audit.list({ limit: limit + 1, ...(before === undefined ? {} : { before }) });
-    const page = lines.slice(0, limit).map((line) => ({ ...line }));
-    const next = page.length < lines.length ? encodeCursor(mark, [page.at(-1)?.id ?? 0]) : null;
-    return renderList('audit', page, { complete: next === null, next }, format);
+    const { page, paging } = pageNewestFirst(['audit'], { limit, cursor }, (rows) => audit.list(rows));
+    const lines = page.map((line) => ({ ...line }));
+    return renderList('audit', lines, paging, format);
   },
 });

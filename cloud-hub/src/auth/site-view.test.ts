@@ -5,7 +5,7 @@ import { openApiFixture } from '../testing/api-fixture.ts';
 import { definition } from '../testing/store-fixture.ts';
 
 const now = Date.UTC(2026, 0, 1);
-const { api, db, agent, tokens } = openApiFixture(now, { isLoopback: false });
+const { api, core, db, agent, tokens } = openApiFixture(now, { isLoopback: false });
 const registry = new AgentRegistry(db, new ManualClock(now));
 
 for (const [name, site] of [
@@ -18,6 +18,12 @@ for (const [name, site] of [
   const sender = agent(name, [definition({ device: `of-${name}` })]);
   sender.send([{ series: 0, timeMs: now - 60_000, value: 20 }]);
   sender.void(2, { reason: 'gone', stats: [], statsOmitted: 2, hours: [[Math.floor(now / 3_600_000), 2]] });
+  core.order({
+    kind: 'series_delete',
+    series: core.read.newestSeries(),
+    fromMs: now - 7_200_000,
+    toMs: now - 3_600_000,
+  });
   // A second epoch without parent: noted as an event.
   agent(name, [definition({ device: `of-${name}` })], '00000000000000a2');
   sender.submit('batch', new Uint8Array([1, 2, 3]));
@@ -46,6 +52,8 @@ const addresses = [
   '/api/v1/devices',
   '/api/v1/events',
   '/api/v1/ledger',
+  '/api/v1/quarantine',
+  '/api/v1/deleted',
 ];
 
 describe('a token that is limited to sites', () => {

@@ -39,6 +39,10 @@ export function storeOfSites(store: StoreRead, sites: readonly string[]): StoreR
     ledger: (agent) => ofSeen(store.ledger(agent)),
     events: (options) => seenPage((page) => store.events(page), options, isSeen),
     quarantine: (options) => seenPage((page) => store.quarantine(page), options, isSeen),
+    quarantined(id) {
+      const found = store.quarantined(id);
+      return found !== undefined && isSeen(found.agent) ? found : undefined;
+    },
     quarantineCounts: () => ofSeen(store.quarantineCounts()),
     storeStats: hubWide,
     counters: hubWide,

@@ -240,7 +240,7 @@ export class HubCore {
 }
 
 /** Failed storage must stop the hub; anything else is a fault of one message. */
-function isStorageError(error: unknown): boolean {
+export function isStorageError(error: unknown): boolean {
   if (hasCode(error, 'storage_io', 'storage_corrupt', 'storage_open')) return true;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return code.startsWith('SQLITE_') && !code.startsWith('SQLITE_CONSTRAINT');

@@ -221,6 +221,6 @@ describe('a series that was renamed', () => {
   it('cannot take the name of another', () => {
     const { hub } = ready();
     const rename = () => hub.core.order({ kind: 'series_rename', series: 1, names: { metric: 'b' } });
-    expect(rename).toThrow('series 2 is called so already; "fogline-hub series merge 1 2"');
+    expect(rename).toThrow('series 2 is called so already; merge 1 into 2 to read them as one');
   });
 });

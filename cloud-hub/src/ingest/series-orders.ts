@@ -10,8 +10,7 @@ const nameCharactersMax = 256;
 /** Throws `not_found`; `usage` for one that was merged into another. */
 function seriesAt({ store }: IngestContext, id: number): SeriesRow {
   const row = store.series.find(id);
-  if (row === undefined)
-    throw new FoglineError('not_found', `no series ${id}: take an id of "fogline-hub series list"`);
+  if (row === undefined) throw new FoglineError('not_found', `no series ${id}: the list of series has the ids`);
   if (row.merged_into > 0)
     throw new FoglineError('usage', `series ${id} was merged into ${row.merged_into}: name that instead`);
   return row;
@@ -22,12 +21,12 @@ export function renameSeries(context: IngestContext, id: number, names: SeriesNa
   const before = seriesAt(context, id);
   for (const [what, name] of Object.entries(names) as [string, string][]) {
     if (name.length > nameCharactersMax || (name === '' && what !== 'unit' && what !== 'device'))
-      throw new FoglineError('usage', `--${what}: 1 to ${nameCharactersMax} characters`);
+      throw new FoglineError('usage', `${what}: 1 to ${nameCharactersMax} characters`);
   }
   const after = { ...before, ...names };
   const namesake = store.series.namesake(after);
   if (namesake !== undefined) {
-    const fix = `"fogline-hub series merge ${id} ${namesake}" reads them as one`;
+    const fix = `merge ${id} into ${namesake} to read them as one`;
     throw new FoglineError('usage', `series ${namesake} is called so already; ${fix}`);
   }
   store.series.rename(after);

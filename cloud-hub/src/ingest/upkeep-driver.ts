@@ -1,9 +1,11 @@
 /**
  * Runs the upkeep of a HubCore on the event loop: some milliseconds at a time, and when nothing waits to be committed, as far as that can be
- * had. Orders that other processes left are carried out within a second.
+ * had. Orders are carried out at once; those that other processes left, within a second.
  */
 import type { Clock, Timer } from '@fogline/shared/clock';
-import type { HubCore } from './hub-core.ts';
+import { FoglineError } from '@fogline/shared/errors';
+import type { Order } from '../store/orders.ts';
+import { type HubCore, isStorageError } from './hub-core.ts';
 
 const everyMs = 25;
 /** Of each turn: about a tenth of the time, while there is something to do. */
@@ -14,7 +16,7 @@ const skippedMax = 20;
 const pauseMs = 600_000;
 const ordersMs = 500;
 
-type Core = Pick<HubCore, 'upkeep' | 'takeOrders' | 'queuedBytes'>;
+type Core = Pick<HubCore, 'upkeep' | 'order' | 'takeOrders' | 'queuedBytes'>;
 
 export class UpkeepDriver {
   readonly #core: Core;
@@ -24,8 +26,9 @@ export class UpkeepDriver {
   #timer: Timer;
   #orders: Timer;
   #skipped = 0;
+  #isStopped = false;
 
-  /** `fail`: the storage failed; nothing more is done. `onOrders`: orders of other processes were carried out. */
+  /** `fail`: the storage failed; nothing more is done. `onOrders`: orders were carried out. */
   constructor(core: Core, clock: Clock, fail: (error: unknown) => void, onOrders: () => void) {
     this.#onOrders = onOrders;
     this.#core = core;
@@ -36,8 +39,24 @@ export class UpkeepDriver {
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#timer.cancel();
     this.#orders.cancel();
+  }
+
+  /** Returns what was done, and committed. Throws `not_found`, `usage`; `unavailable` where the hub is stopping. */
+  order(order: Order): string {
+    if (this.#isStopped) throw new FoglineError('unavailable', 'the hub is stopping');
+    let isDone = false;
+    try {
+      const answer = this.#core.order(order);
+      isDone = true;
+      this.#onOrders();
+      return answer;
+    } catch (error) {
+      if (isDone || isStorageError(error)) this.#fail(error);
+      throw error;
+    }
   }
 
   #after(ms: number): Timer {

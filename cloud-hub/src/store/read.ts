@@ -188,6 +188,13 @@ export interface QuarantineRow {
   readonly bytes: number;
 }
 
+export interface QuarantinedInfo extends QuarantineRow {
+  /** As it came. */
+  readonly payload: Uint8Array;
+  /** Its range counts as held: the agent does not send it again. */
+  readonly isHeld: boolean;
+}
+
 /** A range of a series that was deleted: what was delivered for it is in the ledger as delivered, and here as deleted. */
 export interface TombstoneInfo extends TombstoneRow {
   /** Undefined while no such series is known. */
@@ -265,6 +272,7 @@ export interface StoreRead {
   events(options?: { readonly agent?: string; readonly before?: number; readonly limit?: number }): HubEvent[];
   /** Newest first, ids below `before`. */
   quarantine(options?: { readonly agent?: string; readonly before?: number; readonly limit?: number }): QuarantineRow[];
+  quarantined(id: number): QuarantinedInfo | undefined;
   /** Messages quarantined per agent and reason since the database was made. */
   quarantineCounts(): { agent: string; reason: QuarantineReason; count: number }[];
   storeStats(): StoreStats;

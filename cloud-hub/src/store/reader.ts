@@ -15,6 +15,7 @@ import {
   type HubEvent,
   type LatestValue,
   type LedgerLine,
+  type QuarantinedInfo,
   type QuarantineRow,
   type RawChunk,
   type RawQuery,
@@ -57,6 +58,9 @@ interface ThinnedSql {
   readonly items: number;
   readonly partial: Uint8Array;
 }
+
+const quarantineColumns =
+  'q.id, a.name AS agent, q.kind, q.reason, q.detail, q.received AS receivedMs, q.times, length(q.payload) AS bytes';
 
 export interface PageOptions {
   readonly agent?: string;
@@ -253,10 +257,17 @@ export class StoreReader implements StoreRead {
   }
 
   quarantine(options: PageOptions = {}): QuarantineRow[] {
-    const sql = `SELECT q.id, a.name AS agent, q.kind, q.reason, q.detail, q.received AS receivedMs, q.times, length(q.payload) AS bytes
-      FROM quarantine q JOIN agents a ON a.id = q.agent
+    const sql = `SELECT ${quarantineColumns} FROM quarantine q JOIN agents a ON a.id = q.agent
       WHERE q.id < ?1 AND (?2 IS NULL OR a.name = ?2) ORDER BY q.id DESC LIMIT ?3`;
     return this.#all<QuarantineRow>(sql, ...pageOf(options, readLimits.quarantineMax));
+  }
+
+  quarantined(id: number): QuarantinedInfo | undefined {
+    const sql = `SELECT ${quarantineColumns}, q.payload, q.is_held FROM quarantine q JOIN agents a ON a.id = q.agent WHERE q.id = ?`;
+    const [row] = this.#all<Omit<QuarantinedInfo, 'isHeld'> & { is_held: number }>(sql, id);
+    if (row === undefined) return undefined;
+    const { is_held, ...message } = row;
+    return { ...message, isHeld: is_held === 1 };
   }
 
   quarantineCounts(): ReturnType<StoreRead['quarantineCounts']> {

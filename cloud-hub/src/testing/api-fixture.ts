@@ -46,6 +46,7 @@ export function openApiFixture(
     tokens,
     credentialsChanged: () => undefined,
     audit,
+    order: (order) => store.core.order(order),
     live,
     notReady: () => undefined,
   });

@@ -137,6 +137,17 @@ const ledgerRow = z.object({
   unaccounted: z.int().nullable().describe('0 where everything is accounted for; null while a report is behind.'),
 });
 
+const quarantined = {
+  id: z.int(),
+  receivedMs: ms,
+  agent: z.string(),
+  kind: z.string(),
+  reason: z.string().describe('What was wrong with it: corrupt, conflict, overlap …'),
+  detail: z.string(),
+  times: z.int().positive().describe('How often the same bytes came for the same reason.'),
+  bytes: count,
+};
+
 const ledgerTotals = z.object({
   produced: count,
   delivered: count,
@@ -190,6 +201,21 @@ export const answers = {
     ...paging,
   }),
   ledger: z.object({ ledger: z.array(ledgerRow), meta: z.object({ totals: ledgerTotals }), ...paging }),
+  deleted: z.object({
+    deleted: z.array(
+      z.object({
+        series: z.int().nullable().describe('null while no such series is known, after a restore.'),
+        agent: z.string(),
+        fromMs: ms,
+        toMs: ms,
+        atMs: ms.describe('When it was deleted.'),
+        readings: count.describe('What it held then.'),
+        late: count.describe('What came for it since, and was left out.'),
+      }),
+    ),
+    ...paging,
+  }),
+  quarantine: z.object({ quarantine: z.array(z.object(quarantined)), ...paging }),
   tokens: z.object({
     tokens: z.array(
       z.object({
@@ -221,6 +247,27 @@ export const answers = {
 
 export const tokenMade = z.object({ name: z.string(), token: z.string().describe('It is not shown again.') });
 export const tokenRevoked = z.object({ name: z.string(), revoked: z.literal(true) });
+/** What an order came to. */
+export const orderDone = z.object({ done: z.string().describe('What was done, for people.') });
+
+export const quarantinedMessage = z.object({
+  ...quarantined,
+  isHeld: z.boolean().describe('Its range counts as held: the agent does not send it again.'),
+  content: z
+    .object({
+      epoch: z.string().optional(),
+      lane: z.int().optional(),
+      first: z.int().optional(),
+      last: z.int().optional(),
+      items: count.optional(),
+      firstHourMs: ms.optional().describe('Start of the earliest event hour.'),
+      lastHourMs: ms.optional(),
+      problem: z.string().optional().describe('Why no more can be read.'),
+    })
+    .nullable()
+    .describe('Of a batch, as far as it can be read.'),
+  payload: z.base64().describe('The message as it came.'),
+});
 export const statusOk = z.object({ status: z.literal('ok') });
 
 /** RFC 9457. */

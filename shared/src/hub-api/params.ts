@@ -94,6 +94,20 @@ export interface HubParams {
     /** `next` of the answer before. */
     readonly cursor?: string;
   };
+  readonly deleted: {
+    /** Most rows of one answer, 1 to 10000. */
+    readonly limit?: number;
+    /** `next` of the answer before. */
+    readonly cursor?: string;
+  };
+  readonly quarantine: {
+    /** Only this agent. */
+    readonly agent?: string;
+    /** Most rows of one answer, 1 to 1000. */
+    readonly limit?: number;
+    /** `next` of the answer before. */
+    readonly cursor?: string;
+  };
   readonly tokens: {
   };
   readonly audit: {

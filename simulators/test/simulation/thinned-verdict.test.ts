@@ -88,6 +88,7 @@ async function verdictOn(world: World, stream: string): Promise<Verdict> {
     tokens: new ApiTokens(world.hubDb, world.clock),
     credentialsChanged: () => undefined,
     audit: new AuditLog(':memory:', world.clock),
+    order: () => '',
     notReady: () => undefined,
   });
   onTestFinished(() => api.close());
