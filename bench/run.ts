@@ -48,8 +48,14 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     summary: 'range queries over a day of readings through the Prometheus door',
     load: () => import('./prometheus/main.ts'),
   },
+  answers: {
+    summary: 'answers over a store of some millions of readings: CPU, and how long ingest waits for its turn',
+    isLong: true,
+    load: () => import('./answers/main.ts'),
+  },
   query: {
-    summary: 'answers over a store of some millions of readings: latency, and how long ingest waits for its turn',
+    summary:
+      'the standard questions over 100 million readings while ingest runs, against victoria-metrics; builds its stores once',
     isLong: true,
     load: () => import('./query/main.ts'),
   },

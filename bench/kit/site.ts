@@ -68,9 +68,10 @@ export class Site {
     return join(this.folder, 'hub');
   }
 
-  /** Starts a hub, on the ports that it or the link had before. */
-  async startHub(mqttPort = 0): Promise<void> {
+  /** Starts a hub, on the ports that it or the link had before; where it keeps everything, also what is older than its retention. */
+  async startHub(mqttPort = 0, retention?: 'forever'): Promise<void> {
     const args = ['run', '--data', this.hubFolder, '--http', '127.0.0.1:0', '--mqtt', `127.0.0.1:${mqttPort}`];
+    if (retention !== undefined) args.push('--config', this.#configOf(retention));
     this.#hub = new Running('the hub', scripts.hub, [...args, '--log-level', 'warn'], this.#nodeOptions('hub'));
     const ready = await this.#hub.line('ready ');
     this.#httpUrl = fieldOf(ready, 'http');
@@ -114,6 +115,13 @@ export class Site {
     await this.stopHub();
     await this.#link?.stop();
     removeFolder(this.folder);
+  }
+
+  #configOf(retention: string): string {
+    const file = join(this.folder, 'hub.yaml');
+    const kinds = ['raw', '10s', '1m', '15m', '1d'].map((kind) => `"${kind}": ${retention}`);
+    writeFileSync(file, `version: 1\nretention: { ${kinds.join(', ')} }\n`);
+    return file;
   }
 
   #nodeOptions(who: string): string[] {

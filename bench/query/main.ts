@@ -1,109 +1,224 @@
 /**
- * How long the hub takes to answer questions over a store of some millions of readings, alone on its thread: all pages of each answer,
- * and the longest stretch in which ingest would not get its turn. In CPU time of the thread, which other programs do not change.
+ * The standard questions over more than a hundred million readings, asked over HTTP of a hub and of victoria-metrics with the same readings,
+ * by turns in one run; both idle, then each while 10,000 readings a second come in. Before anything is timed both must give the same
+ * answers, reading by reading counted, or the run fails; and afterwards each must hold what it acked.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
+import { Agent, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { answerData, type DataPage, type DataQuestion } from '@fogline/cloud-hub/query/data';
-import { parseGrid } from '@fogline/cloud-hub/query/grid';
-import { parseSelector } from '@fogline/cloud-hub/query/selector';
-import type { StoreRead } from '@fogline/cloud-hub/store/read';
+import { parseOptions } from '@fogline/shared/cli-options';
 import { Figures, percentile } from '../kit/figures.ts';
-import { buildStore, startMs } from './store.ts';
+import { lossAtHub } from '../kit/hub-count.ts';
+import { enrolSenders, Ingest } from '../kit/ingest.ts';
+import { pause } from '../kit/running.ts';
+import { freePort, Site } from '../kit/site.ts';
+import { Victoria, victoriaFlags } from '../kit/victoria.ts';
+import { liveMetric } from '../load/batch-sender.ts';
+import { Content } from './content.ts';
+import { copyFolder, kept } from './folders.ts';
+import { addStoreFigures, buildHubStore } from './hub-store.ts';
+import { type Asked, countQuestion, type Numbers, questionsOver } from './questions.ts';
+import { addVictoriaFigures, buildVictoriaStore } from './victoria-store.ts';
 
-const dayMs = 86_400_000;
+const options = {
+  data: { type: 'text', placeholder: 'DIR', help: 'where the stores are kept; default a folder of the temporary one' },
+  series: { type: 'integer', default: 1_000, help: 'with readings all along' },
+  days: { type: 'integer', default: 30, help: 'of them' },
+  'all-series': { type: 'integer', default: 10_000, help: 'with those that have a latest value and little else' },
+  rounds: { type: 'integer', default: 3, help: 'of all questions, idle and under ingest' },
+  asks: {
+    type: 'integer',
+    default: 40,
+    help: 'of each question a round; a fourth of that where whole days are asked for',
+  },
+  rate: { type: 'integer', default: 10_000, help: 'readings a second of ingest' },
+  plant: { type: 'integer', default: 0, help: 'so many readings more at victoria-metrics: the run must fail' },
+  profile: { type: 'text', placeholder: 'DIR', help: 'CPU profiles of the hub' },
+} as const;
 
-interface Asked {
-  readonly name: string;
-  readonly match: string;
-  readonly days: number;
-  readonly more: Partial<DataQuestion>;
-}
+/** Rounded once here, added up there. */
+const relativeErrorMax = 1e-9;
+const warmUpMs = 3_000;
 
-function questions(days: number): readonly Asked[] {
-  const daily = parseGrid('1d', undefined);
-  const chart = parseGrid('5m', undefined);
-  const inSlow = { match: 'slow', days };
-  const dense = { match: 'fast', days: 1 };
-  return [
-    { name: 'daily mean and max, all series', ...inSlow, more: { grid: daily, aggregates: ['mean', 'max'] } },
-    {
-      name: 'the same by the days of Paris',
-      ...inSlow,
-      more: { grid: parseGrid('1d', 'Europe/Paris'), aggregates: ['mean'] },
-    },
-    { name: 'daily delta, all series', ...inSlow, more: { grid: daily, aggregates: ['delta'] } },
-    {
-      name: 'daily p95 (from readings), 50 series',
-      match: 'slow{agent="slow-0"}',
-      days,
-      more: { grid: daily, aggregates: ['p95'] },
-    },
-    {
-      name: 'hourly twa of held streams, 50 series',
-      match: 'calm',
-      days,
-      more: { grid: parseGrid('1h', undefined), aggregates: ['twa'] },
-    },
-    { name: '24 h envelope of 10 series at 1 Hz', ...dense, more: { grid: chart, aggregates: ['min', 'max'] } },
-    { name: '24 h twa (from readings) of 10 series at 1 Hz', ...dense, more: { grid: chart, aggregates: ['twa'] } },
-    { name: '24 h LTTB, 800 points of 10 series at 1 Hz', ...dense, more: { lttbPoints: 800 } },
-  ];
-}
-
-function answer(store: StoreRead, { match, days, more }: Asked): { readonly ms: number; readonly longestMs: number } {
-  const toMs = startMs + days * dayMs;
-  const base = {
-    selectors: [parseSelector(match)],
-    from: new Date(startMs).toISOString(),
-    to: new Date(toMs).toISOString(),
-    grid: undefined,
-    aggregates: undefined,
-    fill: undefined,
-    qualities: undefined,
-    limit: 100_000,
-    ...more,
-  };
-  const beganMs = cpuMs();
-  let longestMs = 0;
-  for (let cursor: string | undefined; ; ) {
-    const query = answerData(store, { ...base, cursor }, toMs);
-    let page: DataPage | undefined;
-    while (page === undefined) {
-      const sliceMs = cpuMs();
-      const step = query.next();
-      longestMs = Math.max(longestMs, cpuMs() - sliceMs);
-      if (step.done === true) page = step.value;
-    }
-    if (page.next === null) return { ms: cpuMs() - beganMs, longestMs };
-    cursor = page.next;
-  }
-}
-
-function cpuMs(): number {
-  const { user, system } = process.threadCpuUsage();
-  return (user + system) / 1_000;
+interface Pair {
+  readonly hubUrl: string;
+  readonly victoria: Victoria;
 }
 
 export async function run(args: string[]): Promise<void> {
-  const options = { series: { type: 'string' }, days: { type: 'string' }, runs: { type: 'string' } } as const;
-  const { values } = parseArgs({ args, options });
-  const [series, days, runs] = [values.series ?? '1000', values.days ?? '30', values.runs ?? '20'].map(Number);
-  const folder = mkdtempSync(join(tmpdir(), 'bench-query-'));
-  const { core, readings, close } = buildStore(folder, series ?? 0, days ?? 0);
+  const { values } = parseOptions(args, options);
+  const content = new Content({ series: values.series, days: values.days, allSeries: values['all-series'] });
+  const { readings } = content;
   const figures = new Figures();
-  for (const asked of questions(days ?? 0)) {
-    answer(core.read, asked);
-    const taken = Array.from({ length: runs ?? 0 }, () => answer(core.read, asked));
-    const ms = taken.map((one) => one.ms);
-    figures.add(asked.name, 'p50', 'ms', percentile(ms, 0.5));
-    figures.add(asked.name, 'p99', 'ms', percentile(ms, 0.99));
-    figures.add(asked.name, 'longest stretch', 'ms', Math.max(...taken.map((one) => one.longestMs)));
+  const data = values.data ?? join(tmpdir(), 'fogline-bench-query');
+  const hubStore = await kept(data, 'hub', content.size, readings, (folder) => buildHubStore(folder, content));
+  const victoriaStore = await kept(data, 'victoria', content.size, readings, (folder) =>
+    buildVictoriaStore(folder, content),
+  );
+  addStoreFigures(hubStore, readings, figures);
+  addVictoriaFigures(victoriaStore, readings, figures);
+  const folder = mkdtempSync(join(data, 'run-'));
+  const site = new Site(values.profile);
+  let victoria: Victoria | undefined;
+  try {
+    copyFolder(hubStore, site.hubFolder);
+    const tokens = enrolSenders(site.hubFolder);
+    const mqttPort = await freePort();
+    await site.startHub(mqttPort, 'forever');
+    victoria = await Victoria.start(copyFolder(victoriaStore, join(folder, 'victoria')));
+    const pair = { hubUrl: site.httpUrl, victoria };
+    await plant(victoria, values.plant, content);
+    await compare(pair, [countQuestion(content), ...questionsOver(content)]);
+    const asks = { rounds: values.rounds, asks: values.asks };
+    await measure(pair, questionsOver(content), asks, figures, 'idle');
+    const ingest = {
+      hub: await Ingest.connect(mqttPort, values.rate, tokens),
+      victoria: await Ingest.connect(victoria.port, values.rate),
+    };
+    await measure(pair, questionsOver(content), asks, figures, 'under ingest', ingest);
+    figures.add(
+      'ingest',
+      'lost at the hub',
+      'readings',
+      await lossAtHub(site.httpUrl, ingest.hub.sent, ingest.hub.sumHundredths, liveMetric),
+    );
+    figures.add('ingest', 'lost at victoria-metrics', 'readings', ingest.victoria.sent - (await storedAt(victoria)));
+    for (const one of [ingest.hub, ingest.victoria]) await one.stop();
+    figures.add('memory', 'hub, RSS at its peak', 'MB', site.hub.usage.peakRssBytes / 1e6);
+    figures.add('memory', 'victoria-metrics, RSS at its peak', 'MB', victoria.running.usage.peakRssBytes / 1e6);
+  } finally {
+    await victoria?.stop();
+    await site.close();
+    rmSync(folder, { recursive: true, force: true });
   }
-  const command = `npm run bench -- query --series ${series} --days ${days} --runs ${runs}`;
-  figures.print({ bench: 'query', command, notes: { readings, store: 'SQLite on disk, no ingest beside it' } });
-  close();
-  rmSync(folder, { recursive: true });
+  figures.print({
+    bench: 'query',
+    command: ['npm run bench -- query', ...args].join(' '),
+    notes: {
+      readings,
+      values: content.source,
+      ingest: `${values.rate} readings/s; the hub has fsynced what it acks, victoria-metrics has it in memory`,
+      'victoria-metrics': victoriaFlags.join(' '),
+    },
+  });
+}
+
+interface Asks {
+  readonly rounds: number;
+  readonly asks: number;
+}
+
+interface Ingests {
+  readonly hub: Ingest;
+  readonly victoria: Ingest;
+}
+
+/** Round by round each question of one, then of the other; both have been asked everything before. */
+async function measure(
+  { hubUrl, victoria }: Pair,
+  questions: readonly Asked[],
+  { rounds, asks }: Asks,
+  figures: Figures,
+  state: string,
+  ingests?: Ingests,
+): Promise<void> {
+  const sides = [
+    { title: 'hub', url: hubUrl, path: (asked: Asked, turn: number) => asked.hub(turn), ingest: ingests?.hub },
+    {
+      title: 'victoria-metrics',
+      url: victoria.url,
+      path: (asked: Asked, turn: number) => asked.victoria(turn),
+      ingest: ingests?.victoria,
+    },
+  ];
+  for (let round = 0; round < rounds; round++) {
+    const medians = new Map<string, number[]>();
+    for (const { title, url, path, ingest } of sides) {
+      ingest?.go();
+      if (ingest !== undefined) await pause(warmUpMs);
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      for (const asked of questions) {
+        const scenario = `${asked.name}, ${state}`;
+        const times: number[] = [];
+        const count = asked.isLong === true ? Math.ceil(asks / 4) : asks;
+        for (let turn = 0; turn < count; turn++) {
+          const beganMs = performance.now();
+          await bodyOf(url + path(asked, round * count + turn), agent);
+          times.push(performance.now() - beganMs);
+        }
+        const p50 = percentile(times, 0.5);
+        figures.add(scenario, `${title}, p50`, 'ms', p50);
+        figures.add(scenario, `${title}, p99`, 'ms', percentile(times, 0.99));
+        medians.set(scenario, [...(medians.get(scenario) ?? []), p50]);
+      }
+      agent.destroy();
+      if (ingest === undefined) continue;
+      const { sent, seconds, ackP50Ms, ackP99Ms } = await ingest.rest();
+      figures.add('ingest', `${title}, sent and acked`, 'readings/s', sent / seconds);
+      figures.add('ingest', `${title}, ack p50`, 'ms', ackP50Ms);
+      figures.add('ingest', `${title}, ack p99`, 'ms', ackP99Ms);
+    }
+    for (const [scenario, [own = Number.NaN, theirs = Number.NaN]] of medians) {
+      figures.add(scenario, 'p50 of the hub, of victoria-metrics’', '', own / theirs);
+    }
+  }
+}
+
+/** Throws where the systems do not agree. */
+async function compare({ hubUrl, victoria }: Pair, questions: readonly Asked[]): Promise<void> {
+  for (const asked of questions) {
+    const ours = asked.numbersOfHub(await bodyOf(hubUrl + asked.hub(0)));
+    const theirs = asked.numbersOfVictoria(await bodyOf(victoria.url + asked.victoria(0)));
+    const problem = differenceOf(ours, theirs);
+    if (problem !== undefined) throw new Error(`${asked.name}: hub and victoria-metrics differ: ${problem}`);
+  }
+}
+
+function differenceOf(ours: Numbers, theirs: Numbers): string | undefined {
+  if (ours.size === 0 || ours.size !== theirs.size) return `${ours.size} series, and ${theirs.size}`;
+  for (const [name, own] of ours) {
+    const other = theirs.get(name) ?? [];
+    if (own.length !== other.length) return `${name}: ${own.length} numbers, and ${other.length}`;
+    const at = own.findIndex((value, index) => {
+      return Math.abs(value - (other[index] ?? Number.NaN)) > relativeErrorMax * Math.abs(value);
+    });
+    if (at >= 0) return `${name}: ${own[at]}, and ${other[at]}`;
+  }
+  return undefined;
+}
+
+async function plant(victoria: Victoria, count: number, { gateways, endMs }: Content): Promise<void> {
+  const [gateway] = gateways;
+  if (count === 0 || gateway === undefined) return;
+  const metric = { __name__: gateway.metric, agent: gateway.agent, device: gateway.devices[0] };
+  const timestamps = Array.from({ length: count }, (_, index) => endMs - 500 - index * 1_000);
+  await victoria.post('/api/v1/import', JSON.stringify({ metric, values: timestamps.map(() => 1), timestamps }));
+  await victoria.flush();
+}
+
+async function storedAt(victoria: Victoria): Promise<number> {
+  await victoria.flush();
+  const query = `sum(count_over_time(${liveMetric}[1d]))`;
+  const time = String(Math.floor(Date.now() / 1_000) + 3_600);
+  const answer = await victoria.get(`/api/v1/query?${new URLSearchParams({ query, time, nocache: '1' }).toString()}`);
+  const { result } = (JSON.parse(answer) as { data: { result: readonly { value: readonly [number, string] }[] } }).data;
+  return Number(result[0]?.value[1] ?? 0);
+}
+
+/** The whole body. Throws what is not 200. */
+function bodyOf(url: string, agent?: Agent): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = get(url, agent === undefined ? {} : { agent }, (response) => {
+      const pieces: Buffer[] = [];
+      response.on('data', (piece: Buffer) => pieces.push(piece));
+      response.on('error', reject);
+      response.on('end', () => {
+        const text = Buffer.concat(pieces).toString();
+        if (response.statusCode === 200) resolve(text);
+        else reject(new Error(`${url}: ${response.statusCode} ${text.slice(0, 500)}`));
+      });
+    });
+    asked.on('error', reject);
+  });
 }
