@@ -354,6 +354,22 @@ describe('agents and ledger', () => {
     });
   });
 
+  it('ledger: what an agent gave up and the hub held all the same is delivered, and counts once', async () => {
+    const other = openApiFixture(now);
+    const gw = other.agent('gw', [definition()]);
+    gw.send([{ series: 0, timeMs: start, value: 1 }]);
+    gw.void(2, { reason: 'evicted_size', stats: [], statsOmitted: 2, hours: [[start / hour, 2]] });
+    // Before its disk was put back it had sent one of the three that it evicted since; another void is still to come.
+    const ledgerAfter = async (produced: number, evicted: number) => {
+      gw.report([{ lane: 2, hour: start / hour, produced, queued: 0, evicted }]);
+      return (await other.get('/api/v1/ledger')).body;
+    };
+    const whole = { produced: 3, delivered: 1, evicted: 2, unaccounted: 0 };
+    expect(await ledgerAfter(3, 3)).toMatchObject({ ledger: [whole], meta: { totals: whole } });
+    expect(await ledgerAfter(4, 4)).toMatchObject({ ledger: [{ evicted: 3, unaccounted: 0 }] });
+    expect(await ledgerAfter(6, 4)).toMatchObject({ ledger: [{ evicted: 4, unaccounted: 1 }] });
+  });
+
   it('ledger: hours, lanes and pages', async () => {
     const one = await fixture.get('/api/v1/ledger?agent=gw1&limit=1');
     const two = await fixture.get(`/api/v1/ledger?agent=gw1&limit=1&cursor=${String(one.body['next'])}`);

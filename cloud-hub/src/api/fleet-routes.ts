@@ -141,13 +141,27 @@ function positionAfter(
   return lines.findIndex((line) => line.agent === agent && line.lane === lane && line.hour === hour) + 1;
 }
 
+/** Items for which there is no other place than that the agent gave them up, or that they are lost. */
+function leftOf({ produced, delivered, thinned, queued, voided, quarantined }: LedgerLine): number {
+  return produced - (delivered + thinned + queued + voided.gone + voided.damaged + quarantined);
+}
+
+/**
+ * What was given up and is not here: data beats void, and an agent whose disk was put back may give up what it had sent. At least what voids
+ * declared; what no void declared yet is believed to the agent's own account.
+ */
+function evictedOf(line: LedgerLine): number {
+  const declared = line.voided.evicted_size + line.voided.evicted_age;
+  return Math.max(declared, Math.min(line.evicted, leftOf(line)));
+}
+
 /** produced − everything that became of it; the agent reports produced, queued and evicted, the hub knows the rest. */
-function unaccountedOf({ produced, delivered, thinned, queued, evicted, voided, quarantined }: LedgerLine): number {
-  return produced - (delivered + thinned + queued + evicted + voided.gone + voided.damaged + quarantined);
+function unaccountedOf(line: LedgerLine): number {
+  return leftOf(line) - evictedOf(line);
 }
 
 function ledgerRow(line: LedgerLine): Row {
-  const { agent, lane, hour, produced, delivered, thinned, queued, evicted, voided, quarantined } = line;
+  const { agent, lane, hour, produced, delivered, thinned, queued, voided, quarantined } = line;
   return {
     agent,
     lane: lanes[lane],
@@ -157,7 +171,7 @@ function ledgerRow(line: LedgerLine): Row {
     delivered,
     thinned,
     queued,
-    evicted,
+    evicted: evictedOf(line),
     voided,
     quarantined,
     unaccounted: orNullBehind(unaccountedOf(line)),
@@ -181,7 +195,7 @@ function totalsOf(lines: readonly LedgerLine[]): Row {
     totals.delivered += line.delivered;
     totals.thinned += line.thinned;
     totals.queued += line.queued;
-    totals.evicted += line.evicted;
+    totals.evicted += evictedOf(line);
     totals.gone += line.voided.gone;
     totals.damaged += line.voided.damaged;
     totals.quarantined += line.quarantined;

@@ -17,6 +17,7 @@ export interface VerdictSummary {
   readonly unexpected: number;
   readonly bucket: number;
   readonly declared: number;
+  readonly thinned: number;
   readonly isClean: boolean;
 }
 
