@@ -1,4 +1,4 @@
-/** The commands of `fogline-hub`: run the hub, manage its credentials, backups and quarantine; all but `run` work while it runs. */
+/** The commands of `fogline-hub`: run the hub, manage its credentials, backups, alarms and quarantine; all but `run` work while it runs. */
 import { defineCommand, type Program } from '@fogline/shared/cli';
 import { runUntilSignal } from '@fogline/shared/cli-signals';
 import { systemClock } from '@fogline/shared/clock';
@@ -6,6 +6,7 @@ import { listenAddress } from '@fogline/shared/config/fields';
 import { FoglineError } from '@fogline/shared/errors';
 import { createLogger, logLevels } from '@fogline/shared/log';
 import { systemRandom } from '@fogline/shared/random';
+import { alarmCommands } from './cli-alarms.ts';
 import { credentialCommands } from './cli-credentials.ts';
 import { configOf, place, withDatabase } from './cli-place.ts';
 import { quarantineCommands } from './cli-quarantine.ts';
@@ -67,5 +68,5 @@ export const program: Program = {
   name: 'fogline-hub',
   version,
   summary: 'Takes what agents send, keeps exact aggregates, answers queries.',
-  commands: [run, ...credentialCommands, backup, ...seriesCommands, ...quarantineCommands],
+  commands: [run, ...credentialCommands, backup, ...alarmCommands, ...seriesCommands, ...quarantineCommands],
 };

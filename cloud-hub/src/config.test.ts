@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasOpenssl, selfSigned } from '@fogline/shared/testing/certificates';
 import { describe, expect, it } from 'vitest';
+import { defaultAlarms } from './alarms/alarm-config.ts';
 import { hubJsonSchema, loadHubConfig, noHubFile } from './config.ts';
 import { defaultRetention } from './store/retention.ts';
 
@@ -13,6 +14,7 @@ it('runs without a file: on loopback, with data beside', () => {
       http: { host: '127.0.0.1', port: 8080 },
       mqtt: { host: '127.0.0.1', port: 1884 },
       retention: defaultRetention,
+      alarms: defaultAlarms,
     },
     warnings: [],
   });
@@ -25,6 +27,7 @@ it('takes overrides without a file, and names the variable when one is wrong', (
     http: { host: '127.0.0.1', port: 0 },
     mqtt: { host: '::1', port: 2000 },
     retention: defaultRetention,
+    alarms: defaultAlarms,
   });
   expect(() => loadHubConfig(noHubFile('/srv'), { FOGLINE__HTPT__LISTEN: '1' })).toThrow(
     'environment FOGLINE__HTPT__LISTEN: htpt: unknown key (did you mean "http"?)',
@@ -45,6 +48,7 @@ it.skipIf(!hasOpenssl)('reads keys and certificates, and warns where tokens woul
         http: { host: '0.0.0.0', port: 8080 },
         mqtt: { host: '0.0.0.0', port: 8883, tls: { key, cert } },
         retention: defaultRetention,
+        alarms: defaultAlarms,
       },
       warnings: ['hub.yaml:2:17: http.listen: tokens travel in clear text: add "tls", or trust the network'],
     });

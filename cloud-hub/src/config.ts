@@ -9,6 +9,7 @@ import { type KeyPair, readKeyPair } from '@fogline/shared/config/key-pair';
 import { isLoopback } from '@fogline/shared/loopback';
 import { durationUnits, formatDuration, parseDurationMs, quantityPattern } from '@fogline/shared/units';
 import { z } from 'zod';
+import { type AlarmsConfig, alarmsSchema, resolveAlarms } from './alarms/alarm-config.ts';
 import { defaultRetention, type Retention } from './store/retention.ts';
 
 const tls = z
@@ -75,6 +76,7 @@ const hubSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'How long the hub keeps what, by event time' }),
+  alarms: alarmsSchema,
 });
 
 type HubDocument = z.output<typeof hubSchema>;
@@ -85,6 +87,7 @@ export interface HubConfig {
   readonly http: HubListener;
   readonly mqtt: HubListener;
   readonly retention: Retention;
+  readonly alarms: AlarmsConfig;
 }
 
 export interface HubListener {
@@ -118,6 +121,7 @@ function resolve(raw: HubDocument, context: ConfigContext): HubConfig {
     http: resolveListener('http', raw.http, context),
     mqtt: resolveListener('mqtt', raw.mqtt, context),
     retention: resolveRetention(raw.retention, context),
+    alarms: resolveAlarms(raw.alarms),
   };
 }
 

@@ -9,6 +9,7 @@ import { decodeWelcome, encodeBatch, encodeHello, encodeSeries } from '@fogline/
 import { systemRandom } from '@fogline/shared/random';
 import mqtt, { type MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { defaultAlarms } from './alarms/alarm-config.ts';
 import type { HubConfig } from './config.ts';
 import { copyCredentials, openDataFolder } from './data-folder.ts';
 import { AgentRegistry } from './fleet/agents.ts';
@@ -43,7 +44,14 @@ afterEach(async () => {
 
 function config(fields: Partial<HubConfig> = {}): HubConfig {
   const listener = { host: '127.0.0.1', port: 0 };
-  return { dataFolder: folder, http: listener, mqtt: listener, retention: keptForEver, ...fields };
+  return {
+    dataFolder: folder,
+    http: listener,
+    mqtt: listener,
+    retention: keptForEver,
+    alarms: defaultAlarms,
+    ...fields,
+  };
 }
 
 async function open(fields: Partial<HubConfig> = {}, options: Parameters<typeof openHub>[2] = {}): Promise<Hub> {

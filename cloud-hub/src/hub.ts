@@ -10,6 +10,7 @@ import { isLoopback } from '@fogline/shared/loopback';
 import { Metrics } from '@fogline/shared/metrics';
 import type { DownKind } from '@fogline/shared/protocol/topics';
 import type { Random } from '@fogline/shared/random';
+import { Alarms } from './alarms/alarms.ts';
 import { type Api, buildApi } from './api/app.ts';
 import { checkExposure } from './auth/access.ts';
 import { AuditLog } from './auth/audit-log.ts';
@@ -24,7 +25,7 @@ import { ApiTokens } from './fleet/tokens.ts';
 import { registerHubMetrics } from './hub-metrics.ts';
 import { IngestDriver } from './ingest/driver.ts';
 import { HubCore } from './ingest/hub-core.ts';
-import type { CommittedChange } from './ingest/ports.ts';
+import type { AppliedBatch, CommittedChange } from './ingest/ports.ts';
 import { UpkeepDriver } from './ingest/upkeep-driver.ts';
 import { type Live, openLive } from './live/live.ts';
 
@@ -82,6 +83,7 @@ class Rooms {
   #upkeep: UpkeepDriver | undefined;
   #broker: AgentBroker | undefined;
   #live: Live | undefined;
+  #alarms: Alarms | undefined;
   #api: Api | undefined;
   #audit: AuditLog | undefined;
   #watch: CredentialWatch | undefined;
@@ -112,7 +114,10 @@ class Rooms {
     this.#audit = audit;
     const send = this.#send.bind(this);
     const onCommitted = (change: CommittedChange): void => this.#live?.feed.committed(change);
-    const core = new HubCore(db, { clock, log: log.child('ingest'), send, onCommitted }, { retention });
+    const onApplied = (batch: AppliedBatch): void => this.#alarms?.applied(batch);
+    const core = new HubCore(db, { clock, log: log.child('ingest'), send, onApplied, onCommitted }, { retention });
+    const alarms = new Alarms({ db, subjects: core.read, clock, config: this.#config.alarms });
+    this.#alarms = alarms;
     const beforeDelivery = (): void => this.#watch?.poll();
     const live = openLive({ store: core.read, clock, random, log: log.child('live'), beforeDelivery });
     this.#live = live;
@@ -140,6 +145,7 @@ class Rooms {
       audit,
       order: (order) => upkeep.order(order),
       live,
+      alarms,
       ...(http.tls === undefined ? {} : { tls: http.tls }),
       notReady: () => this.#notReady ?? room.problem,
     });
@@ -177,6 +183,7 @@ class Rooms {
     this.#damageWatch?.stop();
     await this.#api?.close();
     this.#upkeep?.stop();
+    this.#alarms?.stop();
     this.#driver?.stop();
     await this.#broker?.close();
     this.#folder?.saveCredentials();
@@ -194,6 +201,7 @@ class Rooms {
     const end = (error: unknown, reason: string): void => {
       driver.abandon();
       upkeep.stop();
+      this.#alarms?.stop();
       this.#notReady = reason;
       log.error({ error }, `${reason}; nothing more is acked`);
       reject(error);
@@ -217,6 +225,7 @@ class Rooms {
       folder.saveCredentials();
       driver.resume();
     };
+    this.#alarms?.start(fail);
     room.watch({ db, clock, log: log.child('room'), onRoom });
     this.#driver = driver;
     this.#upkeep = upkeep;

@@ -15,6 +15,11 @@ const routes = [
   ['GET', '/api/v1/ledger', 'read', '/api/v1/ledger', 200],
   ['GET', '/api/v1/devices', 'read', '/api/v1/devices', 200],
   ['GET', '/api/v1/events', 'read', '/api/v1/events', 200],
+  ['GET', '/api/v1/alarms', 'read', '/api/v1/alarms', 200],
+  ['GET', '/api/v1/alarms/history', 'read', '/api/v1/alarms/history?alarm=1', 404],
+  ['POST', '/api/v1/alarms/:id/ack', 'command', '/api/v1/alarms/1/ack', 404],
+  ['POST', '/api/v1/alarms/:id/shelve', 'command', '/api/v1/alarms/1/shelve', 400],
+  ['POST', '/api/v1/alarms/:id/unshelve', 'command', '/api/v1/alarms/1/unshelve', 404],
   ['GET', '/api/v1/stream', 'read', '/api/v1/stream?nonsense=1', 400],
   ['GET', '/api/v1/ws', 'read', '/api/v1/ws', 426],
   ['GET', '/prometheus/api/v1/query', 'read', '/prometheus/api/v1/query?query=1', 200],
@@ -72,6 +77,7 @@ const allowed: Readonly<Record<Needed, readonly (typeof callers)[number][]>> = {
   read: ['reader', 'osloer', 'all', 'boss'],
   'read of the whole hub': ['reader', 'all', 'boss'],
   write: ['writer', 'all', 'boss'],
+  command: ['commander', 'all', 'boss'],
   admin: ['boss'],
 };
 

@@ -76,7 +76,9 @@ export function buildApi(options: ApiOptions): Api {
     const caller = passage?.caller;
     if (caller === undefined) throw new Error('invariant violated: a request without caller');
     const seen = caller.sites === undefined ? store : storeOfSites(store, caller.sites);
-    return { services: options, store: seen, clock, queries, caller, startedMs, ifNoneMatch: headers['if-none-match'] };
+    const alarms = options.alarms.seenBy(caller.sites);
+    const ifNoneMatch = headers['if-none-match'];
+    return { services: options, store: seen, alarms, clock, queries, caller, startedMs, ifNoneMatch };
   };
   const app = createApp(options);
   const registered = recordRoutes(app);

@@ -45,6 +45,12 @@ function fill(): string {
   for (const byte of [1, 2]) gw.submit('batch', new Uint8Array([byte]));
   gw.report([{ lane: 2, hour, produced: 100, queued: 1, evicted: 5 }]);
   fixture.agent('gw', [definition()], '00000000000000a2');
+  const alarms = fixture.agent(
+    'gw',
+    [definition({ stream: 'alarms', metric: 'overheat', type: 'text' })],
+    '00000000000000a3',
+  );
+  alarms.send([{ series: 0, timeMs: now - 60_000, value: 'active' }], [], 0);
   const boss = tokens.create('boss', { scopes: ['admin'], sites: undefined });
   tokens.create('limited', { scopes: ['read'], sites: ['oslo'] });
   tokens.revoke('limited');
@@ -80,6 +86,11 @@ const samples: readonly (readonly [
   ['GET', '/api/v1/devices', '/api/v1/devices', '"lastMs"'],
   ['GET', '/api/v1/events', '/api/v1/events', '"replaced"'],
   ['GET', '/api/v1/ledger', '/api/v1/ledger', '"evicted_size"'],
+  ['POST', '/api/v1/alarms/:id/ack', '/api/v1/alarms/1/ack', '"by":"boss"'],
+  ['POST', '/api/v1/alarms/:id/shelve', '/api/v1/alarms/1/shelve', '"untilMs"'],
+  ['GET', '/api/v1/alarms', '/api/v1/alarms', '"overheat"', '"by":"boss"', '"untilMs"'],
+  ['POST', '/api/v1/alarms/:id/unshelve', '/api/v1/alarms/1/unshelve', '"shelved":null'],
+  ['GET', '/api/v1/alarms/history', `/api/v1/alarms/history?alarm=1&to=${now + hourMs}`, '"unshelved"', '"active"'],
   ['GET', '/api/v1/tokens', '/api/v1/tokens', '"oslo"'],
   ['POST', '/api/v1/tokens', '/api/v1/tokens', '"token"'],
   ['DELETE', '/api/v1/tokens/:name', '/api/v1/tokens/made', '"revoked"'],
@@ -99,6 +110,7 @@ const samples: readonly (readonly [
 
 const bodies: Readonly<Record<string, object>> = {
   '/api/v1/data': { match: 'temperature', from: 'now-3h' },
+  '/api/v1/alarms/:id/shelve': { for: '8h' },
   '/api/v1/tokens': { name: 'made', scopes: ['read'] },
   '/api/v1/series/:id/rename': { metric: 'inlet' },
   '/api/v1/series/:id/merge': { into: 5 },

@@ -5,6 +5,8 @@
 import type { Clock } from '@fogline/shared/clock';
 import type { Metrics } from '@fogline/shared/metrics';
 import type { z } from 'zod';
+import type { AlarmView } from '../alarms/alarm-view.ts';
+import type { Alarms } from '../alarms/alarms.ts';
 import type { Caller, RouteScope } from '../auth/access.ts';
 import type { AuditLog } from '../auth/audit-log.ts';
 import type { ApiTokens } from '../fleet/tokens.ts';
@@ -25,6 +27,7 @@ export interface ApiServices {
   /** Carries it out; returns what was done. Throws `not_found`, `usage`, `unavailable`. */
   order(order: Order): string;
   readonly live: Live;
+  readonly alarms: Pick<Alarms, 'deeds' | 'seenBy'>;
   /** Why the hub is not ready; undefined when it is. */
   notReady(): string | undefined;
 }
@@ -33,6 +36,8 @@ export interface ApiContext {
   readonly services: ApiServices;
   /** As far as the caller may see it. */
   readonly store: StoreRead;
+  /** As far as the caller may see them. */
+  readonly alarms: AlarmView;
   readonly clock: Clock;
   readonly queries: QueryRunner;
   /** When this process began to answer: what it remembers, no other does. */

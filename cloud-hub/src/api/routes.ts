@@ -1,4 +1,5 @@
 /** Every route that the hub has. */
+import { alarmRoutes } from './alarm-routes.ts';
 import { dataRoutes } from './data-route.ts';
 import { devicesRoute, eventsRoute } from './event-routes.ts';
 import { agentsRoute, ledgerRoute } from './fleet-routes.ts';
@@ -24,6 +25,7 @@ const answering: readonly Route[] = [
   ledgerRoute,
   ...seriesOrderRoutes,
   ...quarantineRoutes,
+  ...alarmRoutes,
   ...tokenRoutes,
   auditRoute,
   healthRoute,

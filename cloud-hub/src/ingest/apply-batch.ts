@@ -245,10 +245,12 @@ function commitBatch(
   const series = store.series.of(epoch);
   store.apply(agent, epoch, { epoch: epoch.id, lane, first, last, receivedMs, payload }, content, series);
   store.tombstones.countLate(content, series);
-  if (context.isWatched) {
-    const hubOf = (local: number): number => store.merges.resolve(series.ids[local] ?? 0);
-    context.applied.push(appliedOf(agent, message, store.tombstones.without(content, series), series, hubOf));
-  }
+  const { watchers } = context;
+  if (watchers.onApplied === undefined && watchers.onCommitted === undefined) return;
+  const hubOf = (local: number): number => store.merges.resolve(series.ids[local] ?? 0);
+  const applied = appliedOf(agent, message, store.tombstones.without(content, series), series, hubOf);
+  watchers.onApplied?.(applied);
+  context.applied.push(applied);
 }
 
 function appliedOf(

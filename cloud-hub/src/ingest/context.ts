@@ -3,7 +3,7 @@ import type { Clock } from '@fogline/shared/clock';
 import type { AgentState } from '../store/agent-table.ts';
 import type { HubStore } from '../store/hub-store.ts';
 import type { HeldRange, QuarantineReason } from '../store/quarantine.ts';
-import type { AppliedBatch, HubLimits, IngestLog } from './ports.ts';
+import type { AppliedBatch, HubCorePorts, HubLimits, IngestLog } from './ports.ts';
 
 export interface Session {
   readonly session: number;
@@ -20,13 +20,15 @@ export interface WelcomeDue {
   readonly epochs: readonly string[];
 }
 
+type Watchers = Pick<HubCorePorts, 'onApplied' | 'onCommitted'>;
+
 export class IngestContext {
   readonly store: HubStore;
   readonly clock: Clock;
   readonly limits: HubLimits;
   readonly log: IngestLog | undefined;
-  /** Whether decoded rows are wanted after COMMIT. */
-  readonly isWatched: boolean;
+  /** Who wants decoded rows, and when. */
+  readonly watchers: Watchers;
   /** Last hello of each agent in this process. */
   readonly sessions = new Map<string, Session>();
   /** After COMMIT, in order. */
@@ -34,12 +36,12 @@ export class IngestContext {
   applied: AppliedBatch[] = [];
   changedAgents = new Set<string>();
 
-  constructor(store: HubStore, clock: Clock, limits: HubLimits, log: IngestLog | undefined, isWatched: boolean) {
+  constructor(store: HubStore, clock: Clock, limits: HubLimits, log: IngestLog | undefined, watchers: Watchers) {
     this.store = store;
     this.clock = clock;
     this.limits = limits;
     this.log = log;
-    this.isWatched = isWatched;
+    this.watchers = watchers;
   }
 
   /** Asks for a welcome that the agent did not ask for; one per epoch and group. */

@@ -46,13 +46,7 @@ export class HubCore {
     this.#limits = { ...hubLimits, ...limits };
     this.#store = new HubStore(db);
     this.read = new StoreReader(this.#store);
-    this.#context = new IngestContext(
-      this.#store,
-      ports.clock,
-      this.#limits,
-      ports.log,
-      ports.onCommitted !== undefined,
-    );
+    this.#context = new IngestContext(this.#store, ports.clock, this.#limits, ports.log, ports);
     this.#flow = new FlowControl(this.#limits);
     this.#upkeep = new Upkeep(this.#store, {
       nowMs: () => ports.clock.now(),

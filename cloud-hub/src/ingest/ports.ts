@@ -39,6 +39,11 @@ export interface HubCorePorts {
   readonly clock: Clock;
   /** Publishes to that agent; may be lost. */
   send(agent: string, kind: DownKind, payload: Uint8Array): void;
+  /**
+   * Called for each batch that is applied, inside its transaction: what this writes to the database is committed with the batch or not at
+   * all. What it throws quarantines the message.
+   */
+  onApplied?(batch: AppliedBatch): void;
   /** Called once per group that changed anything. */
   onCommitted?(change: CommittedChange): void;
   readonly log?: IngestLog;

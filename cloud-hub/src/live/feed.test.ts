@@ -74,7 +74,7 @@ class Client {
 
 function world(ringBytesMax?: number, beforeDelivery: () => void = () => undefined) {
   const clock = new ManualClock(now);
-  const fixture = openStoreFixture(clock, (change) => feed.committed(change));
+  const fixture = openStoreFixture(clock, { onCommitted: (change) => feed.committed(change) });
   const feed: LiveFeed = new LiveFeed({
     store: fixture.core.read,
     clock,

@@ -254,6 +254,42 @@ CREATE TABLE events (
   detail TEXT NOT NULL
 );
 CREATE INDEX events_agent ON events (agent, id);
+
+CREATE TABLE alarms (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  origin TEXT NOT NULL,
+  rule TEXT NOT NULL,
+  agent INTEGER NOT NULL,
+  series INTEGER NOT NULL,
+  severity TEXT,
+  state TEXT NOT NULL,
+  changed INTEGER NOT NULL,
+  due INTEGER,
+  body TEXT NOT NULL,
+  UNIQUE (origin, rule, agent, series)
+);
+CREATE INDEX alarms_state ON alarms (state, id);
+CREATE INDEX alarms_due ON alarms (due) WHERE due IS NOT NULL;
+CREATE TABLE alarm_history (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  alarm INTEGER NOT NULL,
+  time INTEGER NOT NULL,
+  epoch TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  word TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  who TEXT NOT NULL,
+  note TEXT NOT NULL,
+  UNIQUE (alarm, time, epoch, seq)
+);
+CREATE TABLE notifications (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  webhook TEXT NOT NULL,
+  message TEXT NOT NULL,
+  body TEXT NOT NULL,
+  at INTEGER NOT NULL
+);
+CREATE INDEX notifications_webhook ON notifications (webhook, id);
 `;
 
 export interface HubDatabaseOptions {
@@ -263,7 +299,7 @@ export interface HubDatabaseOptions {
 }
 
 /** 'FLHB' */
-export const hubDatabase = { applicationId: 0x464c4842, schemaVersion: 4, schema, cacheKib: 16_384 } as const;
+export const hubDatabase = { applicationId: 0x464c4842, schemaVersion: 5, schema, cacheKib: 16_384 } as const;
 
 /** Opens or creates a hub's database; `:memory:` or the bytes of a backup for tests and simulations. Throws `storage_open`. */
 export function openHubDatabase(file: string | Uint8Array, options: HubDatabaseOptions = {}): Database {

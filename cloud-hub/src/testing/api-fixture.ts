@@ -1,8 +1,11 @@
 /** For tests: the HTTP side over a store in memory, without a socket. */
+
 import { silentLogger } from '@fogline/shared/log';
 import { Metrics } from '@fogline/shared/metrics';
 import { SeededRandom } from '@fogline/shared/random';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
+import { defaultAlarms } from '../alarms/alarm-config.ts';
+import { Alarms } from '../alarms/alarms.ts';
 import { type Api, buildApi } from '../api/app.ts';
 import type { AccessPolicy } from '../auth/access.ts';
 import { AuditLog } from '../auth/audit-log.ts';
@@ -16,6 +19,7 @@ export interface ApiFixture extends StoreFixture {
   readonly tokens: ApiTokens;
   readonly audit: AuditLog;
   readonly live: Live;
+  readonly alarms: Alarms;
   /** GET on the loopback, answer parsed. */
   get(url: string): Promise<{ readonly status: number; readonly body: Record<string, unknown> }>;
   text(url: string): Promise<{ readonly headers: Readonly<Record<string, unknown>>; readonly body: string }>;
@@ -27,7 +31,11 @@ export function openApiFixture(
   access: Pick<AccessPolicy, 'isLoopback'> & Partial<AccessPolicy> = { isLoopback: true },
 ): ApiFixture {
   const clock = new ManualClock(nowMs);
-  const store = openStoreFixture(clock, (change) => live.feed.committed(change));
+  const store = openStoreFixture(clock, {
+    onApplied: (batch) => alarms.applied(batch),
+    onCommitted: (change) => live.feed.committed(change),
+  });
+  const alarms: Alarms = new Alarms({ db: store.db, subjects: store.core.read, clock, config: defaultAlarms });
   const tokens = new ApiTokens(store.db, clock);
   const audit = new AuditLog(':memory:', clock);
   const live: Live = openLive({
@@ -48,6 +56,7 @@ export function openApiFixture(
     audit,
     order: (order) => store.core.order(order),
     live,
+    alarms,
     notReady: () => undefined,
   });
   const ask = (url: string) => api.app.inject({ method: 'GET', url, headers: { host: 'localhost' } });
@@ -58,6 +67,7 @@ export function openApiFixture(
     tokens,
     audit,
     live,
+    alarms,
     async get(url) {
       const response = await ask(url);
       return { status: response.statusCode, body: JSON.parse(response.body) as Record<string, unknown> };

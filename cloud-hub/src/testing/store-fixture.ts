@@ -85,13 +85,15 @@ export class FixtureAgent {
 
   /** One batch with these readings and windows. */
   send(readings: readonly ReadingInput[], windows: readonly WindowInput[] = [], lane: Lane = 2): void {
+    this.submit('batch', this.batch(readings, windows, lane));
+  }
+
+  /** The same, to be submitted by and by. */
+  batch(readings: readonly ReadingInput[], windows: readonly WindowInput[] = [], lane: Lane = 2): Uint8Array {
     const parts: BatchPart[] = [];
     if (readings.length > 0) parts.push({ kind: 'readings', bytes: readingBytes(readings) });
     if (windows.length > 0) parts.push({ kind: 'windows', bytes: windowBytes(windows) });
-    this.submit(
-      'batch',
-      encodeBatch({ agent: this.agent, ...this.#range(lane, readings.length + windows.length), parts }),
-    );
+    return encodeBatch({ agent: this.agent, ...this.#range(lane, readings.length + windows.length), parts });
   }
 
   void(count: number, message: Pick<VoidMessage, 'reason' | 'stats' | 'statsOmitted' | 'hours'>, lane: Lane = 2): void {
@@ -115,9 +117,12 @@ export interface StoreFixture {
   agent(name: string, definitions: readonly SeriesDefinition[], epoch?: string): FixtureAgent;
 }
 
-export function openStoreFixture(clock: Clock, onCommitted?: HubCorePorts['onCommitted']): StoreFixture {
+export function openStoreFixture(
+  clock: Clock,
+  watchers: Pick<HubCorePorts, 'onApplied' | 'onCommitted'> = {},
+): StoreFixture {
   const db = openHubDatabase(':memory:');
-  const core = new HubCore(db, { clock, send: () => {}, ...(onCommitted === undefined ? {} : { onCommitted }) });
+  const core = new HubCore(db, { clock, send: () => {}, ...watchers });
   return {
     db,
     core,

@@ -160,7 +160,49 @@ const ledgerTotals = z.object({
   unaccounted: z.int().nullable(),
 });
 
+const deed = {
+  by: z.string().describe("Name of a token, shell:USER, or '' for somebody at the agent."),
+  atMs: ms,
+  note: z.string(),
+};
+
+export const alarmRow = z.object({
+  id: z.int(),
+  origin: z
+    .enum(['agent', 'rule', 'missing'])
+    .describe('Who keeps it: an agent, a rule of the hub; or an agent is missing.'),
+  alarm: z.string(),
+  agent: z.string(),
+  site: z.string(),
+  device: z.string(),
+  metric: z.string().describe('What a rule looks at.'),
+  tags: z.record(z.string(), z.string()),
+  series: z.int().nullable().describe('Of the transitions, or of what a rule looks at.'),
+  severity: z.string().nullable().describe('null: not known, as of alarms of agents.'),
+  state: z.enum(['active', 'stale', 'cleared', 'ended', 'unknown']),
+  sinceMs: ms.nullable().describe('Event time of the state.'),
+  activeSinceMs: ms.nullable().describe('Begin of the present activation.'),
+  acknowledged: z.object(deed).nullable(),
+  shelved: z.object({ ...deed, untilMs: ms }).nullable(),
+  changedMs: ms,
+});
+
+export const alarmHistory = z.object({
+  history: z.array(
+    z.object({
+      id: z.int(),
+      timeMs: ms,
+      word: z.string(),
+      atMs: ms.describe('When the hub heard of it.'),
+      who: z.string().describe('Who did it, where a person did.'),
+      note: z.string(),
+    }),
+  ),
+  ...paging,
+});
+
 export const answers = {
+  alarms: z.object({ alarms: z.array(alarmRow), ...paging }),
   data: z.union([dataColumns, dataRows]),
   series: z.object({ series: z.array(seriesRow), ...paging }),
   latest: z.object({ latest: z.array(latestRow), meta: z.object({ nowMs: ms }), ...paging }),

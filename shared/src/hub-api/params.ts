@@ -108,6 +108,18 @@ export interface HubParams {
     /** `next` of the answer before. */
     readonly cursor?: string;
   };
+  readonly alarms: {
+    /** Only in this state. */
+    readonly state?: 'any' | 'active' | 'stale' | 'cleared' | 'ended' | 'unknown';
+    /** Only of this severity; alarms of agents have none here. */
+    readonly severity?: 'any' | 'info' | 'warning' | 'critical';
+    /** Only of this agent. */
+    readonly agent?: string;
+    /** Most rows of one answer, 1 to 10000. */
+    readonly limit?: number;
+    /** `next` of the answer before. */
+    readonly cursor?: string;
+  };
   readonly tokens: {
   };
   readonly audit: {

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { defaultAlarms } from '@fogline/cloud-hub/alarms/alarm-config';
 import { openHub } from '@fogline/cloud-hub/hub';
 import { HubCore } from '@fogline/cloud-hub/ingest/hub-core';
 import { keptForEver } from '@fogline/cloud-hub/store/retention';
@@ -79,7 +80,7 @@ function openStoredHub() {
   const listener = { host: '127.0.0.1', port: 0 };
   const ports = { clock: systemClock, random: new SeededRandom(1), log: silentLogger };
   const dataFolder = join(options.folder, 'hub');
-  return openHub({ dataFolder, http: listener, mqtt: listener, retention: keptForEver }, ports);
+  return openHub({ dataFolder, http: listener, mqtt: listener, retention: keptForEver, alarms: defaultAlarms }, ports);
 }
 
 /** Brings the stopped hub's tables up to date with its log, so that there is something to spoil. */

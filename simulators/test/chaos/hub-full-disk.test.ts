@@ -1,5 +1,7 @@
 /** The hub's disk is full, for real: a tmpfs that something else has filled, with agents that go on sending. Needs root. */
+
 import { mkdirSync } from 'node:fs';
+import { defaultAlarms } from '@fogline/cloud-hub/alarms/alarm-config';
 import { type Hub, type HubOptions, openHub } from '@fogline/cloud-hub/hub';
 import { keptForEver } from '@fogline/cloud-hub/store/retention';
 import { type Clock, systemClock } from '@fogline/shared/clock';
@@ -43,6 +45,7 @@ async function open(options: HubOptions): Promise<Scene> {
         http: { host: loopback, port: 0 },
         mqtt: { host: loopback, port },
         retention: keptForEver,
+        alarms: defaultAlarms,
       },
       { clock, random: systemRandom, log: silentLogger },
       how,

@@ -1,4 +1,6 @@
 /** `fogline-sim verify` on a hub that holds minutes in place of readings, over its own HTTP side: clean, and no longer so when one minute is spoilt. */
+import { defaultAlarms } from '@fogline/cloud-hub/alarms/alarm-config';
+import { Alarms } from '@fogline/cloud-hub/alarms/alarms';
 import { buildApi } from '@fogline/cloud-hub/api/app';
 import { AuditLog } from '@fogline/cloud-hub/auth/audit-log';
 import { ApiTokens } from '@fogline/cloud-hub/fleet/tokens';
@@ -83,6 +85,7 @@ async function verdictOn(world: World, stream: string): Promise<Verdict> {
   const api = buildApi({
     ...shared,
     live: openLive({ ...shared, random: new SeededRandom(1), beforeDelivery: () => undefined }),
+    alarms: new Alarms({ db: world.hubDb, subjects: read, clock: world.clock, config: defaultAlarms }),
     metrics: new Metrics(),
     access: { isLoopback: true, callerOf: () => undefined },
     tokens: new ApiTokens(world.hubDb, world.clock),

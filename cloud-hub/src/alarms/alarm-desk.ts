@@ -1,0 +1,127 @@
+/**
+ * Keeps the alarms of this hub: agents' transitions as their batches are applied, and what the hub's own rules decide. All of one call is in
+ * one transaction, with the notifications that follow from it; a transition that is known already changes nothing.
+ */
+import { flagText } from '@fogline/shared/reading';
+import type { Database } from '@fogline/shared/sqlite';
+import type { AppliedBatch } from '../ingest/ports.ts';
+import type { AgentInfo, SeriesInfo } from '../store/read.ts';
+import { deedEpoch } from './alarm-deeds.ts';
+import { isShelved, isUntold, type Place, type Transition, transitionWordOf, withTransition } from './alarm-state.ts';
+import { type AlarmIdentity, AlarmTable, type StoredAlarm } from './alarm-table.ts';
+
+/** Of the store, what alarms are about. */
+export interface AlarmSubjects {
+  series(id: number): SeriesInfo | undefined;
+  agent(name: string): AgentInfo | undefined;
+}
+
+export interface DeskPorts {
+  readonly subjects: AlarmSubjects;
+  /** Within the transaction: the state of this alarm is to be told. */
+  tell?(alarm: StoredAlarm, nowMs: number): void;
+}
+
+/** Why transitions were left out, since the start of this process. */
+export interface DeskCounts {
+  transitions: number;
+  repeats: number;
+  unreadable: number;
+  beyondLimit: number;
+}
+
+const agentStream = 'alarms';
+const alarmLane = 0;
+const dueAtOnceMax = 100;
+
+export class AlarmDesk {
+  readonly table: AlarmTable;
+  readonly counts: DeskCounts = { transitions: 0, repeats: 0, unreadable: 0, beyondLimit: 0 };
+  readonly #db: Database;
+  readonly #ports: DeskPorts;
+
+  constructor(db: Database, ports: DeskPorts) {
+    this.#db = db;
+    this.#ports = ports;
+    this.table = new AlarmTable(db);
+  }
+
+  /** Within the transaction that applies the batch. */
+  applied({ agent, epoch, lane, first, readings }: AppliedBatch, nowMs: number): void {
+    if (lane !== alarmLane) return;
+    const agentId = this.#ports.subjects.agent(agent)?.id;
+    if (agentId === undefined) return;
+    const rowsOf = new Map<number, number>();
+    const found = new Map<number, Transition[]>();
+    for (const { count, series, time, value, flags, strings } of readings) {
+      for (let row = 0; row < count; row++) {
+        const id = series[row] ?? 0;
+        const ordinal = rowsOf.get(id) ?? 0;
+        rowsOf.set(id, ordinal + 1);
+        if (((flags[row] ?? 0) & flagText) === 0) continue;
+        const transitions = found.get(id) ?? (this.#isAlarm(id) ? [] : undefined);
+        if (transitions === undefined) continue;
+        found.set(id, transitions);
+        const word = transitionWordOf(strings[value[row] ?? 0] ?? '');
+        if (word === undefined) this.counts.unreadable++;
+        else transitions.push({ word, place: [time[row] ?? 0, epoch, first + ordinal] });
+      }
+    }
+    for (const [series, transitions] of found)
+      this.#take({ origin: 'agent', rule: '', agent: agentId, series }, null, transitions, nowMs);
+  }
+
+  /** What a rule of the hub decided, in a transaction of its own. */
+  decided(identity: AlarmIdentity, severity: string, transition: Transition, nowMs: number): void {
+    this.#db.transaction(() => this.#take(identity, severity, [transition], nowMs));
+  }
+
+  /** Takes alarms off the shelf whose time is over, and tells what they came to meanwhile; some at a time. */
+  tellDue(nowMs: number): void {
+    const due = this.table.due(nowMs, dueAtOnceMax);
+    if (due.length === 0) return;
+    this.#db.transaction(() => {
+      for (const alarm of due) {
+        const deeds = alarm.state.deeds + 1;
+        const isOver = alarm.state.shelf !== null;
+        const state = isOver ? { ...alarm.state, shelf: null, deeds } : alarm.state;
+        const place: Place = [nowMs, deedEpoch, deeds];
+        if (isOver)
+          this.table.note(alarm.id, { word: 'unshelved', place, atMs: nowMs, who: '', note: 'its time was over' });
+        this.#save({ ...alarm, state }, nowMs);
+      }
+    });
+  }
+
+  #isAlarm(series: number): boolean {
+    const info = this.#ports.subjects.series(series);
+    return info !== undefined && info.stream === agentStream && info.type === 'text';
+  }
+
+  #take(identity: AlarmIdentity, severity: string | null, transitions: readonly Transition[], nowMs: number): void {
+    const alarm = this.table.ensure(identity, severity, nowMs);
+    if (alarm === undefined) {
+      this.counts.beyondLimit += transitions.length;
+      return;
+    }
+    let { state } = alarm;
+    for (const transition of transitions) {
+      const entry = { ...transition, atMs: nowMs, who: '', note: '' };
+      if (!this.table.note(alarm.id, entry)) {
+        this.counts.repeats++;
+        continue;
+      }
+      this.counts.transitions++;
+      state = withTransition(state, transition, (end) => this.table.firstActiveAfter(alarm.id, end));
+    }
+    if (state !== alarm.state) this.#save({ ...alarm, severity, state }, nowMs);
+  }
+
+  /** Told is what the state came to, unless it is shelved: then when that ends. */
+  #save(alarm: StoredAlarm, nowMs: number): void {
+    const isDue = isUntold(alarm.state) && !isShelved(alarm.state, nowMs);
+    const state = isDue ? { ...alarm.state, told: alarm.state.place } : alarm.state;
+    this.table.save({ ...alarm, state }, nowMs);
+    if (isDue) this.#ports.tell?.({ ...alarm, state }, nowMs);
+  }
+}

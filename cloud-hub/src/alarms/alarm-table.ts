@@ -1,0 +1,173 @@
+/**
+ * Alarms and their history in the hub's database. Nothing is kept in memory, so other processes may write too; every call that writes is
+ * within a transaction of the caller. Bounded by `alarmLimits`: the oldest history leaves, and a new alarm beyond the limit is not kept.
+ */
+import type { Database, Statement } from '@fogline/shared/sqlite';
+import { type AlarmState, isUntold, newAlarm, type Place } from './alarm-state.ts';
+
+export const alarmLimits = {
+  alarmsMax: 100_000,
+  historyMax: 200_000,
+  historyPerAlarmMax: 1_000,
+} as const;
+
+/** `agent`: kept by an agent; `rule`: by a rule of this hub over data; `missing`: an agent that is not heard. */
+export const alarmOrigins = ['agent', 'rule', 'missing'] as const;
+export type AlarmOrigin = (typeof alarmOrigins)[number];
+
+export interface AlarmIdentity {
+  readonly origin: AlarmOrigin;
+  /** Name of the rule; '' for any other origin. */
+  readonly rule: string;
+  /** Number of the agent. */
+  readonly agent: number;
+  /** Hub series id; 0 for `missing`. */
+  readonly series: number;
+}
+
+export interface StoredAlarm extends AlarmIdentity {
+  readonly id: number;
+  readonly severity: string | null;
+  readonly state: AlarmState;
+}
+
+export interface HistoryEntry {
+  readonly place: Place;
+  readonly word: string;
+  /** When the hub heard of it. */
+  readonly atMs: number;
+  /** Who did it, where a person did; '' otherwise. */
+  readonly who: string;
+  readonly note: string;
+}
+
+interface AlarmSql extends AlarmIdentity {
+  readonly id: number;
+  readonly severity: string | null;
+  readonly body: string;
+}
+
+interface PlaceSql {
+  readonly time: number;
+  readonly epoch: string;
+  readonly seq: number;
+}
+
+const alarmColumns = 'id, origin, rule, agent, series, severity, body';
+
+export class AlarmTable {
+  readonly #find: Statement<AlarmSql>;
+  readonly #get: Statement<AlarmSql>;
+  readonly #of: Statement<AlarmSql>;
+  readonly #due: Statement<AlarmSql>;
+  readonly #count: Statement<{ count: number }>;
+  readonly #insert: Statement<never>;
+  readonly #update: Statement<never>;
+  readonly #note: Statement<never>;
+  readonly #trim: Statement<never>;
+  readonly #trimOwn: Statement<never>;
+  readonly #firstActive: Statement<PlaceSql>;
+  readonly #oldest: Statement<{ id: number; at: number }>;
+  readonly #forget: Statement<never>;
+  readonly #forgetAlarms: Statement<never>;
+
+  constructor(db: Database) {
+    this.#find = db.prepare(
+      `SELECT ${alarmColumns} FROM alarms WHERE origin = ? AND rule = ? AND agent = ? AND series = ?`,
+    );
+    this.#get = db.prepare(`SELECT ${alarmColumns} FROM alarms WHERE id = ?`);
+    this.#of = db.prepare(`SELECT ${alarmColumns} FROM alarms WHERE origin = ? ORDER BY id`);
+    this.#due = db.prepare(`SELECT ${alarmColumns} FROM alarms WHERE due <= ? ORDER BY due LIMIT ?`);
+    this.#count = db.prepare('SELECT count(*) AS count FROM alarms');
+    this.#insert = db.prepare(
+      'INSERT INTO alarms (origin, rule, agent, series, severity, state, changed, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    );
+    this.#update = db.prepare('UPDATE alarms SET severity = ?, state = ?, changed = ?, due = ?, body = ? WHERE id = ?');
+    this.#note = db.prepare(
+      'INSERT OR IGNORE INTO alarm_history (alarm, time, epoch, seq, word, at, who, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    );
+    this.#trim = db.prepare('DELETE FROM alarm_history WHERE id <= ?');
+    this.#trimOwn = db.prepare(
+      `DELETE FROM alarm_history WHERE id IN (SELECT id FROM alarm_history WHERE alarm = ?
+       ORDER BY time DESC, epoch DESC, seq DESC LIMIT -1 OFFSET ${alarmLimits.historyPerAlarmMax})`,
+    );
+    this.#firstActive = db.prepare(
+      `SELECT time, epoch, seq FROM alarm_history WHERE alarm = ? AND word = 'active' AND (time, epoch, seq) > (?, ?, ?)
+       ORDER BY time, epoch, seq LIMIT 1`,
+    );
+    this.#oldest = db.prepare('SELECT id, at FROM alarm_history ORDER BY id LIMIT ?');
+    this.#forget = db.prepare('DELETE FROM alarm_history WHERE id <= ?');
+    this.#forgetAlarms = db.prepare(
+      `DELETE FROM alarms WHERE state IN ('cleared', 'ended', 'unknown') AND changed < ?
+       AND NOT EXISTS (SELECT 1 FROM alarm_history h WHERE h.alarm = alarms.id)`,
+    );
+  }
+
+  /** The alarm of this identity, made when missing; undefined when there are too many. */
+  ensure(identity: AlarmIdentity, severity: string | null, nowMs: number): StoredAlarm | undefined {
+    const { origin, rule, agent, series } = identity;
+    const row = this.#find.get(origin, rule, agent, series);
+    if (row !== undefined) return alarmFrom(row);
+    if ((this.#count.get()?.count ?? 0) >= alarmLimits.alarmsMax) return undefined;
+    const body = JSON.stringify(newAlarm);
+    const { lastInsertRowid: id } = this.#insert.run(origin, rule, agent, series, severity, newAlarm.word, nowMs, body);
+    return { ...identity, id, severity, state: newAlarm };
+  }
+
+  find({ origin, rule, agent, series }: AlarmIdentity): StoredAlarm | undefined {
+    const row = this.#find.get(origin, rule, agent, series);
+    return row === undefined ? undefined : alarmFrom(row);
+  }
+
+  get(id: number): StoredAlarm | undefined {
+    const row = this.#get.get(id);
+    return row === undefined ? undefined : alarmFrom(row);
+  }
+
+  of(origin: AlarmOrigin): StoredAlarm[] {
+    return this.#of.all(origin).map(alarmFrom);
+  }
+
+  /** Those whose shelf is over, or whose state is to be told since. */
+  due(nowMs: number, limit: number): StoredAlarm[] {
+    return this.#due.all(nowMs, limit).map(alarmFrom);
+  }
+
+  save({ id, severity, state }: StoredAlarm, nowMs: number): void {
+    this.#update.run(severity, state.word, nowMs, dueMsOf(state), JSON.stringify(state), id);
+  }
+
+  /** False when this place of the alarm is known already; nothing is written then. */
+  note(alarm: number, { place, word, atMs, who, note }: HistoryEntry): boolean {
+    const { changes, lastInsertRowid } = this.#note.run(alarm, ...place, word, atMs, who, note);
+    if (changes === 0) return false;
+    this.#trim.run(lastInsertRowid - alarmLimits.historyMax);
+    this.#trimOwn.run(alarm);
+    return true;
+  }
+
+  firstActiveAfter(alarm: number, end: Place): Place | null {
+    const found = this.#firstActive.get(alarm, ...end);
+    return found === undefined ? null : [found.time, found.epoch, found.seq];
+  }
+
+  /** Forgets some of the history that the hub heard before, and alarms that are over and have none left. True when there is more. */
+  expire(beforeMs: number, entriesMax: number): boolean {
+    const old = this.#oldest.all(entriesMax).filter(({ at }) => at < beforeMs);
+    const last = old.at(-1);
+    if (last !== undefined) this.#forget.run(last.id);
+    if (old.length === entriesMax) return true;
+    this.#forgetAlarms.run(beforeMs);
+    return false;
+  }
+}
+
+/** When a state has to be looked at again without anything coming for it; null = never. */
+function dueMsOf(state: AlarmState): number | null {
+  if (state.shelf !== null) return state.shelf.untilMs;
+  return isUntold(state) ? 0 : null;
+}
+
+function alarmFrom({ body, ...row }: AlarmSql): StoredAlarm {
+  return { ...row, state: JSON.parse(body) as AlarmState };
+}
