@@ -1,5 +1,6 @@
 /** What the hub shows to a scraper: figures that its parts keep anyway, read when asked. */
 import type { Metrics } from '@fogline/shared/metrics';
+import type { Alarms } from './alarms/alarms.ts';
 import type { AgentBroker } from './broker/agent-broker.ts';
 import type { DamageWatch } from './damage-watch.ts';
 import type { SoundFolder } from './data-folder.ts';
@@ -14,11 +15,12 @@ export interface Measured {
   readonly damageWatch: DamageWatch;
   readonly folder: SoundFolder;
   readonly live: Live;
+  readonly alarms: Alarms;
 }
 
 export function registerHubMetrics(
   metrics: Metrics,
-  { core, broker, room, damageWatch, folder, live }: Measured,
+  { core, broker, room, damageWatch, folder, live, alarms }: Measured,
 ): void {
   metrics.readCounters('hub_ingest_total', 'What ingest did since the start, by kind.', 'kind', () => {
     const numbers = Object.entries(core.read.counters()).filter(
@@ -52,6 +54,13 @@ export function registerHubMetrics(
     'hub_agents_connected',
     'Agents with at least one connection.',
     () => broker.connectedAgents().length,
+  );
+  metrics.readGauges('hub_alarms', 'Alarms, by state.', 'state', () => alarms.countByState());
+  metrics.readCounters(
+    'hub_alarm_transitions_total',
+    'Transitions of alarms since the start, by what became of them.',
+    'what',
+    () => alarms.counts,
   );
   metrics.readGauge('hub_live_streams', 'Open streams and WebSockets.', () => live.sessions.count);
   metrics.readCounters(

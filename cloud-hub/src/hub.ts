@@ -130,7 +130,7 @@ class Rooms {
     this.#watch = watch;
     this.#clearing = clock.after('hub.suspicion', clearedAfterMs, () => folder.clearSuspicion());
     const metrics = new Metrics();
-    registerHubMetrics(metrics, { core, broker, room, damageWatch, folder, live });
+    registerHubMetrics(metrics, { core, broker, room, damageWatch, folder, live, alarms });
     this.#api = buildApi({
       store: core.read,
       clock,

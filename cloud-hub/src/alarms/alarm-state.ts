@@ -7,7 +7,6 @@
 export type Place = readonly [timeMs: number, epoch: string, seq: number];
 
 const stateWords = ['active', 'cleared', 'stale', 'ended'] as const;
-export type StateWord = (typeof stateWords)[number];
 /** `unknown`: something was heard of the alarm, but not yet what it is. */
 export const alarmStates = ['active', 'stale', 'cleared', 'ended', 'unknown'] as const;
 export type AlarmWord = (typeof alarmStates)[number];
@@ -69,7 +68,7 @@ export function transitionWordOf(text: string): TransitionWord | undefined {
   return transitionWords.find((word) => word === text);
 }
 
-export function isAfter(a: Place, b: Place | null): boolean {
+function isAfter(a: Place, b: Place | null): boolean {
   if (b === null || a[0] !== b[0]) return b === null || a[0] > b[0];
   return a[1] === b[1] ? a[2] > b[2] : a[1] > b[1];
 }

@@ -5,7 +5,7 @@ import type { AppliedBatch } from '../ingest/ports.ts';
 import type { AlarmsConfig } from './alarm-config.ts';
 import { AlarmDeeds } from './alarm-deeds.ts';
 import { AlarmDesk, type AlarmSubjects } from './alarm-desk.ts';
-import { AlarmView } from './alarm-view.ts';
+import { AlarmView, countByState } from './alarm-view.ts';
 
 export interface AlarmsOptions {
   readonly db: Database;
@@ -39,6 +39,15 @@ export class Alarms {
   /** The alarms of agents of these sites; undefined = all. */
   seenBy(sites: readonly string[] | undefined): AlarmView {
     return new AlarmView(this.#options.db, sites);
+  }
+
+  countByState(): Readonly<Record<string, number>> {
+    return countByState(this.#options.db);
+  }
+
+  /** Transitions since the start of this process, by what became of them. */
+  get counts(): Readonly<Record<string, number>> {
+    return { ...this.#desk.counts };
   }
 
   /** `fail`: the storage failed; nothing more is done. */
