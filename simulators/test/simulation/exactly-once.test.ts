@@ -1,8 +1,9 @@
 /** Random schedules with room enough: nothing is lost, nothing counts twice (P1 to P3, P9). */
 import { describe, expect, it } from 'vitest';
 import { CheckFailed } from './checks.ts';
+import type { Canary } from './plant.ts';
 import { caughtBug, runAll, stepsPerSchedule } from './run-schedules.ts';
-import { type Canary, runSchedule } from './schedule.ts';
+import { runSchedule } from './schedule.ts';
 
 describe('simulation from a seed', () => {
   it('delivers exactly once, with equal bytes, over any crashes, cuts, duplicates, ghosts and restores', {

@@ -5,7 +5,8 @@
  */
 import { env } from 'node:process';
 import { type BufferKind, type Fact, Facts, factsExpected } from './facts.ts';
-import { type Canary, runSchedule } from './schedule.ts';
+import type { Canary } from './plant.ts';
+import { runSchedule } from './schedule.ts';
 
 export const stepsPerSchedule = 100;
 /** A planted bug that so many do not show is not noticed. */

@@ -4,11 +4,10 @@
  * drains and is checked.
  */
 import type { BufferConfig, CoreConfig, FullPolicy } from '@fogline/edge-agent/core-config';
-import { Partial } from '@fogline/shared/aggregate/partial';
-import { decodeThinned, encodeThinned } from '@fogline/shared/aggregate/thinned-columns';
 import { SeededRandom } from '@fogline/shared/random';
 import { checkAll } from './checks.ts';
 import type { BufferKind, Facts } from './facts.ts';
+import { type Canary, plant } from './plant.ts';
 import { simSource } from './sensors.ts';
 import { type SimAgent, World } from './world.ts';
 
@@ -24,9 +23,6 @@ export interface Outcome {
   readonly hubCrashes: number;
   readonly facts: Facts;
 }
-
-/** Bugs that are planted to see whether the checks notice. */
-export type Canary = 'delete on send' | 'merge after send' | 'ack before commit' | 'thinning counts twice';
 
 const drainMs = 600_000;
 /** Ghosts of cut connections still come in this time; windows that are open then are waited for. */
@@ -228,57 +224,4 @@ function isDrained(agent: SimAgent): boolean {
     agent.sensors.waiting === 0 &&
     status.queuedItems.every((items) => items === 0)
   );
-}
-
-function plant(world: World, canary: Canary): void {
-  for (const agent of world.agents) {
-    switch (canary) {
-      case 'ack before commit':
-        agent.afterSubmit = (tokens) => agent.sensors.release(tokens);
-        break;
-      case 'delete on send':
-        agent.link.onPublish = (kind) => {
-          if (kind === 'batch')
-            sabotage(world, agent, 'DELETE FROM rows WHERE batch IS NOT NULL; DELETE FROM batches;');
-        };
-        break;
-      case 'thinning counts twice':
-        agent.link.onPublish = (kind) => {
-          if (kind === 'hello') world.clock.after('canary', 0, () => countTwice(agent));
-        };
-        break;
-      case 'merge after send':
-        agent.link.onPublish = (kind) => {
-          if (kind === 'hello') {
-            sabotage(
-              world,
-              agent,
-              'UPDATE rows SET batch = NULL WHERE batch IN (SELECT id FROM batches WHERE acked = 0); DELETE FROM batches WHERE acked = 0;',
-            );
-          }
-        };
-        break;
-    }
-  }
-}
-
-/** Changes an agent's database behind its back, outside any transaction of its own. */
-function sabotage(world: World, agent: SimAgent, sql: string): void {
-  world.clock.after('canary', 0, () => agent.db.exec(sql));
-}
-
-/** One minute of one unsealed row has its readings twice; its count of items is what it was. */
-function countTwice({ db }: SimAgent): void {
-  const row = db
-    .prepare<{ id: number; body: Uint8Array }>(
-      'SELECT p.id, p.body FROM rows r JOIN packs p ON p.id = r.pack_id WHERE r.kind = 2 AND r.batch IS NULL LIMIT 1',
-    )
-    .get();
-  if (row === undefined) return;
-  const columns = decodeThinned(row.body);
-  const [first = new Uint8Array(), ...others] = columns.partial;
-  const twice = Partial.decode(first);
-  twice.merge(Partial.decode(first));
-  const body = encodeThinned({ ...columns, partial: [twice.encode(), ...others] });
-  db.prepare('UPDATE packs SET body = ? WHERE id = ?').run(body, row.id);
 }

@@ -281,9 +281,9 @@ export class World implements HubSide {
   }
 
   submit(agent: string, kind: Parameters<HubSide['submit']>[1], payload: Uint8Array, done: () => void): void {
-    const { hub } = this;
-    if (hub === undefined) return;
+    if (this.hub === undefined) return;
     this.onMessage?.('agent', kind, payload);
+    const { hub } = this;
     hub.submit(agent, kind, payload, () => {
       if (this.hub === hub) done();
     });
