@@ -24,9 +24,13 @@ describe('a file', () => {
         moreSources: `  old: { file: { path: "${path}" }, parse: { csv: auto } }`,
         pipelines: '{ live: { from: old } }',
       });
+      const range = [start - 86_400_000, start + 86_400_000] as const;
+      const atHub = (): Promise<number> => countAtHub(system.hubUrl, 'live', range);
       let interrupted = 0;
       for (let kill = 0; kill < kills; kill++) {
-        await sleep(random.below(400));
+        const before = await atHub();
+        await stage.until('more of it arrives', 60_000, async () => before === 2 * rows || (await atHub()) > before);
+        await sleep(random.below(100));
         await system.agent.kill();
         const { out } = await stage.run('agent', ['status', '--config', system.agentConfig]);
         const read = Number(/file\.old\.\w+ (\d+)/.exec(out)?.[1] ?? 0);
@@ -34,12 +38,7 @@ describe('a file', () => {
         await system.agent.start();
       }
       expect(interrupted).toBeGreaterThan(1);
-      const range = [start - 86_400_000, start + 86_400_000] as const;
-      await stage.until(
-        'all of it is at the hub',
-        120_000,
-        async () => (await countAtHub(system.hubUrl, 'live', range)) >= 2 * rows,
-      );
+      await stage.until('all of it is at the hub', 120_000, async () => (await atHub()) >= 2 * rows);
       await stage.until(
         'and nothing is on its way',
         60_000,
