@@ -30,6 +30,9 @@ export function storeOfSites(store: StoreRead, sites: readonly string[]): StoreR
     *rollups(id, ...range) {
       if (seriesSeen(id) !== undefined) yield* store.rollups(id, ...range);
     },
+    *spreads(id, ...range) {
+      if (seriesSeen(id) !== undefined) yield* store.spreads(id, ...range);
+    },
     *raw(query) {
       if (isSeen(query.agent)) yield* store.raw(query);
     },

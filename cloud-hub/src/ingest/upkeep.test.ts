@@ -1,10 +1,12 @@
 /** The hub shows the same before, while and after its upkeep, whatever arrives late, crashes or is restored meanwhile. */
 import { Partial } from '@fogline/shared/aggregate/partial';
+import { Spread } from '@fogline/shared/aggregate/spread';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hubProblem } from '../store/hub-check.ts';
 import { salvageHub } from '../store/hub-salvage.ts';
+import type { RollupLevelMs } from '../store/levels.ts';
 import { keptForEver, type Retention } from '../store/retention.ts';
 import { openHubDatabase } from '../store/schema.ts';
 import { Agent, Hub, type Row, reading, t0 } from './testing/agent-fixture.ts';
@@ -75,9 +77,17 @@ function shown(hub: Hub): Map<string, string> {
         before = startMs;
         rows.set(`${id} ${level} ${startMs}`, Buffer.from(partial).toString('hex'));
       }
+      expectSpreads(hub, id, level);
     }
   }
   return rows;
+}
+
+/** What needs no sums is what the partials say. */
+function expectSpreads(hub: Hub, id: number, level: RollupLevelMs): void {
+  const partials = [...hub.core.read.rollups(id, level, t0 - 1e12, t0 + 1e12)];
+  const expected = partials.map(({ startMs, partial }) => ({ startMs, spread: Spread.of(partial) }));
+  expect(JSON.stringify([...hub.core.read.spreads(id, level, t0 - 1e12, t0 + 1e12)])).toBe(JSON.stringify(expected));
 }
 
 function rawTimes(hub: Hub): number[] {
@@ -278,9 +288,10 @@ describe('upkeep', () => {
     expect(hub.core.read.counters().blocksPacked).toBe(blocksPacked);
     const late = Array.from({ length: 20 }, (_, i) => ({ series: 0, time: span0 + i * 10_000 + 1, value: 7 }));
     agent.send(601, ...late);
-    hub.core.fold();
     const withLate = shown(hub);
     expect(withLate).toEqual(naive([rows, late]));
+    hub.core.fold();
+    expect(shown(hub)).toEqual(withLate);
     upkeepAll(hub);
     expect(shown(hub)).toEqual(withLate);
     expect(hub.core.read.counters().blocksPacked).toBe(blocksPacked + 1);

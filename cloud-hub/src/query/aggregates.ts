@@ -3,12 +3,15 @@
  * follows its sampling: where readings were left out upstream, count, sum, mean, stddev and percentiles would mislead and are refused.
  */
 import {
+  isOfSpread,
   isPercentile,
   type Percentile,
   plainAggregates,
   readAggregate as readPartial,
+  readSpread,
 } from '@fogline/shared/aggregate/names';
-import { FoglineError } from '@fogline/shared/errors';
+import { Partial } from '@fogline/shared/aggregate/partial';
+import { FoglineError, invariant } from '@fogline/shared/errors';
 import type { Sampling } from '@fogline/shared/reading';
 import { didYouMean } from '@fogline/shared/suggest';
 import type { SeriesInfo } from '../store/read.ts';
@@ -24,7 +27,14 @@ export function readAggregate(aggregate: Aggregate, { partial, before, twa, rate
   if (aggregate === 'rate') return rate;
   if (partial.count === 0) return aggregate === 'count' ? 0 : null;
   if (aggregate === 'delta') return partial.lastValue - (before ?? partial.firstValue);
+  if (isOfSpread(aggregate)) return readSpread(aggregate, partial);
+  invariant(partial instanceof Partial, 'sums where they are asked for');
   return readPartial(aggregate, partial);
+}
+
+/** Those for which it is not enough to know how many readings there are, and which are the least, greatest, first and last. */
+export function needsSums(aggregate: Aggregate): boolean {
+  return !isOfSpread(aggregate) && aggregate !== 'delta';
 }
 
 /** Those that follow the readings one after the other, so that windows cannot have them. */

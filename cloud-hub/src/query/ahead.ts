@@ -22,7 +22,7 @@ interface Left {
 }
 
 export class Ahead {
-  readonly #store: Pick<StoreRead, 'rollups' | 'raw' | 'expiry'>;
+  readonly #store: Pick<StoreRead, 'rollups' | 'spreads' | 'raw' | 'expiry'>;
   readonly #question: DataQuestion;
   readonly #range: TimeRange;
   readonly #groups: readonly Group[];
@@ -36,7 +36,7 @@ export class Ahead {
   #isTooMuch = false;
 
   constructor(
-    store: Pick<StoreRead, 'rollups' | 'raw' | 'expiry'>,
+    store: Pick<StoreRead, 'rollups' | 'spreads' | 'raw' | 'expiry'>,
     question: DataQuestion,
     range: TimeRange,
     groups: readonly Group[],

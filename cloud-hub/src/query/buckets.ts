@@ -6,10 +6,11 @@
 
 import { isPercentile } from '@fogline/shared/aggregate/names';
 import { Partial } from '@fogline/shared/aggregate/partial';
+import type { Spread } from '@fogline/shared/aggregate/spread';
 import { FoglineError } from '@fogline/shared/errors';
 import { bucketOf, hourMs, levels, type RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
-import { type Aggregate, countsReadings, readAggregate } from './aggregates.ts';
+import { type Aggregate, countsReadings, needsSums, readAggregate } from './aggregates.ts';
 import type { ReadBucket } from './bucket-rows.ts';
 import { expiredBefore, firstWhole } from './expiry.ts';
 import type { Grid } from './grid.ts';
@@ -21,8 +22,8 @@ import type { TimeRange } from './time.ts';
 
 export interface Bucket {
   readonly startMs: number;
-  /** Empty where a value only stood. */
-  readonly partial: Partial;
+  /** Empty where a value only stood; without sums where nobody asks for what needs them. */
+  readonly partial: Partial | Spread;
   /** What it cost: rows of the roll-up, or what as many readings cost. */
   readonly cost: number;
   /** Value of the last reading before the bucket; undefined: none, or nobody asks. */
@@ -33,7 +34,7 @@ export interface Bucket {
   readonly rate: number | null;
 }
 
-type BucketStore = Pick<StoreRead, 'rollups' | 'raw' | 'expiry'>;
+type BucketStore = Pick<StoreRead, 'rollups' | 'spreads' | 'raw' | 'expiry'>;
 
 export interface BucketsAsked {
   readonly grid: Grid;
@@ -43,10 +44,16 @@ export interface BucketsAsked {
   readonly nowMs: number;
 }
 
-interface Open {
+interface Open<Summary> {
   readonly startMs: number;
-  readonly partial: Partial;
+  readonly partial: Summary;
   rows: number;
+}
+
+/** Rows of a roll-up, and how two of them become one. */
+interface Source<Summary> {
+  rows(fromMs: number): Iterable<{ readonly startMs: number; readonly summary: Summary }>;
+  merge(into: Summary, other: Summary): void;
 }
 
 const rowsPerTurn = 1_000;
@@ -56,10 +63,42 @@ const minuteMs = levels[1];
  * Buckets that hold something, ascending, from `fromMs` (a bucket start) on. Now and then it yields nothing instead, so that
  * others may run; it re-reads from a bucket's start afterwards, so that a bucket is never half from before and half after.
  */
-export function* bucketsOf(
-  store: Pick<StoreRead, 'rollups' | 'expiry'>,
+export function bucketsOf(
+  store: Pick<StoreRead, 'rollups' | 'spreads' | 'expiry'>,
   series: SeriesInfo,
   level: RollupLevelMs,
+  asked: Pick<BucketsAsked, 'grid' | 'aggregates'>,
+  range: TimeRange,
+): Generator<Bucket | undefined> {
+  const partials: Source<Partial> = {
+    *rows(fromMs) {
+      for (const { startMs, partial } of store.rollups(series.id, level, fromMs, range.toMs))
+        yield { startMs, summary: Partial.decode(partial) };
+    },
+    merge: (into, other) => into.merge(other),
+  };
+  const spreads: Source<Spread> = {
+    *rows(fromMs) {
+      for (const { startMs, spread } of store.spreads(series.id, level, fromMs, range.toMs))
+        yield { startMs, summary: spread };
+    },
+    merge: (into, other) => into.mergeSpread(other),
+  };
+  const place = { store, series, level };
+  return asked.aggregates.some(needsSums)
+    ? gather(partials, place, asked, range)
+    : gather(spreads, place, asked, range);
+}
+
+interface Place {
+  readonly store: Pick<StoreRead, 'spreads' | 'expiry'>;
+  readonly series: SeriesInfo;
+  readonly level: RollupLevelMs;
+}
+
+function* gather<Summary extends Partial | Spread>(
+  source: Source<Summary>,
+  { store, series, level }: Place,
   { grid, aggregates }: Pick<BucketsAsked, 'grid' | 'aggregates'>,
   { fromMs, toMs }: TimeRange,
 ): Generator<Bucket | undefined> {
@@ -69,7 +108,7 @@ export function* bucketsOf(
   let before = hasBefore ? lastReadingBefore(store, series, level, beganMs) : undefined;
   // 10 s lack what was thinned to minutes, which may be the last before a bucket.
   const minutes = hasBefore && level < minuteMs ? new LastMinute(store, series, { fromMs: beganMs, toMs }) : undefined;
-  const closed = ({ startMs, partial, rows }: Open): Bucket => {
+  const closed = ({ startMs, partial, rows }: Open<Summary>): Bucket => {
     before = minutes?.lastBefore(startMs, before) ?? before;
     const bucket = { startMs, partial, cost: rows, before: before?.value, twa: null, rate: null };
     if (hasBefore && partial.count > 0) before = { timeMs: partial.lastTime, value: partial.lastValue };
@@ -77,27 +116,26 @@ export function* bucketsOf(
   };
   for (let start = beganMs; start < toMs; ) {
     let rows = 0;
-    let open: Open | undefined;
+    let open: Open<Summary> | undefined;
     let endMs = Number.NEGATIVE_INFINITY;
     const from = start;
     start = toMs;
-    for (const row of store.rollups(series.id, level, from, toMs)) {
-      if (open !== undefined && row.startMs >= endMs) {
+    for (const { startMs, summary } of source.rows(from)) {
+      if (open !== undefined && startMs >= endMs) {
         yield closed(open);
         open = undefined;
         if (rows >= rowsPerTurn) {
-          start = grid.startOf(row.startMs);
+          start = grid.startOf(startMs);
           break;
         }
       }
       rows++;
-      const partial = Partial.decode(row.partial);
       if (open === undefined) {
-        const startMs = grid.startOf(row.startMs);
-        endMs = grid.endOf(startMs);
-        open = { startMs, partial, rows: 1 };
+        const bucketMs = grid.startOf(startMs);
+        endMs = grid.endOf(bucketMs);
+        open = { startMs: bucketMs, partial: summary, rows: 1 };
       } else {
-        open.partial.merge(partial);
+        source.merge(open.partial, summary);
         open.rows++;
       }
     }

@@ -45,7 +45,7 @@ export interface DataPage {
   readonly next: string | null;
 }
 
-type DataStore = Pick<StoreRead, 'listSeries' | 'rollups' | 'raw' | 'expiry'>;
+type DataStore = Pick<StoreRead, 'listSeries' | 'rollups' | 'spreads' | 'raw' | 'expiry'>;
 
 /** Where a page begins: in which group, with which series already chosen (0 = none), at which time and place. */
 interface Position {

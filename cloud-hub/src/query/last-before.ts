@@ -1,7 +1,7 @@
 /** The last reading of a series before an instant, however long before, from the roll-ups alone. */
-import { Partial } from '@fogline/shared/aggregate/partial';
+import type { Spread } from '@fogline/shared/aggregate/spread';
 import { bucketOf, levels, type RollupLevelMs } from '../store/levels.ts';
-import type { RollupRow, SeriesInfo, StoreRead } from '../store/read.ts';
+import type { SeriesInfo, SpreadRow, StoreRead } from '../store/read.ts';
 import type { TimeRange } from './time.ts';
 
 export interface Reading {
@@ -16,7 +16,7 @@ const everMs = -8_640_000_000_000_000;
 
 /** `beforeMs` is a multiple of `level`, the finest to look at. Of several readings at that time the greatest, as `last` has it. */
 export function lastReadingBefore(
-  store: Pick<StoreRead, 'rollups'>,
+  store: Pick<StoreRead, 'spreads'>,
   series: Pick<SeriesInfo, 'id'>,
   level: RollupLevelMs,
   beforeMs: number,
@@ -34,29 +34,27 @@ export function lastReadingBefore(
 }
 
 function lastIn(
-  store: Pick<StoreRead, 'rollups'>,
+  store: Pick<StoreRead, 'spreads'>,
   id: number,
   levelMs: RollupLevelMs,
   fromMs: number,
   toMs: number,
 ): Reading | undefined {
-  let last: Uint8Array | undefined;
-  if (fromMs < toMs) for (const row of store.rollups(id, levelMs, fromMs, toMs)) last = row.partial;
-  if (last === undefined) return undefined;
-  const { lastTime: timeMs, lastValue: value } = Partial.decode(last);
-  return { timeMs, value };
+  let last: Spread | undefined;
+  if (fromMs < toMs) for (const row of store.spreads(id, levelMs, fromMs, toMs)) last = row.spread;
+  return last === undefined ? undefined : { timeMs: last.lastTime, value: last.lastValue };
 }
 
 const minuteMs = levels[1];
 
 /** The last reading of whole minutes before instants of a range that ascend. */
 export class LastMinute {
-  readonly #rows: Generator<RollupRow>;
-  #next: RollupRow | undefined;
-  #last: RollupRow | undefined;
+  readonly #rows: Generator<SpreadRow>;
+  #next: SpreadRow | undefined;
+  #last: SpreadRow | undefined;
 
-  constructor(store: Pick<StoreRead, 'rollups'>, { id }: Pick<SeriesInfo, 'id'>, { fromMs, toMs }: TimeRange) {
-    this.#rows = store.rollups(id, minuteMs, bucketOf(fromMs, minuteMs), toMs);
+  constructor(store: Pick<StoreRead, 'spreads'>, { id }: Pick<SeriesInfo, 'id'>, { fromMs, toMs }: TimeRange) {
+    this.#rows = store.spreads(id, minuteMs, bucketOf(fromMs, minuteMs), toMs);
     this.#advance();
   }
 
@@ -65,7 +63,7 @@ export class LastMinute {
     const minute = bucketOf(beforeMs, minuteMs);
     for (; this.#next !== undefined && this.#next.startMs < minute; this.#advance()) this.#last = this.#next;
     if (this.#last === undefined || (known !== undefined && known.timeMs >= minute)) return known;
-    const { lastTime: timeMs, lastValue: value } = Partial.decode(this.#last.partial);
+    const { lastTime: timeMs, lastValue: value } = this.#last.spread;
     return known !== undefined && known.timeMs > timeMs ? known : { timeMs, value };
   }
 

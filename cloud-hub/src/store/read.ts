@@ -5,6 +5,7 @@
  * is consistent in itself.
  */
 
+import type { Spread } from '@fogline/shared/aggregate/spread';
 import type { Lane } from '@fogline/shared/protocol/limits';
 import type { VoidReason } from '@fogline/shared/protocol/messages';
 import type { ReadingColumns, Sampling, ValueType, WindowColumns } from '@fogline/shared/reading';
@@ -95,6 +96,12 @@ export interface RollupRow {
   readonly startMs: number;
   /** Canonical bytes (shared/aggregate/partial). */
   readonly partial: Uint8Array;
+}
+
+/** A row without its sums. */
+export interface SpreadRow {
+  readonly startMs: number;
+  readonly spread: Spread;
 }
 
 export interface RawQuery {
@@ -255,6 +262,8 @@ export interface StoreRead {
   latest(seriesIds: readonly number[]): LatestValue[];
   /** Buckets with `fromMs ≤ start < toMs`, ascending; none that expired. */
   rollups(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<RollupRow>;
+  /** The same buckets without their sums, at a small part of the cost. */
+  spreads(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<SpreadRow>;
   /** None that expired. */
   raw(query: RawQuery): Generator<RawChunk>;
   /**

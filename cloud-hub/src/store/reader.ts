@@ -3,6 +3,7 @@
  * one would block the writer.
  */
 import { Partial } from '@fogline/shared/aggregate/partial';
+import { Spread } from '@fogline/shared/aggregate/spread';
 import { type VoidReason, voidReasons } from '@fogline/shared/protocol/messages';
 import type { Database, Statement, Value } from '@fogline/shared/sqlite';
 import type { HubStore } from './hub-store.ts';
@@ -23,13 +24,14 @@ import {
   readLimits,
   type SeriesFilter,
   type SeriesInfo,
+  type SpreadRow,
   type StoreRead,
   type StoreStats,
   type TombstoneInfo,
   type VoidRow,
 } from './read.ts';
 import type { Expiry } from './retention.ts';
-import { mergeRows, type RollupPage } from './rollup-table.ts';
+import { mergeRows, type RollupPage, type SpreadPage } from './rollup-table.ts';
 import {
   type AgentSql,
   agentFrom,
@@ -133,6 +135,31 @@ export class StoreReader implements StoreRead {
       yield* rows;
       from = endMs;
     }
+  }
+
+  *spreads(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<SpreadRow> {
+    for (let from = Math.max(fromMs, this.#fresh().horizonOf(levelMs, seriesId)); from < toMs; ) {
+      const { rows, endMs } =
+        this.#packedPage(levelMs, seriesId, from, toMs) ?? this.#spreadPage(levelMs, seriesId, from, toMs);
+      yield* rows;
+      from = endMs;
+    }
+  }
+
+  /** Where nothing has to be merged to what one block holds. */
+  #packedPage(levelMs: RollupLevelMs, seriesId: number, fromMs: number, toMs: number): SpreadPage | undefined {
+    const { merges, rollups, tails } = this.#fresh();
+    if (merges.members(seriesId).length > 1) return undefined;
+    const page = rollups.packedPage(levelMs, seriesId, fromMs, toMs);
+    const level = levels.indexOf(levelMs);
+    const isAlone = (endMs: number): boolean =>
+      tails.every((tail) => tail.rollups.collect(seriesId, level, fromMs, endMs).size === 0);
+    return page !== undefined && isAlone(page.endMs) ? page : undefined;
+  }
+
+  #spreadPage(levelMs: RollupLevelMs, seriesId: number, fromMs: number, toMs: number): SpreadPage {
+    const { rows, endMs } = this.#page(levelMs, seriesId, fromMs, toMs);
+    return { rows: rows.map(({ startMs, partial }) => ({ startMs, spread: Spread.of(partial) })), endMs };
   }
 
   /** Of the series and of what was merged into it; as far as all of them go. */

@@ -5,7 +5,7 @@
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import { blockSpanMs, bucketOf } from './levels.ts';
 import { PackedRows, unpackRows } from './packed/packed-rows.ts';
-import type { RollupRow } from './read.ts';
+import type { RollupRow, SpreadRow } from './read.ts';
 import { openSealed, seal } from './sealed.ts';
 
 interface BlockRow {
@@ -53,14 +53,22 @@ export class RollupBlocks {
 
   /** Rows of one block with `fromMs ≤ start < toMs`; none where there is no block. Throws `storage_corrupt`. */
   rows(levelMs: number, series: number, blockMs: number, fromMs: number, toMs: number): RollupRow[] {
+    return this.#block(levelMs, series, blockMs)?.rows(fromMs, toMs) ?? [];
+  }
+
+  /** The same rows without their sums. */
+  spreads(levelMs: number, series: number, blockMs: number, fromMs: number, toMs: number): SpreadRow[] {
+    return this.#block(levelMs, series, blockMs)?.spreads(fromMs, toMs) ?? [];
+  }
+
+  #block(levelMs: number, series: number, blockMs: number): PackedRows | undefined {
     const last = this.#last;
-    if (last?.levelMs === levelMs && last.series === series && last.blockMs === blockMs)
-      return last.rows.rows(fromMs, toMs);
+    if (last?.levelMs === levelMs && last.series === series && last.blockMs === blockMs) return last.rows;
     const block = this.#get.get(levelMs, series, blockMs);
-    if (block === undefined) return [];
+    if (block === undefined) return undefined;
     const rows = new PackedRows(openSealed(block.packed, levelMs, series, blockMs), levelMs);
     this.#last = { levelMs, series, blockMs, rows };
-    return rows.rows(fromMs, toMs);
+    return rows;
   }
 
   /** The last row of the last block of a series. */

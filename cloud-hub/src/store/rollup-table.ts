@@ -7,7 +7,7 @@ import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import { blockSpanMs, levels, type RollupLevelMs } from './levels.ts';
 import { packRows } from './packed/packed-rows.ts';
-import type { RollupRow } from './read.ts';
+import type { RollupRow, SpreadRow } from './read.ts';
 import { RollupBlocks } from './rollup-blocks.ts';
 import type { RollupTail } from './rollup-tail.ts';
 import { openSealed, seal } from './sealed.ts';
@@ -30,6 +30,12 @@ export type HorizonOf = (levelMs: RollupLevelMs, series: number) => number;
 /** All rows with `from ≤ start < endMs` of a page that began at `from`. */
 export interface RollupPage {
   readonly rows: readonly RollupRow[];
+  readonly endMs: number;
+}
+
+/** The same without their sums. */
+export interface SpreadPage {
+  readonly rows: readonly SpreadRow[];
   readonly endMs: number;
 }
 
@@ -84,6 +90,15 @@ export class RollupTable {
     const packed = this.blocks.rows(levelMs, series, blockMs, fromMs, endMs);
     const later = this.rows(levelMs, series, fromMs, endMs, pageRows + 1);
     return { rows: mergeRows(packed, later, series), endMs };
+  }
+
+  /** What one block alone holds from `fromMs` on; undefined where there is none, or rows beside it. */
+  packedPage(levelMs: number, series: number, fromMs: number, toMs: number): SpreadPage | undefined {
+    const blockMs = this.blocks.firstIn(levelMs, series, fromMs, toMs);
+    if (blockMs === undefined || blockMs > fromMs) return undefined;
+    const endMs = Math.min(toMs, blockMs + blockSpanMs(levelMs));
+    if (this.#page.get(levelMs, series, fromMs, endMs, 1) !== undefined) return undefined;
+    return { rows: this.blocks.spreads(levelMs, series, blockMs, fromMs, endMs), endMs };
   }
 
   /** Rows that are in no block; ascending from `fromMs`, below `toMs`, at most `limit`. */

@@ -9,14 +9,21 @@ export type Aggregate = PlainAggregate | Percentile;
 
 const percentilePattern = /^p(?!0*(?:\.0*)?$)\d{1,2}(?:\.\d{1,3})?$/;
 
+/** What needs no sums is read of a spread in the same way. */
+const spreadReaders = {
+  min: ({ min }: Spread) => min,
+  max: ({ max }: Spread) => max,
+  count: ({ count }: Spread) => count,
+  first: ({ firstValue }: Spread) => firstValue,
+  last: ({ lastValue }: Spread) => lastValue,
+} as const;
+export type SpreadAggregate = keyof typeof spreadReaders;
+type Spread = Pick<Partial, 'min' | 'max' | 'count' | 'firstValue' | 'lastValue'>;
+
 const readers: Readonly<Record<PlainAggregate, (partial: Partial) => number>> = {
+  ...spreadReaders,
   mean: (partial) => partial.mean(),
-  min: (partial) => partial.min,
-  max: (partial) => partial.max,
-  count: (partial) => partial.count,
   sum: (partial) => partial.sumValue(),
-  first: (partial) => partial.firstValue,
-  last: (partial) => partial.lastValue,
   /** Population standard deviation. */
   stddev: (partial) => partial.stddev(),
 };
@@ -27,6 +34,14 @@ export function isPercentile(name: string): name is Percentile {
 
 export function isAggregate(name: string): name is Aggregate {
   return Object.hasOwn(readers, name) || isPercentile(name);
+}
+
+export function isOfSpread(name: string): name is SpreadAggregate {
+  return Object.hasOwn(spreadReaders, name);
+}
+
+export function readSpread(name: SpreadAggregate, spread: Spread): number {
+  return spreadReaders[name](spread);
 }
 
 /** `name` is an aggregate, as `isAggregate` tells; NaN for a percentile of a partial without a sketch. */

@@ -4,6 +4,7 @@ import { hasCode } from '../errors.ts';
 import { ByteWriter } from './bytes.ts';
 import { blockMax } from './moments.ts';
 import { isLess, mergeEncoded, Partial, writePartialOf } from './partial.ts';
+import { Spread } from './spread.ts';
 import { type Mergeable, orderFreedom } from './testing/order-freedom.ts';
 import { anyTime, anyValue, fromHex, hex, mutation, nearest, squareUnits, sumUnits } from './testing/reference.ts';
 
@@ -17,6 +18,25 @@ function partialOf(items: readonly Reading[], sketch = false): Partial {
   for (const [time, value] of items) partial.add(time, value);
   return partial;
 }
+
+const spreadOf = ({ count, min, max, firstTime, firstValue, lastTime, lastValue }: Spread | Partial) =>
+  count === 0 ? { count } : { count, min, max, firstTime, firstValue, lastTime, lastValue };
+
+test('spreads merge to what the merged partial says', () => {
+  fc.assert(
+    fc.property(fc.array(fc.array(reading, { maxLength: 6 }), { minLength: 1, maxLength: 8 }), (parts) => {
+      const partial = Partial.empty();
+      const spread = new Spread();
+      for (const items of parts) {
+        const own = partialOf(items);
+        spread.mergeSpread(Spread.of(own.encode()));
+        partial.merge(own);
+      }
+      expect(spreadOf(spread)).toStrictEqual(spreadOf(partial));
+    }),
+    { numRuns: 300 },
+  );
+});
 
 function partials(sketch: boolean): Mergeable<Partial, Reading> {
   return {

@@ -1,9 +1,10 @@
 /** What is packed comes back byte for byte, whatever the readings are; ordinary sensors take few bytes a row. */
 import { Partial } from '@fogline/shared/aggregate/partial';
+import { Spread } from '@fogline/shared/aggregate/spread';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RollupRow } from '../read.ts';
-import { packedRowsMax, packRows, unpackRows } from './packed-rows.ts';
+import { PackedRows, packedRowsMax, packRows, unpackRows } from './packed-rows.ts';
 
 const minute = 60_000;
 const t0 = Date.UTC(2026, 0, 1);
@@ -58,6 +59,17 @@ describe('packed rows', () => {
         expect(hex(unpackRows(packRows(rows, minute), minute, ...everything))).toEqual(hex(rows));
       }),
       { numRuns: 400 },
+    );
+  });
+
+  it('tell what needs no sums as their partials do', () => {
+    fc.assert(
+      fc.property(fc.array(row, { minLength: 1, maxLength: 40 }), (shapes) => {
+        const rows = rowsOf(shapes);
+        const spreads = new PackedRows(packRows(rows, minute), minute).spreads(...everything);
+        expect(spreads).toStrictEqual(rows.map(({ startMs, partial }) => ({ startMs, spread: Spread.of(partial) })));
+      }),
+      { numRuns: 200 },
     );
   });
 

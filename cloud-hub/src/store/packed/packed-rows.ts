@@ -13,25 +13,24 @@
  *
  * "column": an integer column of the readings codec (shared/src/codec/FORMAT.md §3); sums are wide columns (columns.ts).
  */
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { deflateRawSync } from 'node:zlib';
 import { Extents } from '@fogline/shared/aggregate/extents';
-import { headHasHeld, headHasSketch, shapeOf, shapes, timeUnitOf } from '@fogline/shared/aggregate/partial-layout';
-import { ByteReader, ByteWriter, corrupt } from '@fogline/shared/codec/byte-io';
+import { headHasHeld, headHasSketch, shapeOf, shapes } from '@fogline/shared/aggregate/partial-layout';
+import { Spread } from '@fogline/shared/aggregate/spread';
+import { ByteReader, ByteWriter } from '@fogline/shared/codec/byte-io';
 import { FoglineError, invariant } from '@fogline/shared/errors';
-import type { RollupRow } from '../read.ts';
-import { readColumn, WideColumn, writeColumn, writeWideColumn } from './columns.ts';
-import { bytesOf, hasSums, type PartialFields } from './partial-fields.ts';
-import { type BlockGrid, type BlockPlan, emptyRow, type PlacedRow, type PlainRow, planBlock } from './plain-row.ts';
-import { heldFrom, placesFrom, sumsFrom } from './sum-residuals.ts';
-import { valueOn } from './value-grid.ts';
+import type { RollupRow, SpreadRow } from '../read.ts';
+import { readColumn, writeColumn, writeWideColumn } from './columns.ts';
+import { ExtentColumns, headVerbatim, type RowPlace } from './extent-columns.ts';
+import { bytesOf, hasSums } from './partial-fields.ts';
+import { type BlockGrid, type BlockPlan, type PlainRow, planBlock } from './plain-row.ts';
+import { SumColumns } from './sum-columns.ts';
 
 export const packedRowsMax = 4096;
 const version = 1;
-const headVerbatim = 256;
-/** Sketches and odd partials of one block: 4,096 of the longest. */
-const tailBytesMax = 4096 * 65_536;
 
 const out = new ByteWriter(65_536);
+const noBytes = new Uint8Array(0);
 
 const verifiedPerStep = 256;
 
@@ -138,13 +137,17 @@ export function unpackRows(bytes: Uint8Array, levelMs: number, fromMs: number, t
   return new PackedRows(bytes, levelMs).rows(fromMs, toMs);
 }
 
-/** A block with its columns decoded; partials are made of those that are asked for. */
+/** A block with its columns decoded, those of sums when they are first asked for; partials are made of rows that are asked for. */
 export class PackedRows {
   readonly #levelMs: number;
   /** In levels. */
   readonly #starts: Float64Array;
-  readonly #columns: RowColumns;
-  readonly #places: RowPlace[] = [];
+  readonly #grid: BlockGrid;
+  readonly #extents: ExtentColumns;
+  readonly #places: readonly RowPlace[];
+  /** What follows the extents. */
+  readonly #rest: ByteReader;
+  #columns: SumColumns | undefined;
 
   /** Throws `codec_corrupt`, `codec_version`. */
   constructor(bytes: Uint8Array, levelMs: number) {
@@ -155,204 +158,64 @@ export class PackedRows {
     this.#levelMs = levelMs;
     this.#starts = readColumn(from, count);
     const heads = readColumn(from, count);
-    const grid: BlockGrid = {
+    this.#grid = {
       values: { scale: from.bounded(14, 'decimal places'), bits: from.bounded(1000, 'binary places') },
       crossingPlaces: from.bounded(4096, 'places of sums'),
       heldPlaces: from.bounded(4096, 'places of integrals'),
     };
-    this.#columns = new RowColumns(from, heads, grid);
-    // Each column holds the rows that have it, so where a row stands is counted from the first.
-    for (const head of heads) this.#places.push(this.#columns.next(head));
+    this.#extents = new ExtentColumns(from, heads, this.#grid.values);
+    this.#places = [...this.#extents.places()];
+    this.#rest = from;
   }
 
   /** Rows with `fromMs ≤ start < toMs`. Throws `codec_corrupt`. */
   rows(fromMs: number, toMs: number): RollupRow[] {
-    const rows: RollupRow[] = [];
+    return this.#within(fromMs, toMs, (place, startMs) => ({ startMs, partial: this.#partialAt(place, startMs) }));
+  }
+
+  /** The same rows without their sums. */
+  spreads(fromMs: number, toMs: number): SpreadRow[] {
+    return this.#within(fromMs, toMs, (place, startMs) => ({ startMs, spread: this.#spreadAt(place, startMs) }));
+  }
+
+  #within<Row>(fromMs: number, toMs: number, rowAt: (place: RowPlace, startMs: number) => Row): Row[] {
+    const rows: Row[] = [];
     for (const [row, place] of this.#places.entries()) {
       const startMs = (this.#starts[row] as number) * this.#levelMs;
-      if (startMs >= fromMs && startMs < toMs) rows.push({ startMs, partial: this.#columns.partialAt(place, startMs) });
+      if (startMs >= fromMs && startMs < toMs) rows.push(rowAt(place, startMs));
     }
     return rows;
   }
-}
 
-/** Where a row stands in each group of columns. */
-interface RowPlace {
-  readonly head: number;
-  readonly timed: number;
-  readonly several: number;
-  readonly general: number;
-  readonly summed: number;
-  readonly held: number;
-  readonly sketch: number;
-  readonly odd: number;
-}
-
-const noBytes = new Uint8Array(0);
-
-class RowColumns {
-  readonly #grid: BlockGrid;
-  readonly #firstOffset: Float64Array;
-  readonly #count: Float64Array;
-  readonly #lastOffset: Float64Array;
-  readonly #last: Float64Array;
-  readonly #first: Float64Array;
-  readonly #low: Float64Array;
-  readonly #high: Float64Array;
-  readonly #d1: WideColumn;
-  readonly #d2: WideColumn;
-  readonly #heldMs: Float64Array;
-  readonly #dh: WideColumn;
-  readonly #k:
-    | { readonly k1: WideColumn; readonly k2: WideColumn; readonly k3: WideColumn; readonly kh: WideColumn }
-    | undefined;
-  /** Sketches, then partials kept as they are: end of each in the tail. */
-  readonly #ends: Float64Array;
-  readonly #sketches: number;
-  readonly #tail: Uint8Array;
-  #place = { timed: -1, several: -1, general: -1, summed: -1, held: -1, sketch: -1, odd: -1 };
-
-  constructor(from: ByteReader, heads: Float64Array, grid: BlockGrid) {
-    this.#grid = grid;
-    const plain = heads.filter((head) => head !== headVerbatim);
-    const rowsOf = (test: (head: number) => boolean): number => plain.filter(test).length;
-    const timed = rowsOf((head) => shapeOf(head) !== shapes.empty);
-    const general = rowsOf((head) => shapeOf(head) === shapes.general);
-    const several = general + rowsOf((head) => shapeOf(head) === shapes.uniform);
-    const held = rowsOf(headHasHeld);
-    this.#firstOffset = readColumn(from, timed);
-    this.#count = readColumn(from, several);
-    this.#lastOffset = readColumn(from, several);
-    this.#last = readColumn(from, timed);
-    this.#first = readColumn(from, general);
-    this.#low = readColumn(from, general);
-    this.#high = readColumn(from, general);
-    let summed = 0;
-    let sketches = 0;
-    let at = 0;
-    for (const head of plain) {
-      if (shapeOf(head) < shapes.uniform) continue;
-      if (!hasSums(head, this.#count[at++] as number)) continue;
-      summed++;
-      if (headHasSketch(head)) sketches++;
-    }
-    this.#d1 = new WideColumn(from, summed);
-    this.#d2 = new WideColumn(from, summed);
-    this.#heldMs = readColumn(from, held);
-    this.#dh = new WideColumn(from, held);
-    this.#k = grid.values.scale === 0 ? undefined : readRoundings(from, summed, held);
-    const lengths = [...readColumn(from, sketches), ...readColumn(from, heads.length - plain.length)];
-    this.#sketches = sketches;
-    let end = 0;
-    this.#ends = Float64Array.from(lengths, (length) => (end += length));
-    this.#tail = readTail(from, end);
+  #sums(): SumColumns {
+    this.#columns ??= new SumColumns(this.#rest, this.#places.at(-1), this.#grid);
+    return this.#columns;
   }
 
-  /** Moves on to the next row. */
-  next(head: number): RowPlace {
-    const place = this.#place;
-    if (head === headVerbatim) {
-      place.odd++;
-      return { ...place, head };
-    }
-    const shape = shapeOf(head);
-    if (shape !== shapes.empty) place.timed++;
-    if (shape >= shapes.uniform) place.several++;
-    if (shape === shapes.general) place.general++;
-    if (shape === shapes.general && hasSums(head, this.#count[place.several] as number)) {
-      place.summed++;
-      if (headHasSketch(head)) place.sketch++;
-    }
-    if (headHasHeld(head)) place.held++;
-    return { ...place, head };
+  #spreadAt(place: RowPlace, startMs: number): Spread {
+    if (place.head === headVerbatim) return Spread.of(this.#sums().verbatimAt(place));
+    const spread = new Spread();
+    const row = this.#extents.rowAt(place);
+    spread.count = row.count;
+    this.#extents.fill(spread, place, row, startMs);
+    return spread;
   }
 
-  partialAt(place: RowPlace, startMs: number): Uint8Array {
+  #partialAt(place: RowPlace, startMs: number): Uint8Array {
     const { head } = place;
-    if (head === headVerbatim) return this.#bytesAt(this.#sketches + place.odd);
-    const row = this.#gridRow(place);
-    const { values } = this.#grid;
+    const columns = this.#sums();
+    if (head === headVerbatim) return columns.verbatimAt(place);
+    const row = this.#extents.rowAt(place);
     const extents = new Extents();
-    const unit = timeUnitOf(head);
-    if (shapeOf(head) !== shapes.empty) {
-      extents.firstTime = startMs + (this.#firstOffset[place.timed] as number) * unit;
-      extents.lastTime =
-        shapeOf(head) === shapes.single
-          ? extents.firstTime
-          : startMs + (this.#lastOffset[place.several] as number) * unit;
-      extents.min = valueOn(values, row.min);
-      extents.max = valueOn(values, row.max);
-      extents.firstValue = valueOn(values, row.first);
-      extents.lastValue = valueOn(values, row.last);
-    }
+    this.#extents.fill(extents, place, row, startMs);
     const isSummed = hasSums(head, row.count);
     return bytesOf({
       head,
       count: row.count,
       extents,
-      sums: isSummed ? this.#sumsAt(place.summed, row) : undefined,
-      held: headHasHeld(head) ? this.#heldAt(place, row) : undefined,
-      sketch: isSummed && headHasSketch(head) ? this.#bytesAt(place.sketch) : noBytes,
+      sums: isSummed ? columns.sumsAt(place, row) : undefined,
+      held: headHasHeld(head) ? columns.heldAt(place, row) : undefined,
+      sketch: isSummed && headHasSketch(head) ? columns.sketchAt(place) : noBytes,
     });
   }
-
-  #gridRow({ head, timed, several, general }: RowPlace): PlacedRow {
-    const shape = shapeOf(head);
-    if (shape === shapes.empty) return emptyRow(timed < 0 ? 0 : (this.#last[timed] as number));
-    const last = this.#last[timed] as number;
-    const lastBefore = timed === 0 ? last : (this.#last[timed - 1] as number);
-    const count = shape === shapes.single ? 1 : (this.#count[several] as number);
-    if (shape !== shapes.general) return { count, min: last, max: last, first: last, last, lastBefore };
-    const first = lastBefore + (this.#first[general] as number);
-    const min = Math.min(first, last) - (this.#low[general] as number);
-    const max = Math.max(first, last) + (this.#high[general] as number);
-    return { count, min, max, first, last, lastBefore };
-  }
-
-  #sumsAt(summed: number, row: PlacedRow): PartialFields['sums'] {
-    const { values, crossingPlaces } = this.#grid;
-    const places =
-      values.scale === 0
-        ? values.bits
-        : (placesFrom(valueOn(values, row.min), valueOn(values, row.max)) ?? crossingPlaces);
-    const residuals = {
-      d1: this.#d1.at(summed),
-      d2: this.#d2.at(summed),
-      k1: this.#k?.k1.at(summed) ?? 0n,
-      k2: this.#k?.k2.at(summed) ?? 0n,
-      k3: this.#k?.k3.at(summed) ?? 0n,
-    };
-    const { sum, sumSq } = sumsFrom(residuals, places, values, row);
-    return { sum: { mantissa: sum, exponent: -places }, sumSq: { mantissa: sumSq, exponent: -2 * places } };
-  }
-
-  #heldAt({ held }: RowPlace, row: PlacedRow): PartialFields['held'] {
-    const { values, heldPlaces } = this.#grid;
-    const durationMs = this.#heldMs[held] as number;
-    const about = BigInt(durationMs) * BigInt(row.last);
-    const integral = heldFrom(this.#dh.at(held), this.#k?.kh.at(held) ?? 0n, heldPlaces, values, about);
-    return { durationMs, integral: { mantissa: integral, exponent: -heldPlaces } };
-  }
-
-  #bytesAt(index: number): Uint8Array {
-    return this.#tail.slice(index === 0 ? 0 : this.#ends[index - 1], this.#ends[index]);
-  }
-}
-
-function readRoundings(from: ByteReader, summed: number, held: number) {
-  const [k1, k2, k3] = [summed, summed, summed].map((rows) => new WideColumn(from, rows)) as [
-    WideColumn,
-    WideColumn,
-    WideColumn,
-  ];
-  return { k1, k2, k3, kh: new WideColumn(from, held) };
-}
-
-function readTail(from: ByteReader, expected: number): Uint8Array {
-  const length = from.bounded(tailBytesMax, 'bytes of sketches');
-  if (length !== expected) corrupt('lengths do not add up');
-  if (length === 0) return noBytes;
-  const tail = inflateRawSync(from.take(from.left()), { maxOutputLength: length });
-  if (tail.length !== length) corrupt('sketches inflate to another length');
-  return tail;
 }
