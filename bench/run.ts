@@ -59,6 +59,11 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     isLong: true,
     load: () => import('./query/main.ts'),
   },
+  viewers: {
+    summary: 'what the acks of ingest wait beside 200 viewers, half of them frozen, and beside heavy queries',
+    isLong: true,
+    load: () => import('./viewers/main.ts'),
+  },
   rooms: {
     summary: 'what a reading costs in each room of the house, in CPU time of one process',
     load: () => import('./rooms/main.ts'),

@@ -134,3 +134,9 @@ function vectorOf(answer: string): Numbers {
 function nameOf({ agent, device }: Readonly<Record<string, string>>): string {
   return `${agent}/${device}`;
 }
+
+/** Of the hub alone: local days, which no daily roll-up answers, of all series. */
+export function heavyPath({ endMs }: Content): string {
+  const params = { match: metrics.main, from: String(startMs), to: String(endMs), every: '1d', tz: 'Europe/Paris' };
+  return `/api/v1/data?${query({ ...params, agg: 'mean,stddev', limit: '100000' })}`;
+}
