@@ -15,6 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { hubDatabase } from '@fogline/cloud-hub/store/schema';
 import type { ContentSize } from './content.ts';
 
 /** Of what content.ts and the builders make; another number builds anew. */
@@ -32,7 +33,7 @@ export async function kept(
 ): Promise<string> {
   const own = join(folder, name);
   const marker = join(folder, `${name}.json`);
-  const wanted = JSON.stringify({ ...size, contentVersion });
+  const wanted = JSON.stringify({ ...size, contentVersion, schemaVersion: hubDatabase.schemaVersion });
   if (existsSync(marker) && readFileSync(marker, 'utf8') === wanted) return own;
   mkdirSync(folder, { recursive: true });
   rmSync(marker, { force: true });

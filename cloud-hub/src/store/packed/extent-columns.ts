@@ -94,7 +94,7 @@ export class ExtentColumns {
   }
 
   /** Fills the extents of a row that was not empty. */
-  fill(extents: Extents, { head, timed, several }: RowPlace, row: PlacedRow, startMs: number): void {
+  readInto(extents: Extents, { head, timed, several }: RowPlace, row: PlacedRow, startMs: number): void {
     const shape = shapeOf(head);
     if (shape === shapes.empty) return;
     const unit = timeUnitOf(head);

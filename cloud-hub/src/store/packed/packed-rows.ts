@@ -197,7 +197,7 @@ export class PackedRows {
     const spread = new Spread();
     const row = this.#extents.rowAt(place);
     spread.count = row.count;
-    this.#extents.fill(spread, place, row, startMs);
+    this.#extents.readInto(spread, place, row, startMs);
     return spread;
   }
 
@@ -207,7 +207,7 @@ export class PackedRows {
     if (head === headVerbatim) return columns.verbatimAt(place);
     const row = this.#extents.rowAt(place);
     const extents = new Extents();
-    this.#extents.fill(extents, place, row, startMs);
+    this.#extents.readInto(extents, place, row, startMs);
     const isSummed = hasSums(head, row.count);
     return bytesOf({
       head,
