@@ -66,6 +66,11 @@ export class DiskRoom {
     return !this.#isFull;
   }
 
+  /** There is room, or enough of the ballast's place is left for one step of what makes room. */
+  mayTidy(): boolean {
+    return this.hasRoom() || this.#ballast.freeBytes >= this.#limits.ballastBytes / 2;
+  }
+
   /** What is wrong, for people; undefined = there is room. */
   get problem(): string | undefined {
     if (!this.#isFull) return undefined;

@@ -211,7 +211,7 @@ class Rooms {
       folder.suspect(error);
     };
     const driver = new IngestDriver(core, { fail, mayCommit: () => room.hasRoom() });
-    const upkeep = new UpkeepDriver(core, clock, fail, () => copyTombstones(dataFolder, db));
+    const upkeep = new UpkeepDriver(core, { clock, room, fail, onOrders: () => copyTombstones(dataFolder, db) });
     const damageWatch = new DamageWatch({
       db,
       clock,

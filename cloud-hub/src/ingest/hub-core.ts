@@ -4,7 +4,7 @@
  * what was not is sent again and is new, what was is sent again and is a repeat. A message on which the hub itself fails is
  * rolled back alone and quarantined; an error of the storage fails the group, nothing of it is acked, and it is the caller's to exit.
  */
-import { hasCode, invariant, messageOf } from '@fogline/shared/errors';
+import { FoglineError, hasCode, invariant, messageOf } from '@fogline/shared/errors';
 import type { UpKind } from '@fogline/shared/protocol/topics';
 import type { Database } from '@fogline/shared/sqlite';
 import { HubStore } from '../store/hub-store.ts';
@@ -122,16 +122,20 @@ export class HubCore {
     let isAny = false;
     for (let row = this.#store.orders.nextOpen(); row !== undefined; row = this.#store.orders.nextOpen()) {
       isAny = true;
-      const { id, body } = row;
+      const order = row;
+      const { id, body } = order;
+      const { orders } = this.#store;
       this.#context.startGroup();
       try {
+        if (!this.#transaction(() => orders.begin(order)))
+          throw new FoglineError('unavailable', 'the hub ended while it carried this out; its log says why');
         this.#transaction(() => {
           const answer = carryOut(this.#context, JSON.parse(body) as Order);
-          this.#store.orders.answer(id, 'done', answer);
+          orders.answer(id, 'done', answer);
         });
       } catch (error) {
         if (isStorageError(error)) throw error;
-        this.#transaction(() => this.#store.orders.answer(id, 'refused', messageOf(error)));
+        this.#transaction(() => orders.answer(id, 'refused', messageOf(error)));
         continue;
       }
       this.#announce();

@@ -1,6 +1,7 @@
 /**
  * What an operator asked the hub to do to its data, by a command in another process: written to the database there, carried out by the hub that
- * runs, in one transaction with its answer. Bounded: beyond `ordersMax` the oldest answers leave.
+ * runs, in one transaction with its answer. One that ends the hub is not tried again at the next start. Bounded: beyond `ordersMax` the oldest
+ * answers leave.
  */
 import { FoglineError } from '@fogline/shared/errors';
 import type { Database, Statement } from '@fogline/shared/sqlite';
@@ -27,11 +28,12 @@ export interface OrderRow {
   readonly state: OrderState;
   /** JSON of the order. */
   readonly body: string;
-  /** What was done, or why it was refused. */
+  /** What was done, or why it was refused; of an open one `begun` or nothing. */
   readonly answer: string;
 }
 
 const ordersMax = 1000;
+const begun = 'begun';
 
 export class OrderTable {
   readonly #insert: Statement<never>;
@@ -56,6 +58,13 @@ export class OrderTable {
 
   nextOpen(): OrderRow | undefined {
     return this.#open.get();
+  }
+
+  /** In a transaction before the one that carries it out. False where that was done before, so that it ended the hub. */
+  begin({ id, answer }: OrderRow): boolean {
+    if (answer === begun) return false;
+    this.#answer.run('open', begun, id);
+    return true;
   }
 
   answer(id: number, state: Exclude<OrderState, 'open'>, answer: string): void {
