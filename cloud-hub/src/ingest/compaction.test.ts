@@ -1,8 +1,13 @@
 /** Many small batches become few dense ones; nothing that is read, counted or recognised as a repeat changes. */
+import { Partial } from '@fogline/shared/aggregate/partial';
+import { encodeWindows } from '@fogline/shared/aggregate/window-columns';
+import { decodeReadings } from '@fogline/shared/codec/readings';
+import { decodeBatch } from '@fogline/shared/protocol/messages';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { BatchLog } from '../store/batch-log.ts';
 import { hubProblem } from '../store/hub-check.ts';
-import { Agent, Hub, type Row, reading, t0, visible, window } from './testing/agent-fixture.ts';
+import { Agent, Hub, type Row, reading, t0, thinnedPart, visible, window } from './testing/agent-fixture.ts';
 
 const hourMs = 3_600_000;
 
@@ -121,5 +126,92 @@ describe('compaction of batches', () => {
     while (hub.core.upkeep());
     expect(bytesIn(hub).batches).toBe(1);
     expect(rawRows(hub)).toEqual(rows);
+  });
+
+  it('leaves windows apart that are small only because they are all alike, and the hub goes on', () => {
+    const clock = new ManualClock(t0 + hourMs);
+    const hub = new Hub({ clock });
+    const agent = new Agent(hub);
+    agent.hello();
+    agent.define(0, window('w', 10_000), reading('a'));
+    const wide = Partial.empty({ sketch: true });
+    for (let n = -2_000; n < 2_000; n++) wide.add(t0, 1.0205 ** n);
+    // Counts take more bytes than ones.
+    for (let n = 0; n < 20; n++) wide.merge(Partial.decode(wide.encode()));
+    const count = 400;
+    const bytes = encodeWindows({
+      count,
+      series: new Uint32Array(count),
+      start: Float64Array.from({ length: count }, (_, row) => t0 + row * 10_000),
+      delta: new Uint8Array(count),
+      partial: new Array<Uint8Array>(count).fill(wide.encode()),
+    });
+    for (let n = 0; n < 4; n++)
+      hub.take('gw1', 'batch', agent.batchBytes(1 + n * count, [{ kind: 'windows', bytes }], count));
+    hub.core.fold();
+    clock.advance(25 * hourMs);
+    const shown = visible(hub);
+    while (hub.core.upkeep());
+    expect([bytesIn(hub).batches, visible(hub)]).toEqual([4, shown]);
+  });
+
+  it('merges what lies beside minutes and beside texts that are too many', () => {
+    const { hub, agent, clock } = filled();
+    const minutes = thinnedPart([{ series: 0, time: t0 + hourMs, value: 1 }]);
+    hub.take('gw1', 'batch', agent.batchBytes(1211, [minutes], 1));
+    for (let n = 0; n < 10; n++) agent.send(1212 + n, { series: 0, time: t0 + hourMs + n, value: n });
+    hub.core.fold();
+    clock.advance(25 * hourMs);
+    const [shown, rows] = [visible(hub), rawRows(hub)];
+    while (hub.core.upkeep());
+    expect(bytesIn(hub).batches).toBe(3);
+    expect([visible(hub), rawRows(hub)]).toEqual([shown, rows]);
+  });
+
+  it('looks at batches that are not worth it once, not every round', () => {
+    const clock = new ManualClock(t0 + hourMs);
+    const hub = new Hub({ clock });
+    const agent = new Agent(hub);
+    agent.hello();
+    agent.define(0, reading('a'));
+    for (let n = 0; n < 8; n++) {
+      const minutes = thinnedPart([{ series: 0, time: t0 + n * 60_000, value: n }]);
+      hub.take('gw1', 'batch', agent.batchBytes(1 + n, [minutes], 1));
+    }
+    hub.core.fold();
+    clock.advance(25 * hourMs);
+    const read = vi.spyOn(BatchLog.prototype, 'get');
+    onTestFinished(() => read.mockRestore());
+    while (hub.core.upkeep());
+    const first = read.mock.calls.length;
+    while (hub.core.upkeep());
+    expect([bytesIn(hub).batches, first, read.mock.calls.length - first]).toEqual([8, 8, 0]);
+  });
+
+  it('gives each part of a merged batch the texts of its own rows', () => {
+    const clock = new ManualClock(t0 + hourMs);
+    const hub = new Hub({ clock });
+    const agent = new Agent(hub);
+    agent.hello();
+    agent.define(0, ...Array.from({ length: 4 }, (_, n) => reading(`state${n}`, { type: 'text' })));
+    for (let n = 0, next = 1; n < 40; n++) {
+      const rows = Array.from({ length: 400 }, (_, i) => ({
+        series: i % 4,
+        time: t0 + n * 1000 + i,
+        value: `state ${i % 4}: step ${(n * 7 + i) % 75}`,
+      }));
+      agent.send(next, ...rows);
+      next += rows.length;
+    }
+    hub.core.fold();
+    clock.advance(25 * hourMs);
+    const rows = rawRows(hub);
+    while (hub.core.upkeep());
+    expect([bytesIn(hub).batches, rawRows(hub)]).toEqual([1, rows]);
+    const stored = hub.db.prepare<{ payload: Uint8Array }>('SELECT payload FROM batches').get();
+    for (const { bytes } of decodeBatch(stored?.payload ?? new Uint8Array()).parts) {
+      const { count, value, strings } = decodeReadings(bytes);
+      expect(strings.length).toBe(new Set(value.subarray(0, count)).size);
+    }
   });
 });

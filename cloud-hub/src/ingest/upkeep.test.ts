@@ -298,6 +298,20 @@ describe('upkeep', () => {
     expect(rowsIn(hub, 'rollups WHERE level = 10000')).toBe(0);
   });
 
+  it('removes batches past their retention also where a fold is under way and nothing more arrives', () => {
+    const clock = new ManualClock(t0 + dayMs);
+    const hub = new Hub({ clock, limits: { tailItemsMax: 2, foldItemsMin: 1, retention: shortRetention } });
+    const agent = new Agent(hub);
+    agent.hello();
+    agent.define(0, reading('a'), reading('b'), reading('c'));
+    for (let n = 0; n < 10; n++)
+      agent.send(3 * n + 1, ...[0, 1, 2].map((series) => ({ series, time: t0 + n, value: n })));
+    expect(hub.core.read.counters().folds).toBeGreaterThan(0);
+    clock.advance(30 * dayMs);
+    upkeepAll(hub);
+    expect(rowsIn(hub, 'batches')).toBe(0);
+  });
+
   it('does not pack what is not over yet', () => {
     const clock = new ManualClock(t0 + 7 * 3_600_000);
     const hub = new Hub({ clock });

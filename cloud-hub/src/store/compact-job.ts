@@ -1,14 +1,15 @@
 /**
  * Merges small batches of one (epoch, lane) whose ranges follow each other into dense ones. Read, merged and compared outside of any
  * transaction; one short transaction then puts the merged batch in their place, under the id of the first. Items, hours, ranges and the
- * account stay as they were; what is lost is which bytes came as one message, so a repeat of one is known by its range alone.
+ * account stay as they were; what is lost is which bytes came as one message, so a repeat of one is known by its range alone. Batches of
+ * which nothing was merged are not decoded again as long as they are the same.
  */
 import type { Lane } from '@fogline/shared/protocol/limits';
 import { type BatchMessage, decodeBatch, isThinned } from '@fogline/shared/protocol/messages';
-import { decodeContent } from './batch-content.ts';
+import { type BatchContent, decodeContent } from './batch-content.ts';
 import type { BatchRange, SizedRange } from './batch-log.ts';
 import type { BatchHours, HubStore } from './hub-store.ts';
-import { mergingBatches } from './merge-batches.ts';
+import { mergingBatches, textBytesMax } from './merge-batches.ts';
 import type { UpkeepPorts } from './upkeep.ts';
 
 /** Of one merged batch; reached, no more are added. */
@@ -24,9 +25,26 @@ const restMs = 3_600_000;
 /** A run that nothing followed for so long is merged as short as it is. */
 const endedMs = 86_400_000;
 const decodedPerStep = 16;
+/** Runs that are remembered; the oldest is forgotten, and looked at again. */
+const keptRunsMax = 10_000;
+
+/** Runs of which nothing could be merged, in this process. */
+export class KeptRuns {
+  readonly #runs = new Set<string>();
+
+  has(run: string): boolean {
+    return this.#runs.has(run);
+  }
+
+  add(run: string): void {
+    this.#runs.add(run);
+    const [oldest] = this.#runs;
+    if (this.#runs.size > keptRunsMax && oldest !== undefined) this.#runs.delete(oldest);
+  }
+}
 
 /** One round over everything that can be merged. Yields between steps. */
-export function* compactRound(store: HubStore, ports: UpkeepPorts): Generator<void, void> {
+export function* compactRound(store: HubStore, kept: KeptRuns, ports: UpkeepPorts): Generator<void, void> {
   let at = { epoch: 0, lane: 0, last: 0 };
   for (;;) {
     const found = store.log.rangeAfter(at.epoch, at.lane, at.last);
@@ -38,7 +56,9 @@ export function* compactRound(store: HubStore, ports: UpkeepPorts): Generator<vo
     while ((run = nextRun(store, at, ports.nowMs())) !== undefined) {
       at = { ...at, last: run.at(-1)?.last ?? at.last };
       yield;
-      if (run.length >= batchesMin) yield* mergeRun(store, epoch, lane, run, ports);
+      const name = [epoch, lane, run[0]?.first, at.last, run.length].join();
+      if (run.length < batchesMin || kept.has(name)) continue;
+      if (!(yield* mergeRun(store, epoch, lane, run, ports))) kept.add(name);
     }
     at = { epoch, lane, last: Number.MAX_SAFE_INTEGER };
   }
@@ -95,33 +115,71 @@ function groupsOf(store: HubStore, epochId: number): (local: number) => number {
   };
 }
 
+/** What goes into one merged batch. */
+interface Segment {
+  readonly parts: BatchHours[];
+  readonly messages: BatchMessage[];
+  receivedMs: number;
+  bytes: number;
+  textBytes: number;
+}
+
+const emptySegment = (): Segment => ({ parts: [], messages: [], receivedMs: 0, bytes: 0, textBytes: 0 });
+
+/** False where all of it had better stay as it is. */
 function* mergeRun(
   store: HubStore,
   epoch: number,
   lane: Lane,
   run: readonly BatchRange[],
   ports: UpkeepPorts,
-): Generator<void, void> {
-  if (store.scans.isOpen(store.epochs.byId(epoch)?.agent ?? 0)) return;
-  const parts: BatchHours[] = [];
-  const messages: BatchMessage[] = [];
-  let receivedMs = 0;
-  let bytes = 0;
-  for (const { batch } of run) {
+): Generator<void, boolean> {
+  let isKept = true;
+  let segment = emptySegment();
+  for (const [index, { batch }] of run.entries()) {
+    if (store.scans.isOpen(store.epochs.byId(epoch)?.agent ?? 0)) return true;
     const stored = store.log.get(batch);
-    if (stored === undefined) return;
+    if (stored === undefined) return true;
     const message = decodeBatch(stored.payload);
     // Minutes are dense as they come, and not to be taken for items.
-    if (isThinned(message)) return;
-    messages.push(message);
-    parts.push({ id: batch, hours: [...decodeContent(message).hours.keys()] });
-    receivedMs = Math.max(receivedMs, stored.receivedMs);
-    bytes += stored.payload.byteLength;
-    if (parts.length % decodedPerStep === 0) yield;
+    const content = isThinned(message) ? undefined : decodeContent(message);
+    const textBytes = content === undefined ? 0 : textBytesOf(content);
+    if (content === undefined || segment.textBytes + textBytes > textBytesMax) {
+      if (yield* mergeSegment(store, epoch, lane, segment, ports)) isKept = false;
+      segment = emptySegment();
+    }
+    if (content !== undefined) {
+      segment.messages.push(message);
+      segment.parts.push({ id: batch, hours: [...content.hours.keys()] });
+      segment.receivedMs = Math.max(segment.receivedMs, stored.receivedMs);
+      segment.bytes += stored.payload.byteLength;
+      segment.textBytes += textBytes;
+    }
+    if (index % decodedPerStep === decodedPerStep - 1) yield;
   }
+  if (yield* mergeSegment(store, epoch, lane, segment, ports)) isKept = false;
+  return !isKept;
+}
+
+function textBytesOf({ readings }: BatchContent): number {
+  let bytes = 0;
+  for (const { strings } of readings) for (const text of strings) bytes += text.length;
+  return bytes;
+}
+
+/** False where nothing would be saved. */
+function* mergeSegment(
+  store: HubStore,
+  epoch: number,
+  lane: Lane,
+  { parts, messages, receivedMs, bytes }: Segment,
+  ports: UpkeepPorts,
+): Generator<void, boolean> {
+  if (parts.length < batchesMin) return false;
   const payload = yield* mergingBatches(messages, groupsOf(store, epoch));
-  if (payload === undefined || payload.byteLength >= bytes) return;
+  if (payload === undefined || payload.byteLength >= bytes) return false;
   yield;
-  const [first, last] = [run[0]?.first ?? 0, run.at(-1)?.last ?? 0];
+  const [first, last] = [messages[0]?.first ?? 0, messages.at(-1)?.last ?? 0];
   ports.transaction(() => store.replaceBatches({ epoch, lane, first, last, receivedMs, payload }, parts));
+  return true;
 }

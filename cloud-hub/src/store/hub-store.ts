@@ -216,11 +216,11 @@ export class HubStore {
   }
 
   /**
-   * Forgets up to `limit` pairs of batch and hour before an hour, and the batches that have nothing later. False when none is left, or
-   * a fold is under way, which still needs its batches.
+   * Forgets up to `limit` pairs of batch and hour before an hour, and the batches that have nothing later. False when none is left; while
+   * a fold is under way, which still needs its batches, nothing is forgotten.
    */
   dropBatches(agent: number, beforeHour: number, limit: number): boolean {
-    if (this.#rolling !== undefined) return false;
+    if (this.#rolling !== undefined) return true;
     const pairs = this.log.before(agent, beforeHour, limit);
     const dropped = new Map<string, { epoch: number; lane: Lane; pairs: [number, number][] }>();
     for (const pair of pairs) {

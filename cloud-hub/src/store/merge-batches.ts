@@ -5,23 +5,21 @@
 import { decodeWindows, mergeWindows, readWindowsHeader } from '@fogline/shared/aggregate/window-columns';
 import { mergeColumns } from '@fogline/shared/codec/merge';
 import { decodeReadings, encodeReadings } from '@fogline/shared/codec/readings';
-import { invariant } from '@fogline/shared/errors';
+import { hasCode, invariant } from '@fogline/shared/errors';
 import { type BatchMessage, type BatchPart, encodeBatch } from '@fogline/shared/protocol/messages';
-import type { ReadingColumns } from '@fogline/shared/reading';
+import { flagText, type ReadingColumns } from '@fogline/shared/reading';
 import { runEnd } from './batch-content.ts';
 
 /** Rows encoded in one step. */
 const readingsPerPart = 4_096;
 const windowsPerPart = 2_048;
 const decodedPerStep = 16;
-/** Parts of other kinds stay as they came. */
-const mergedKinds: readonly string[] = ['readings', 'windows'];
 /** Texts of one batch, decoded: half of what a batch may unfold to. */
-const textBytesMax = 32 * 1024 * 1024;
+export const textBytesMax = 32 * 1024 * 1024;
 
 /**
- * Contiguous ranges of one agent, epoch and lane, ascending; `groupOf`: local series that carry like values. Yields between steps;
- * undefined where they had better stay apart.
+ * Contiguous ranges of one agent, epoch and lane, ascending, of readings and windows; `groupOf`: local series that carry like values. Yields
+ * between steps; undefined where they had better stay apart: windows that are small only because they are all alike.
  */
 export function* mergingBatches(
   messages: readonly BatchMessage[],
@@ -30,33 +28,37 @@ export function* mergingBatches(
   const [head] = messages;
   const end = messages.at(-1);
   invariant(head !== undefined && end !== undefined, 'batches to merge');
-  if (!messages.every(({ parts: own }) => own.every(({ kind }) => mergedKinds.includes(kind)))) return undefined;
   const parts: BatchPart[] = [];
   const readings: ReadingColumns[] = [];
   const windows: Uint8Array[] = [];
-  let textBytes = 0;
   for (const [i, { parts: own }] of messages.entries()) {
     if (i % decodedPerStep === decodedPerStep - 1) yield;
     for (const part of own) {
-      if (part.kind === 'readings') {
-        const columns = decodeReadings(part.bytes);
-        for (const text of columns.strings) textBytes += text.length;
-        if (textBytes > textBytesMax) return undefined;
-        readings.push(columns);
-      } else windows.push(part.bytes);
+      if (part.kind === 'readings') readings.push(decodeReadings(part.bytes));
+      else windows.push(part.bytes);
     }
   }
   yield;
   if (readings.length > 0) yield* encodeParts(mergeColumns(readings), groupOf, parts);
   for (const blobs of chunksOf(windows)) {
     yield;
-    const bytes = mergeWindows(blobs);
+    const bytes = merged(blobs);
+    if (bytes === undefined) return undefined;
     const items = blobs.reduce((sum, blob) => sum + readWindowsHeader(blob).count, 0);
     invariant(decodeWindows(bytes).count === items, 'windows that come back');
     parts.push({ kind: 'windows', bytes });
   }
   const { agent, epoch, lane, first } = head;
   return encodeBatch({ agent, epoch, lane, first, last: end.last, parts });
+}
+
+function merged(blobs: readonly Uint8Array[]): Uint8Array | undefined {
+  try {
+    return mergeWindows(blobs);
+  } catch (error) {
+    if (!hasCode(error, 'limit_exceeded')) throw error;
+    return undefined;
+  }
 }
 
 function* encodeParts(
@@ -68,7 +70,7 @@ function* encodeParts(
     while (to < columns.count && to - from < readingsPerPart) to = runEnd(columns.series, to, columns.count);
     // Most rows of one part belong to few series; a series of very many rows is cut.
     to = Math.min(to, from + 2 * readingsPerPart);
-    const own = rowsOf(columns, from, to);
+    const own = withOwnTexts(rowsOf(columns, from, to));
     const bytes = encodeReadings(own, 'dense', { groupOf });
     invariant(isSame(decodeReadings(bytes), own), 'readings that come back');
     parts.push({ kind: 'readings', bytes });
@@ -85,6 +87,23 @@ function rowsOf({ series, time, value, flags, strings }: ReadingColumns, from: n
     flags: flags.subarray(from, to),
     strings,
   };
+}
+
+/** The texts that its rows name, in the order in which they do. */
+function withOwnTexts(columns: ReadingColumns): ReadingColumns {
+  const { count, flags, strings } = columns;
+  if (strings.length === 0) return columns;
+  const own: string[] = [];
+  const places = new Map<number, number>();
+  const value = columns.value.slice(0, count);
+  for (let row = 0; row < count; row++) {
+    if (((flags[row] ?? 0) & flagText) === 0) continue;
+    const before = value[row] ?? 0;
+    const place = places.get(before) ?? own.push(strings[before] ?? '') - 1;
+    places.set(before, place);
+    value[row] = place;
+  }
+  return { ...columns, value, strings: own };
 }
 
 function isSame(a: ReadingColumns, b: ReadingColumns): boolean {

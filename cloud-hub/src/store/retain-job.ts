@@ -11,6 +11,7 @@ const rowsPerStep = 512;
 const seriesPerStep = 64;
 const blocksPerStep = 16;
 const pairsPerStep = 64;
+const itemsFoldedPerStep = 2_048;
 
 /** One round: everything that may go. Yields between steps. */
 export function* retainRound(store: HubStore, retention: Retention, ports: UpkeepPorts): Generator<void, void> {
@@ -75,7 +76,11 @@ function* dropBatches(store: HubStore, horizonHour: number, ports: UpkeepPorts):
   for (const id of store.agents.ids()) {
     let isMore = true;
     while (isMore) {
-      isMore = ports.transaction(() => store.dropBatches(id, horizonHour, pairsPerStep));
+      isMore = ports.transaction(() => {
+        // A fold reads its batches again after a restart, and ends by itself only while more arrives.
+        store.continueFold(itemsFoldedPerStep, ports.nowMs());
+        return store.dropBatches(id, horizonHour, pairsPerStep);
+      });
       yield;
     }
     // Where neither readings nor 10 s are left, which lack them, nobody asks in what form they came.

@@ -4,7 +4,7 @@
  * hub takes between its commits; each writes at most one short transaction. Nothing of it is kept across a restart: a round that
  * was cut begins anew and finds done what was done.
  */
-import { compactRound } from './compact-job.ts';
+import { compactRound, KeptRuns } from './compact-job.ts';
 import type { Counters } from './counters.ts';
 import type { HubStore } from './hub-store.ts';
 import { packRound } from './pack-job.ts';
@@ -22,6 +22,7 @@ export interface UpkeepPorts {
 export class Upkeep {
   readonly #store: HubStore;
   readonly #ports: UpkeepPorts;
+  readonly #kept = new KeptRuns();
   #round: Generator<void, void> | undefined;
 
   constructor(store: HubStore, ports: UpkeepPorts) {
@@ -45,6 +46,6 @@ export class Upkeep {
   *#rounds(): Generator<void, void> {
     yield* retainRound(this.#store, this.#ports.retention, this.#ports);
     yield* packRound(this.#store.rollups, this.#ports);
-    yield* compactRound(this.#store, this.#ports);
+    yield* compactRound(this.#store, this.#kept, this.#ports);
   }
 }
