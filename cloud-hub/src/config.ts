@@ -121,7 +121,7 @@ function resolve(raw: HubDocument, context: ConfigContext): HubConfig {
     http: resolveListener('http', raw.http, context),
     mqtt: resolveListener('mqtt', raw.mqtt, context),
     retention: resolveRetention(raw.retention, context),
-    alarms: resolveAlarms(raw.alarms),
+    alarms: resolveAlarms(raw.alarms, context),
   };
 }
 

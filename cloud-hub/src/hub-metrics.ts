@@ -62,6 +62,21 @@ export function registerHubMetrics(
     'what',
     () => alarms.counts,
   );
+  metrics.readCounters(
+    'hub_alarm_notifications_total',
+    'Notifications since the start by what became of them, and attempts that failed.',
+    'outcome',
+    () => alarms.webhooks.counts,
+  );
+  metrics.readGauges('hub_alarm_notifications_waiting', 'Notifications that wait, by webhook.', 'webhook', () =>
+    alarms.webhooks.waiting(),
+  );
+  metrics.readGauges(
+    'hub_alarm_breaker',
+    'Circuit breaker of each webhook: 0 closed, 1 half open, 2 open.',
+    'webhook',
+    () => alarms.breakerLevels(),
+  );
   metrics.readGauge('hub_live_streams', 'Open streams and WebSockets.', () => live.sessions.count);
   metrics.readCounters(
     'hub_mqtt_refused_total',

@@ -116,7 +116,8 @@ class Rooms {
     const onCommitted = (change: CommittedChange): void => this.#live?.feed.committed(change);
     const onApplied = (batch: AppliedBatch): void => this.#alarms?.applied(batch);
     const core = new HubCore(db, { clock, log: log.child('ingest'), send, onApplied, onCommitted }, { retention });
-    const alarms = new Alarms({ db, subjects: core.read, clock, config: this.#config.alarms });
+    const { alarms: config } = this.#config;
+    const alarms = new Alarms({ db, subjects: core.read, clock, random, log: log.child('alarms'), config });
     this.#alarms = alarms;
     const beforeDelivery = (): void => this.#watch?.poll();
     const live = openLive({ store: core.read, clock, random, log: log.child('live'), beforeDelivery });

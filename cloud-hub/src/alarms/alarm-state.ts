@@ -6,13 +6,14 @@
 /** Event time, epoch of the agent ('' for what the hub decides), and the place among those of one time and epoch. */
 export type Place = readonly [timeMs: number, epoch: string, seq: number];
 
-const stateWords = ['active', 'cleared', 'stale', 'ended'] as const;
+/** Those that are told to webhooks, too. */
+export const toldStates = ['active', 'cleared', 'stale', 'ended'] as const;
 /** `unknown`: something was heard of the alarm, but not yet what it is. */
 export const alarmStates = ['active', 'stale', 'cleared', 'ended', 'unknown'] as const;
 export type AlarmWord = (typeof alarmStates)[number];
 
 /** What agents tell (docs/alarms.md). */
-const transitionWords = [...stateWords, 'acknowledged', 'confirmed', 'unconfirmed', 'expired', 'dropped'] as const;
+const transitionWords = [...toldStates, 'acknowledged', 'confirmed', 'unconfirmed', 'expired', 'dropped'] as const;
 export type TransitionWord = (typeof transitionWords)[number];
 
 export interface Transition {
@@ -82,7 +83,7 @@ export function withTransition(
   if (word === 'acknowledged') {
     return acknowledged(state, { by: '', atMs: place[0], note: '', covers: place });
   }
-  const known = stateWords.find((candidate) => candidate === word);
+  const known = toldStates.find((candidate) => candidate === word);
   if (known === undefined) return state;
   const moved = isAfter(place, state.place) ? { ...state, word: known, place } : state;
   if (known === 'stale') return moved;

@@ -35,7 +35,14 @@ export function openApiFixture(
     onApplied: (batch) => alarms.applied(batch),
     onCommitted: (change) => live.feed.committed(change),
   });
-  const alarms: Alarms = new Alarms({ db: store.db, subjects: store.core.read, clock, config: defaultAlarms });
+  const alarms: Alarms = new Alarms({
+    db: store.db,
+    subjects: store.core.read,
+    clock,
+    random: new SeededRandom(1),
+    log: silentLogger,
+    config: defaultAlarms,
+  });
   const tokens = new ApiTokens(store.db, clock);
   const audit = new AuditLog(':memory:', clock);
   const live: Live = openLive({

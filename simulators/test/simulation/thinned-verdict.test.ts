@@ -82,10 +82,11 @@ async function verdictOn(world: World, stream: string): Promise<Verdict> {
   const [agent] = world.agents;
   if (read === undefined || agent === undefined) throw new Error('the hub is down');
   const shared = { store: read, clock: world.clock, log: silentLogger };
+  const own = { clock: world.clock, log: silentLogger, random: new SeededRandom(1) };
   const api = buildApi({
     ...shared,
-    live: openLive({ ...shared, random: new SeededRandom(1), beforeDelivery: () => undefined }),
-    alarms: new Alarms({ db: world.hubDb, subjects: read, clock: world.clock, config: defaultAlarms }),
+    live: openLive({ ...shared, random: own.random, beforeDelivery: () => undefined }),
+    alarms: new Alarms({ db: world.hubDb, subjects: read, ...own, config: defaultAlarms }),
     metrics: new Metrics(),
     access: { isLoopback: true, callerOf: () => undefined },
     tokens: new ApiTokens(world.hubDb, world.clock),
