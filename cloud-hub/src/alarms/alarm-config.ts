@@ -13,8 +13,7 @@ const hourMs = 3_600_000;
 const webhooksMax = 20;
 const secretCharactersMin = 16;
 
-export const severities = ['info', 'warning', 'critical'] as const;
-export type Severity = (typeof severities)[number];
+const severities = ['info', 'warning', 'critical'] as const;
 /** `unknown`: of agents' alarms, which do not say it. */
 const wantedSeverities = [...severities, 'unknown'] as const;
 

@@ -39,7 +39,7 @@ const attemptMsMax = 10_000;
 const refusing: ReadonlySet<number> = new Set([400, 413, 422]);
 
 /** `v1,BASE64`: HMAC-SHA256 over `ID.SECONDS.BODY`. */
-export function signatureOf(key: Uint8Array, { id, body }: Message, seconds: number): string {
+function signatureOf(key: Uint8Array, { id, body }: Message, seconds: number): string {
   return `v1,${createHmac('sha256', key).update(`${id}.${seconds}.${body}`).digest('base64')}`;
 }
 
