@@ -115,7 +115,9 @@ class Rooms {
     const send = this.#send.bind(this);
     const onCommitted = (change: CommittedChange): void => this.#live?.feed.committed(change);
     const onApplied = (batch: AppliedBatch): void => this.#alarms?.applied(batch);
-    const core = new HubCore(db, { clock, log: log.child('ingest'), send, onApplied, onCommitted }, { retention });
+    const isWatched = (): boolean => this.#live?.feed.isWatched ?? false;
+    const told = { send, onApplied, isWatched, onCommitted };
+    const core = new HubCore(db, { clock, log: log.child('ingest'), ...told }, { retention });
     const { alarms: config } = this.#config;
     const alarms = new Alarms({ db, subjects: core.read, clock, random, log: log.child('alarms'), config });
     this.#alarms = alarms;

@@ -6,7 +6,7 @@ import { hasCode, messageOf } from '@fogline/shared/errors';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
 import { type BatchMessage, decodeBatch, isThinned } from '@fogline/shared/protocol/messages';
 import type { AgentState } from '../store/agent-table.ts';
-import { type BatchContent, decodeContent, findUnknownSeries, hoursBySeries } from '../store/batch-content.ts';
+import { type BatchContent, decodeContent, findUnknownSeries, hoursBySeries, runEnd } from '../store/batch-content.ts';
 import type { EpochState } from '../store/epoch-table.ts';
 import type { HubStore } from '../store/hub-store.ts';
 import { unknownHour } from '../store/ledger-table.ts';
@@ -43,7 +43,7 @@ export function applyBatch(
     return;
   }
   if (claim.kind === 'rejected') return reject(claim.reason, claim.detail);
-  const read = readContent(message, store.series.of(epoch));
+  const read = readContent(context, message, store.series.of(epoch));
   const range = { epoch: epoch.id, lane: message.lane, first: message.first, last: message.last };
   if ('corrupt' in read) {
     // Held as it is: the agent would send the same bytes for ever. A void of this range still stands, and so does an earlier copy.
@@ -103,7 +103,7 @@ export function ingestHeld(context: IngestContext, agent: AgentState, id: number
   if (epoch === undefined || found === undefined) return 'its epoch is not known';
   const { payload, receivedMs, reason } = found;
   const message = decodeBatch(payload);
-  const read = readContent(message, store.series.of(epoch));
+  const read = readContent(context, message, store.series.of(epoch));
   if ('corrupt' in read) {
     if (reason === 'corrupt') return `still corrupt: ${read.corrupt}`;
     store.quarantine.remove(id);
@@ -180,11 +180,12 @@ function isThinnedBatch({ log }: HubStore, batch: number): boolean {
 }
 
 function readContent(
+  context: IngestContext,
   message: BatchMessage,
   series: LocalSeries,
 ): { readonly content: BatchContent; readonly missing: number | undefined } | { readonly corrupt: string } {
   try {
-    const content = decodeContent(message);
+    const content = decodeContent(message, context.columnMemory());
     return { content, missing: findUnknownSeries(content, series) };
   } catch (error) {
     if (hasCode(error, 'codec_corrupt', 'codec_version')) return { corrupt: messageOf(error) };
@@ -246,11 +247,11 @@ function commitBatch(
   store.apply(agent, epoch, { epoch: epoch.id, lane, first, last, receivedMs, payload }, content, series);
   store.tombstones.countLate(content, series);
   const { watchers } = context;
-  if (watchers.onApplied === undefined && watchers.onCommitted === undefined) return;
+  if (watchers.onApplied === undefined && !context.isWatched) return;
   const hubOf = (local: number): number => store.merges.resolve(series.ids[local] ?? 0);
   const applied = appliedOf(agent, message, store.tombstones.without(content, series), series, hubOf);
   watchers.onApplied?.(applied);
-  context.applied.push(applied);
+  if (context.isWatched) context.applied.push(applied);
 }
 
 function appliedOf(
@@ -260,7 +261,14 @@ function appliedOf(
   { widthMs }: LocalSeries,
   hubOf: (local: number) => number,
 ): AppliedBatch {
-  const toHub = (series: Uint32Array): Uint32Array => series.map(hubOf);
+  const toHub = (series: Uint32Array): Uint32Array => {
+    const hub = new Uint32Array(series.length);
+    for (let from = 0, to = 0; from < hub.length; from = to) {
+      to = runEnd(series, from, hub.length);
+      hub.fill(hubOf(series[from] as number), from, to);
+    }
+    return hub;
+  };
   return {
     agent: agent.name,
     epoch: message.epoch,

@@ -1,5 +1,7 @@
 /** What the handlers of one message share, and what they leave to be done after COMMIT. */
+
 import type { Clock } from '@fogline/shared/clock';
+import { type ColumnMemory, ReusedColumns } from '@fogline/shared/codec/columns';
 import type { AgentState } from '../store/agent-table.ts';
 import type { HubStore } from '../store/hub-store.ts';
 import type { HeldRange, QuarantineReason } from '../store/quarantine.ts';
@@ -20,15 +22,18 @@ export interface WelcomeDue {
   readonly epochs: readonly string[];
 }
 
-type Watchers = Pick<HubCorePorts, 'onApplied' | 'onCommitted'>;
+type Watchers = Pick<HubCorePorts, 'onApplied' | 'isWatched' | 'onCommitted'>;
 
 export class IngestContext {
   readonly store: HubStore;
   readonly clock: Clock;
   readonly limits: HubLimits;
   readonly log: IngestLog | undefined;
-  /** Who wants decoded rows, and when. */
+  /** Who is told of decoded rows, and when. */
   readonly watchers: Watchers;
+  /** Whether rows of this group are wanted after COMMIT. */
+  isWatched = false;
+  readonly #reused = new ReusedColumns();
   /** Last hello of each agent in this process. */
   readonly sessions = new Map<string, Session>();
   /** After COMMIT, in order. */
@@ -59,7 +64,16 @@ export class IngestContext {
     this.log?.warn({ agent: agent.name, kind, reason, detail }, 'a message was quarantined');
   }
 
+  /** For the readings of one message, valid until the next one's: rows that viewers keep get memory of their own. */
+  columnMemory(): ColumnMemory | undefined {
+    if (this.isWatched) return undefined;
+    this.#reused.reset();
+    return this.#reused.memory;
+  }
+
   startGroup(): void {
+    const { onCommitted, isWatched } = this.watchers;
+    this.isWatched = onCommitted !== undefined && (isWatched?.() ?? true);
     this.welcomes = [];
     this.applied = [];
     this.changedAgents = new Set();

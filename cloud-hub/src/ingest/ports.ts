@@ -41,9 +41,11 @@ export interface HubCorePorts {
   send(agent: string, kind: DownKind, payload: Uint8Array): void;
   /**
    * Called for each batch that is applied, inside its transaction: what this writes to the database is committed with the batch or not at
-   * all. What it throws quarantines the message.
+   * all. What it throws quarantines the message. Readings are valid until it returns.
    */
   onApplied?(batch: AppliedBatch): void;
+  /** False: nobody looks at the batches of `onCommitted`, and none are gathered. Asked before each group. */
+  isWatched?(): boolean;
   /** Called once per group that changed anything. */
   onCommitted?(change: CommittedChange): void;
   readonly log?: IngestLog;

@@ -78,13 +78,18 @@ export class LiveFeed {
     this.#run = Buffer.from(options.random.bytes(6)).toString('hex');
   }
 
+  /** Whether anybody is told of commits, or may come back for them. */
+  get isWatched(): boolean {
+    return this.#filled.size > 0;
+  }
+
   get viewerCount(): number {
     return this.#viewers.size;
   }
 
   /** After COMMIT. Costs nothing while nobody watches. */
   committed(change: Pick<CommittedChange, 'atMs' | 'batches'>): void {
-    if (this.#filled.size === 0 || change.batches.length === 0) return;
+    if (!this.isWatched || change.batches.length === 0) return;
     const pushed = this.#ring.push(change);
     this.#noticeSeries(pushed);
     for (const selection of this.#filled) count(selection, pushed);

@@ -5,6 +5,7 @@
 import { Partial } from '@fogline/shared/aggregate/partial';
 import { decodeThinned, type ThinnedColumns, thinnedItems, thinnedMs } from '@fogline/shared/aggregate/thinned-columns';
 import { decodeWindows, readWindowsHeader } from '@fogline/shared/aggregate/window-columns';
+import type { ColumnMemory } from '@fogline/shared/codec/columns';
 import { decodeReadings, readReadingsHeader } from '@fogline/shared/codec/readings';
 import { FoglineError } from '@fogline/shared/errors';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
@@ -34,8 +35,11 @@ export interface BatchContent {
   readonly hours: Hours;
 }
 
-/** Throws `codec_corrupt` or `codec_version` where parts are damaged, too many, or do not add up to the range. */
-export function decodeContent(message: BatchMessage): BatchContent {
+/**
+ * Readings lie in `memory`, else in memory of their own. Throws `codec_corrupt` or `codec_version` where parts are damaged, too many, or do not
+ * add up to the range.
+ */
+export function decodeContent(message: BatchMessage, memory?: ColumnMemory): BatchContent {
   const expected = message.last - message.first + 1;
   let items = 0;
   for (const part of message.parts) items += itemsOf(part);
@@ -55,7 +59,7 @@ export function decodeContent(message: BatchMessage): BatchContent {
   };
   for (const part of message.parts) {
     if (part.kind === 'readings') {
-      const columns = decodeReadings(part.bytes);
+      const columns = decodeReadings(part.bytes, memory);
       for (const text of columns.strings) unfolded += text.length;
       countHours(hours, columns.time, columns.count);
       readings.push(columns);

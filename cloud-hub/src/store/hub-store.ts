@@ -172,7 +172,7 @@ export class HubStore {
     return (
       this.log.tailCount >= limits.tailBatchesMax ||
       this.log.tailBytes + this.#live.rollups.partialBytes >= limits.tailBytesMax ||
-      this.#live.rollups.items >= limits.tailItemsMax
+      this.#live.rollups.load >= limits.tailItemsMax
     );
   }
 
@@ -204,7 +204,7 @@ export class HubStore {
       }
       const fresh = tail.latestOf(last);
       if (fresh !== undefined) this.latest.fold(fresh);
-      items += tail.rollups.itemsOf(last) + 1;
+      items += tail.rollups.loadOf(last) + 1;
       tail.drop(last);
     }
     if (rolling.next < series.length) {

@@ -1,6 +1,7 @@
 /**
- * Roll-up contributions that only the log holds so far: the readings and windows themselves, per series. Partials are made when they
- * are read or folded, one bucket at a time, so the tail costs some 25 bytes a reading and ingest pays nothing per bucket. In memory only:
+ * Roll-up contributions that only the log holds so far, per series. Short runs wait as they are, some 20 bytes a reading, and become partials
+ * when they are read or folded, so that ingest pays nothing per bucket. A run with many readings a bucket is summed up at once, while it is in the
+ * processor's cache: it then costs memory per bucket, not per reading. Sums are exact, so both ways give the same bytes. In memory only:
  * the log gives it again.
  */
 import { Partial } from '@fogline/shared/aggregate/partial';
@@ -10,6 +11,7 @@ import { copyOf, isMerged } from './merge.ts';
 
 /** Bucket start → contribution. */
 export type Buckets = Map<number, Partial>;
+type ReadonlyBuckets = ReadonlyMap<number, Partial>;
 
 /** Receives the contributions of one series; a bucket may get several. The partial is valid during the call only. */
 export interface BucketVisitor {
@@ -25,10 +27,15 @@ interface TailWindow {
   readonly partial: Uint8Array;
 }
 
-/** Rows [from, to) of one part, all of one series and one finest bucket. */
+interface Rows {
+  readonly time: Float64Array;
+  readonly value: Float64Array;
+}
+
+/** Rows [from, to) of one series and one finest bucket. */
 interface Segment {
   readonly startMs: number;
-  readonly columns: ReadingColumns;
+  readonly columns: Rows;
   readonly from: number;
   readonly to: number;
 }
@@ -38,31 +45,94 @@ const finestMs = levels[0];
 const uncountedMask = flagText | quality.bad;
 /** Fields of a run: part, from, to, previous run of its series. */
 const runFields = 4;
+/** Rows of one part. */
+const partRows = 8192;
+/** Readings a bucket from which a run is summed up at once. A partial takes about the memory of so many. */
+const summedRowsMin = 32;
+/** Summed readings that weigh as one that waits: they cost no memory, but time when a restart replays them. */
+const replayShare = 1 / 8;
 
 let scratchTime = new Float64Array(1024);
 let scratchValue = new Float64Array(1024);
 
+/** Of runs one after the other. */
+class Part {
+  readonly time: Float64Array;
+  readonly value: Float64Array;
+  readonly flags: Uint8Array;
+  used = 0;
+
+  constructor(rows: number) {
+    this.time = new Float64Array(rows);
+    this.value = new Float64Array(rows);
+    this.flags = new Uint8Array(rows);
+  }
+}
+
 export class RollupTail {
-  readonly #parts: ReadingColumns[] = [];
+  readonly #parts: Part[] = [];
   #runs = new Int32Array(1024 * runFields);
   #runCount = 0;
   /** Series → its latest run. */
   readonly #lastRun = new Map<number, number>();
+  /** Series → finest bucket → what is summed up. */
+  readonly #summed = new Map<number, Buckets>();
   readonly #windows = new Map<number, TailWindow[]>();
   /** Readings and windows added. */
   items = 0;
+  /** What they cost in memory and at a restart, in readings that wait. */
+  load = 0;
   /** Bytes of the partials of windows, which have no fixed size. */
   partialBytes = 0;
 
-  /** Makes the columns known to the runs that follow. */
-  addPart(columns: ReadingColumns): void {
-    // Texts enter no roll-up, and need not wait for one.
-    this.#parts.push({ ...columns, strings: [] });
-    this.items += columns.count;
+  /** Adds rows [from, to), all of one series; they are copied. Times may come in any order. */
+  addRun(columns: ReadingColumns, from: number, to: number, series: number): void {
+    const rows = to - from;
+    this.items += rows;
+    if (rows < summedRowsMin || !this.#isSummed(columns, from, to, series)) {
+      this.load += rows;
+      this.#keep(columns, from, to, series);
+    } else {
+      this.load += rows * replayShare;
+    }
   }
 
-  /** Adds rows [from, to) of the latest part, all of one series. Times may come in any order. */
-  addRun(from: number, to: number, series: number): void {
+  /** False, and nothing is added, when the run has too few readings a bucket. */
+  #isSummed(columns: ReadingColumns, from: number, to: number, series: number): boolean {
+    const segments: Segment[] = [];
+    cutRun(columns, from, to, segments);
+    if (segments.length * summedRowsMin > to - from) return false;
+    let buckets = this.#summed.get(series);
+    if (buckets === undefined) this.#summed.set(series, (buckets = new Map()));
+    for (const segment of segments) {
+      let partial = buckets.get(segment.startMs);
+      if (partial === undefined) {
+        buckets.set(segment.startMs, (partial = Partial.empty()));
+        this.load += summedRowsMin;
+      }
+      partial.addColumns(columns.time, columns.value, segment.from, segment.to);
+    }
+    return true;
+  }
+
+  #keep({ time, value, flags }: ReadingColumns, from: number, to: number, series: number): void {
+    let part = this.#parts.at(-1);
+    if (part === undefined || part.used + to - from > part.time.length) {
+      part = new Part(Math.max(partRows, to - from));
+      this.#parts.push(part);
+    }
+    const at = part.used;
+    part.used += to - from;
+    for (let row = from, into = at; row < to; row++, into++) {
+      part.time[into] = time[row] as number;
+      part.value[into] = value[row] as number;
+      part.flags[into] = flags[row] as number;
+    }
+    this.#noteRun(at, part.used, series);
+  }
+
+  /** Rows [from, to) of the latest part. */
+  #noteRun(from: number, to: number, series: number): void {
     const run = this.#runCount++;
     if (this.#runCount * runFields > this.#runs.length) {
       const grown = new Int32Array(this.#runs.length * 2);
@@ -82,6 +152,7 @@ export class RollupTail {
     if (list === undefined) this.#windows.set(series, [window]);
     else list.push(window);
     this.items++;
+    this.load++;
     this.partialBytes += window.partial.byteLength;
   }
 
@@ -101,9 +172,9 @@ export class RollupTail {
     return collected;
   }
 
-  /** Readings and windows of one series. */
-  itemsOf(series: number): number {
-    let items = this.#windows.get(series)?.length ?? 0;
+  /** What one series costs when it is folded, in readings that wait. */
+  loadOf(series: number): number {
+    let items = (this.#windows.get(series)?.length ?? 0) + (this.#summed.get(series)?.size ?? 0) * summedRowsMin;
     for (let run = this.#lastRun.get(series) ?? -1; run >= 0; run = this.#runs[run * runFields + 3] as number) {
       items += (this.#runs[run * runFields + 2] as number) - (this.#runs[run * runFields + 1] as number);
     }
@@ -112,6 +183,7 @@ export class RollupTail {
 
   drop(series: number): void {
     this.#lastRun.delete(series);
+    this.#summed.delete(series);
     this.#windows.delete(series);
   }
 
@@ -119,7 +191,9 @@ export class RollupTail {
   visit(series: number, visitor: BucketVisitor, levelMax = levels.length - 1): void {
     const windows = this.#windows.get(series);
     if (windows !== undefined) visitWindows(windows, visitor, levelMax);
-    if (this.#lastRun.has(series)) visitSegments(this.#segmentsOf(series), visitor, levelMax);
+    const summed = this.#summed.get(series);
+    if (summed === undefined && !this.#lastRun.has(series)) return;
+    visitReadings(this.#segmentsOf(series), summed ?? new Map(), visitor, levelMax);
   }
 
   /** Ascending by bucket. */
@@ -139,7 +213,12 @@ export class RollupTail {
 }
 
 /** Cuts rows [from, to) where the finest bucket changes. `bad` readings and text enter no roll-up. */
-function cutRun(columns: ReadingColumns, from: number, to: number, segments: Segment[]): void {
+function cutRun(
+  columns: Pick<ReadingColumns, 'time' | 'value' | 'flags'>,
+  from: number,
+  to: number,
+  segments: Segment[],
+): void {
   const { time, flags } = columns;
   let first = from;
   let startMs = Number.NaN;
@@ -156,13 +235,27 @@ function cutRun(columns: ReadingColumns, from: number, to: number, segments: Seg
   if (startMs === startMs) segments.push({ startMs, columns, from: first, to });
 }
 
-function visitSegments(segments: readonly Segment[], visitor: BucketVisitor, levelMax: number): void {
+/** Segments ascend by bucket. What is summed up is not changed. */
+function visitReadings(
+  segments: readonly Segment[],
+  summed: ReadonlyBuckets,
+  visitor: BucketVisitor,
+  levelMax: number,
+): void {
   const ladder = new Ladder(visitor, levelMax);
-  for (let i = 0; i < segments.length; ) {
-    const { startMs } = segments[i] as Segment;
-    let end = i + 1;
-    while (end < segments.length && (segments[end] as Segment).startMs === startMs) end++;
-    ladder.put(0, startMs, partialOf(segments, i, end));
+  const starts = [...summed.keys()].sort((a, b) => a - b);
+  let at = 0;
+  for (let i = 0; i < segments.length || at < starts.length; ) {
+    const startMs = Math.min(segments[i]?.startMs ?? Number.POSITIVE_INFINITY, starts[at] ?? Number.POSITIVE_INFINITY);
+    let end = i;
+    while (segments[end]?.startMs === startMs) end++;
+    const partial = end > i ? partialOf(segments, i, end) : Partial.empty();
+    const own = summed.get(startMs);
+    if (own !== undefined) {
+      partial.merge(own);
+      at++;
+    }
+    ladder.put(0, startMs, partial);
     i = end;
   }
   ladder.finish();

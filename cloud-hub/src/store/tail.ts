@@ -39,12 +39,11 @@ export class Tail {
 
   add(content: BatchContent, table: LocalSeries): void {
     for (const columns of content.readings) {
-      this.rollups.addPart(columns);
       for (let from = 0, to = 0; from < columns.count; from = to) {
         to = runEnd(columns.series, from, columns.count);
         const series = table.ids[columns.series[from] as number] as number;
         if (series <= this.#doneSeries) continue;
-        this.rollups.addRun(from, to, series);
+        this.rollups.addRun(columns, from, to, series);
         this.#note(latestOfRun(columns, from, to, series));
       }
     }

@@ -14,7 +14,7 @@ import {
   enterBlock,
 } from './blocks.ts';
 import { ByteReader, corrupt } from './byte-io.ts';
-import { newColumns } from './columns.ts';
+import { type ColumnMemory, newColumns } from './columns.ts';
 import { checksumBytes, headBits, type ReadingsBlob } from './directory.ts';
 import { readValueBounds } from './value-block.ts';
 
@@ -22,7 +22,11 @@ import { readValueBounds } from './value-block.ts';
 const unwanted = 0xffff_ffff;
 
 /** The rows of the series for which `isWanted` holds, in canonical order; `undefined` wants all. */
-export function decodeRows(blob: ReadingsBlob, isWanted: ((series: number) => boolean) | undefined): ReadingColumns {
+export function decodeRows(
+  blob: ReadingsBlob,
+  isWanted: ((series: number) => boolean) | undefined,
+  memory: ColumnMemory = newColumns,
+): ReadingColumns {
   const { ids, counts, strings } = blob;
   const outStart = new Uint32Array(ids.length);
   let count = 0;
@@ -31,7 +35,7 @@ export function decodeRows(blob: ReadingsBlob, isWanted: ((series: number) => bo
     outStart[s] = wanted ? count : unwanted;
     if (wanted) count += counts[s] as number;
   }
-  const columns = newColumns(count, strings);
+  const columns = memory(count, strings);
   for (let s = 0; s < ids.length; s++) {
     const start = outStart[s] as number;
     if (start !== unwanted) columns.series.fill(ids[s] as number, start, start + (counts[s] as number));

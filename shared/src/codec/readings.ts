@@ -7,6 +7,7 @@
  * `Buffer`s do. Not re-entrant, and need not be: nothing here waits.
  */
 import type { ReadingColumns } from '../reading.ts';
+import type { ColumnMemory } from './columns.ts';
 import { type BlockSummary, decodeRows, summarise } from './decode.ts';
 import { decodeHead, openBlob, verify } from './directory.ts';
 import { encodeColumns } from './encode.ts';
@@ -51,9 +52,9 @@ export function encodeReadings(columns: ReadingColumns, mode: CodecMode, options
   return encodeColumns(columns, mode === 'dense', options.groupOf);
 }
 
-/** Decodes all rows. Throws `codec_corrupt` or `codec_version`. */
-export function decodeReadings(bytes: Uint8Array): ReadingColumns {
-  return decodeRows(openBlob(bytes), undefined);
+/** Decodes all rows, into memory of their own unless other memory is given. Throws `codec_corrupt` or `codec_version`. */
+export function decodeReadings(bytes: Uint8Array, memory?: ColumnMemory): ReadingColumns {
+  return decodeRows(openBlob(bytes), undefined, memory);
 }
 
 /** Verifies the checksum and reads the head. Throws `codec_corrupt` or `codec_version`. */
@@ -83,5 +84,5 @@ export function decodeReadingsOf(bytes: Uint8Array, series: ReadonlySet<number> 
  * `codec_corrupt` or `codec_version` for a bad blob; that all rows together stay within `countMax` is asserted.
  */
 export function mergeReadings(blobs: readonly Uint8Array[], mode: CodecMode, options: EncodeOptions = {}): Uint8Array {
-  return encodeReadings(mergeColumns(blobs.map(decodeReadings)), mode, options);
+  return encodeReadings(mergeColumns(blobs.map((blob) => decodeReadings(blob))), mode, options);
 }
