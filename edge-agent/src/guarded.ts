@@ -26,9 +26,11 @@ export function guardedWire(wire: Wire, guard: Guard): Wire {
         onOpen: () => guard(() => events.onOpen()),
         onMessage: (topic, payload) => guard(() => events.onMessage(topic, payload)),
         onAck: (reference) => guard(() => events.onAck(reference)),
+        onHeard: () => events.onHeard(),
         onClose: (reason) => guard(() => events.onClose(reason)),
       }),
     publish: (topic, payload, isRetained, reference) => wire.publish(topic, payload, isRetained, reference),
+    ping: () => wire.ping(),
     close: () => wire.close(),
   };
 }

@@ -207,5 +207,6 @@ const noWire: Wire = {
   publish: () => {
     throw new FoglineError('unavailable', 'a dry run sends nothing');
   },
+  ping: () => undefined,
   close: () => undefined,
 };

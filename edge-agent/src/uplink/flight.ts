@@ -25,11 +25,13 @@ const reservedForFresh = 2;
 
 export class Flight {
   readonly #sent = new Map<number, Sent>();
+  readonly #bytes = new Map<number, number>();
   #nextReference = 1;
   #window: number;
   #backlogPace = 1;
   #backlogInFlight = 0;
   #dataInFlight = 0;
+  #bytesInFlight = 0;
   /** Monotonic ms of the last sign that acks flow. */
   #progressAt = 0;
 
@@ -55,10 +57,17 @@ export class Flight {
     return Math.max(0, Math.min(room, Math.floor(this.#backlogPace) - this.#backlogInFlight));
   }
 
-  add(sent: Sent): number {
+  /** Of everything that waits for an ack; undefined when nothing does. */
+  get bytesWaiting(): number | undefined {
+    return this.#sent.size === 0 ? undefined : this.#bytesInFlight;
+  }
+
+  add(sent: Sent, bytes = 0): number {
     if (this.#sent.size === 0) this.#progressAt = sent.sentAt;
     const reference = this.#nextReference++;
     this.#sent.set(reference, sent);
+    this.#bytes.set(reference, bytes);
+    this.#bytesInFlight += bytes;
     this.#track(sent, 1);
     return reference;
   }
@@ -68,6 +77,8 @@ export class Flight {
     const sent = this.#sent.get(reference);
     if (sent === undefined) return undefined;
     this.#sent.delete(reference);
+    this.#bytesInFlight -= this.#bytes.get(reference) ?? 0;
+    this.#bytes.delete(reference);
     this.#track(sent, -1);
     this.#progressAt = now;
     if (sent.kind === 'batch' && sent.isBacklog) {
@@ -101,6 +112,8 @@ export class Flight {
   /** Forgets everything: a session ended. References are not used again. */
   clear(): void {
     this.#sent.clear();
+    this.#bytes.clear();
+    this.#bytesInFlight = 0;
     this.#backlogInFlight = 0;
     this.#dataInFlight = 0;
     this.#backlogPace = 1;

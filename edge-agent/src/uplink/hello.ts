@@ -1,7 +1,22 @@
-/** The pages of a `hello`: every epoch of the database, oldest first. */
+/** How an agent introduces itself: the connection, and the pages of a `hello` with every epoch of the database, oldest first. */
 import { protocolLimits } from '@fogline/shared/protocol/limits';
-import { encodeHello, type Hello } from '@fogline/shared/protocol/messages';
+import { encodeHello, encodeStatus, type Hello } from '@fogline/shared/protocol/messages';
+import { topicOf } from '@fogline/shared/protocol/topics';
 import type { EpochRow } from '../journal/stored.ts';
+import type { UplinkContext } from './uplink-ports.ts';
+import type { WireOptions } from './wire.ts';
+
+export function wireOptions(context: UplinkContext): WireOptions {
+  const { agent, config } = context;
+  const { epoch } = context.currentEpoch();
+  return {
+    clientId: `${agent}:${epoch}`,
+    username: agent,
+    password: config.token,
+    subscribe: [topicOf(agent, 'welcome'), topicOf(agent, 'flow')],
+    will: { topic: topicOf(agent, 'status'), payload: encodeStatus({ agent, epoch, isOnline: false }) },
+  };
+}
 
 export function helloPages(
   head: Omit<Hello, 'page' | 'pages' | 'epochs'>,

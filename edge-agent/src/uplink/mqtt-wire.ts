@@ -12,6 +12,7 @@ import type { Wire, WireEvents, WireOptions } from './wire.ts';
 
 /** The uplink has a time-out of its own, by a clock that knows when the process was away; mqtt.js's must not come first. */
 const connectTimeoutMs = 2 ** 31 - 1;
+/** Of an idle connection; while something waits for the hub, the uplink asks sooner. */
 const keepaliveS = 30;
 
 // Otherwise the first packet fills a table of 65,536 little buffers: 8 MB for the process. aedes writes by the same module.
@@ -38,7 +39,10 @@ export function createMqttWire(options: MqttWireOptions): Wire {
   return {
     open(wireOptions, events) {
       close();
-      const client = new MqttClient(() => socketTo(options), clientOptions(wireOptions));
+      const heard = (): void => {
+        if (current === client) events.onHeard();
+      };
+      const client = new MqttClient(() => socketTo(options, heard), clientOptions(wireOptions));
       current = client;
       listen(client, wireOptions, events, () => current === client, close);
     },
@@ -55,6 +59,7 @@ export function createMqttWire(options: MqttWireOptions): Wire {
         },
       );
     },
+    ping: () => current?.sendPing(),
     close,
   };
 }
@@ -62,10 +67,13 @@ export function createMqttWire(options: MqttWireOptions): Wire {
 /** Who hears of the acks of a client's publishes. */
 const pending = new WeakMap<MqttClient, (reference: number) => void>();
 
-function socketTo({ host, port, isTls, ca }: MqttWireOptions): Socket {
-  if (!isTls) return connectTcp({ host, port });
+function socketTo({ host, port, isTls, ca }: MqttWireOptions, heard: () => void): Socket {
   const servername = isIP(host) === 0 ? { servername: host } : {};
-  return connectTls({ host, port, rejectUnauthorized: true, ...servername, ...(ca === undefined ? {} : { ca }) });
+  const socket = isTls
+    ? connectTls({ host, port, rejectUnauthorized: true, ...servername, ...(ca === undefined ? {} : { ca }) })
+    : connectTcp({ host, port });
+  for (const sign of ['connect', 'secureConnect', 'data']) socket.on(sign, heard);
+  return socket;
 }
 
 function clientOptions(wire: WireOptions): IClientOptions {

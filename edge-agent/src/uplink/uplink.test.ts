@@ -142,6 +142,46 @@ describe('a session', () => {
     expect(kinds()).toEqual(['hello', 'series', 'status', 'batch']);
   });
 
+  it('ends within seconds when the link goes silent while batches wait for their acks', () => {
+    start();
+    greet();
+    kit.hub.ackAll();
+    produce();
+    kit.hub.isSilent = true;
+    kit.clock.advance(8_000);
+    expect(kit.hub.pings).toBe(1);
+    expect(kit.core.isConnected).toBe(true);
+    kit.clock.advance(5_000);
+    expect(kit.core.isConnected).toBe(false);
+    untilOpened(2);
+    // Nothing answers there either: the next attempt comes soon.
+    kit.clock.advance(12_000);
+    untilOpened(3);
+  });
+
+  it('goes on for minutes with a hub that answers pings and withholds its acks, and not for ever', () => {
+    start();
+    greet();
+    kit.hub.ackAll();
+    produce();
+    kit.clock.advance(290_000);
+    expect(kit.core.isConnected).toBe(true);
+    expect(kit.hub.opened).toBe(1);
+    kit.clock.advance(20_000);
+    expect(kit.core.isConnected).toBe(false);
+  });
+
+  it('is not doubted while nothing waits for the hub', () => {
+    start();
+    greet();
+    kit.hub.ackAll();
+    kit.hub.isSilent = true;
+    kit.clock.advance(200_000);
+    kit.hub.ackAll();
+    expect(kit.hub.pings).toBe(0);
+    expect(kit.core.isConnected).toBe(true);
+  });
+
   it('ends when the hub refuses the agent, keeps everything, and tries again later', () => {
     start();
     produce();
@@ -177,9 +217,10 @@ describe('a session', () => {
       },
     ],
     [
-      'stops acknowledging',
+      'falls silent',
       () => {
         greet();
+        kit.hub.isSilent = true;
         produce();
       },
     ],

@@ -26,14 +26,15 @@ import type { Outbox } from '../outbox/outbox.ts';
 import type { SealedBatch } from '../outbox/tail.ts';
 import { DefinitionsSent } from './definitions.ts';
 import { Flight, type Sent } from './flight.ts';
-import { helloPages } from './hello.ts';
+import { helloPages, wireOptions } from './hello.ts';
+import { LinkWatch, linkWatchMs } from './link-watch.ts';
 import { reportedCounters } from './reported-counters.ts';
 import type { UplinkContext, UplinkPorts } from './uplink-ports.ts';
 
 const openTimeoutMs = 30_000;
 const greetTimeoutMs = 15_000;
-const ackTimeoutMs = 30_000;
-const watchEveryMs = 5_000;
+/** Of a hub that is there: it withholds acks while it cannot store, which a new session would not change. */
+const ackTimeoutMs = 300_000;
 const backoff = { baseMs: 500, maxMs: 60_000, healthyMs: 30_000 };
 
 type State =
@@ -57,6 +58,7 @@ export class Uplink {
   #state: State = { name: 'stopped' };
   #timer: Timer | undefined;
   #watch: Timer | undefined;
+  #link: LinkWatch;
   #readySince: number | undefined;
   #batchCursor = new Array<number>(laneCount).fill(0);
   #voidCursor = 0;
@@ -70,6 +72,7 @@ export class Uplink {
     this.#flight = new Flight(context.config.window);
     this.#windowMax = context.config.window;
     this.#definitions = new DefinitionsSent(context.agent, context.series);
+    this.#link = new LinkWatch(ports.clock.monotonic());
   }
 
   start(): void {
@@ -134,25 +137,17 @@ export class Uplink {
   }
 
   #connect(): void {
-    const { agent, config } = this.#context;
-    const { epoch } = this.#context.currentEpoch();
     this.#state = { name: 'opening' };
     this.#timer = this.#ports.clock.after('uplink.open', openTimeoutMs, () => this.#abort('no connection came about'));
-    this.#ports.wire.open(
-      {
-        clientId: `${agent}:${epoch}`,
-        username: agent,
-        password: config.token,
-        subscribe: [topicOf(agent, 'welcome'), topicOf(agent, 'flow')],
-        will: { topic: topicOf(agent, 'status'), payload: encodeStatus({ agent, epoch, isOnline: false }) },
-      },
-      {
-        onOpen: () => this.#greet(),
-        onMessage: (topic, payload) => this.#onMessage(topic, payload),
-        onAck: (reference) => this.#onAck(reference),
-        onClose: (reason) => this.#retry(reason),
-      },
-    );
+    this.#link = new LinkWatch(this.#now());
+    this.#watchLink();
+    this.#ports.wire.open(wireOptions(this.#context), {
+      onOpen: () => this.#greet(),
+      onMessage: (topic, payload) => this.#onMessage(topic, payload),
+      onAck: (reference) => this.#onAck(reference),
+      onHeard: () => this.#link.heard(),
+      onClose: (reason) => this.#retry(reason),
+    });
   }
 
   #retry(reason: string): void {
@@ -187,6 +182,8 @@ export class Uplink {
 
   #greet(): void {
     this.#endSession();
+    this.#watchLink();
+    this.#link.heard();
     this.#ports.checkpoint();
     const { agent, software, outbox } = this.#context;
     const current = this.#context.currentEpoch();
@@ -210,6 +207,7 @@ export class Uplink {
   }
 
   #onMessage(topic: string, payload: Uint8Array): void {
+    this.#link.heard();
     const kind = parseTopic(topic)?.kind ?? '';
     if (!isDownKind(kind)) return;
     let message: { readonly welcome: Welcome } | { readonly flow: Flow };
@@ -262,7 +260,6 @@ export class Uplink {
     this.#state = { name: 'ready', session };
     this.#ports.log.info({ window: this.#windowMax }, 'connected to the hub');
     this.#publishStatus(true);
-    this.#watchAcks();
     this.pump();
     this.#ports.onCapacity();
   }
@@ -349,6 +346,7 @@ export class Uplink {
   }
 
   #onAck(reference: number): void {
+    this.#link.heard();
     const sent = this.#flight.ack(reference, this.#now());
     if (sent === undefined) return;
     const { outbox } = this.#context;
@@ -372,7 +370,7 @@ export class Uplink {
   }
 
   #publish(kind: UpKind, payload: Uint8Array, sent: Sent): void {
-    const reference = this.#flight.add(sent);
+    const reference = this.#flight.add(sent, payload.byteLength);
     this.#ports.wire.publish(topicOf(this.#context.agent, kind), payload, false, reference);
   }
 
@@ -383,10 +381,15 @@ export class Uplink {
     this.#ports.wire.publish(topicOf(agent, 'status'), payload, true, reference);
   }
 
-  #watchAcks(): void {
-    this.#watch = this.#ports.clock.after('uplink.watch', watchEveryMs, () => {
-      if (this.#flight.stalledMs(this.#now()) > ackTimeoutMs) this.#abort('the hub stopped acknowledging');
-      else this.#watchAcks();
+  /** From the first attempt to connect to the end of the session. */
+  #watchLink(): void {
+    this.#watch = this.#ports.clock.after('uplink.watch', linkWatchMs, () => {
+      const isOpening = this.#state.name === 'opening';
+      const sign = this.#link.look(this.#now(), isOpening ? 0 : this.#flight.bytesWaiting);
+      if (sign === 'dead') return this.#abort(isOpening ? 'no connection came about' : 'the hub fell silent');
+      if (this.#flight.stalledMs(this.#now()) > ackTimeoutMs) return this.#abort('the hub stopped acknowledging');
+      if (sign === 'ask' && !isOpening) this.#ports.wire.ping();
+      this.#watchLink();
     });
   }
 }

@@ -19,6 +19,8 @@ export interface WireEvents {
   onMessage(topic: string, payload: Uint8Array): void;
   /** The broker acknowledged the publish with this reference. */
   onAck(reference: number): void;
+  /** Anything came from the other end, also before `onOpen`; messages and acks need not be told here as well. */
+  onHeard(): void;
   onClose(reason: string): void;
 }
 
@@ -26,6 +28,8 @@ export interface Wire {
   open(options: WireOptions, events: WireEvents): void;
   /** Publishes at QoS 1 on the open connection, in order of the calls. */
   publish(topic: string, payload: Uint8Array, isRetained: boolean, reference: number): void;
+  /** Asks the broker for a sign of life: `onHeard` follows, or nothing. */
+  ping(): void;
   /** Closes at once; no event follows. */
   close(): void;
 }

@@ -88,6 +88,10 @@ export class ByteLink implements AgentLink {
     this.#send(connection, 'up', publishFrame(topic, Buffer.from(payload), { qos: 1, id, isRetained }));
   }
 
+  ping(): void {
+    if (this.#connection !== undefined) this.#send(this.#connection, 'up', frame(packetType.pingreq << 4));
+  }
+
   close(): void {
     const connection = this.#connection;
     if (connection !== undefined) this.#break(connection, undefined);
@@ -160,6 +164,8 @@ export class ByteLink implements AgentLink {
       }
       case packetType.puback:
         return;
+      case packetType.pingreq:
+        return this.#send(connection, 'down', frame(pingresp << 4));
       default:
         throw new Error(`the agent sent a packet of type ${type}`);
     }
@@ -182,6 +188,8 @@ export class ByteLink implements AgentLink {
         this.#send(connection, 'up', frame(0x40, [id >> 8, id & 255]));
         return connection.events.onMessage(topic, payload);
       }
+      case pingresp:
+        return connection.events.onHeard();
       default:
         throw new Error(`the hub sent a packet of type ${type}`);
     }
@@ -198,6 +206,7 @@ export class ByteLink implements AgentLink {
   }
 }
 
+const pingresp = 13;
 const sides: Readonly<Record<Direction, Sender>> = { up: 'client', down: 'server' };
 
 function asQos1(filter: string): readonly [string, 1] {

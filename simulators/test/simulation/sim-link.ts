@@ -107,6 +107,15 @@ export class SimLink implements AgentLink {
     });
   }
 
+  ping(): void {
+    const connection = this.#connection;
+    if (connection === undefined || !connection.isAlive) return;
+    connection.upDueAt = Math.max(connection.upDueAt, this.#clock.monotonic() + this.#latency());
+    this.#clock.after('link.ping', connection.upDueAt - this.#clock.monotonic(), () => {
+      if (connection.isAlive && !connection.isStalled) this.#down(connection, () => connection.events.onHeard());
+    });
+  }
+
   close(): void {
     if (this.#connection !== undefined) this.#connection.isAlive = false;
     this.#connection = undefined;

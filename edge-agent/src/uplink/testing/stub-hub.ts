@@ -22,11 +22,20 @@ export class StubHub implements Wire {
   opened = 0;
   /** Since the last connection was opened. */
   published: Published[] = [];
+  /** On this connection. */
+  pings = 0;
+  isSilent = false;
 
   open(_options: WireOptions, events: WireEvents): void {
     this.opened++;
     this.events = events;
     this.published = [];
+    this.pings = 0;
+  }
+
+  ping(): void {
+    this.pings++;
+    if (!this.isSilent) this.events?.onHeard();
   }
 
   publish(topic: string, payload: Uint8Array, _isRetained: boolean, reference: number): void {
