@@ -1,7 +1,6 @@
 /**
- * The agent's core: everything between the sources and the wire, synchronous and on one thread. One transaction a commit: journal,
- * outbox rows, seals and counters as one row of the log (decision 0001). Whatever leaves the agent, a released token or a
- * batch, leaves after the commit that holds it is on disk.
+ * The agent's core: everything between the sources and the wire, synchronous and on one thread. One transaction a commit: journal, outbox rows,
+ * seals and counters as one row of the log (decision 0001). Whatever leaves the agent, a token or a batch, leaves after its commit is on disk.
  *
  * An error of the storage is fatal: it is thrown to the caller, nothing is released any more, the process has to exit, and
  * the next start recovers.
@@ -82,8 +81,8 @@ export class AgentCore implements IngestPort {
     const repeats = new RepeatFilter();
     recallRepeats(this.#store, repeats);
     const sources = config.sources.map((name) => ({ name, ...Pipeline.inputStream(name, pipelines) }));
-    const control = { name: controlSource, stream: controlSource, isLocal: true };
-    this.#intake = new Intake([...sources, control], this.#series, repeats);
+    sources.push({ name: controlSource, stream: controlSource, isLocal: true });
+    this.#intake = new Intake(sources, this.#series, repeats);
     this.#pacer = new CommitPacer(config.buffer, ports.clock);
     this.#room = new Room(this.#outbox, config.buffer, ports, this.#series);
     this.#merger = new Merger(this.#store, config.buffer.ageMsMax);
@@ -124,10 +123,7 @@ export class AgentCore implements IngestPort {
 
   /** Commits what came in, leaves the database checkpointed, says goodbye. The core is of no use afterwards. */
   stop(): void {
-    if (this.#isDead) {
-      this.#ports.wire.close();
-      return;
-    }
+    if (this.#isDead) return this.#ports.wire.close();
     this.#guard(() => {
       this.commit();
       // What those actions came to that were carried out just now.
@@ -154,6 +150,10 @@ export class AgentCore implements IngestPort {
       if (this.#intake.isCommitDue) this.commit();
       else this.#commitWithin(this.#delayMs(batch));
     });
+  }
+
+  hurry(): void {
+    if (this.#commitTimer !== undefined) this.#commitWithin(this.#pacer.delayMs(true));
   }
 
   #delayMs(batch: SourceBatch): number {

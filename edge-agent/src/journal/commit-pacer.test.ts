@@ -22,6 +22,18 @@ describe('CommitPacer', () => {
     expect(pacer.delayMs()).toBe(50);
   });
 
+  it('waits no longer than a commit takes for those who cannot send before it', () => {
+    const pacer = new CommitPacer(buffer('prompt', 1), new ManualClock());
+    expect(pacer.delayMs(true)).toBe(2);
+    pacer.spent(4096, 5);
+    expect(pacer.delayMs(true)).toBe(5);
+    pacer.spent(4096, 500);
+    expect(pacer.delayMs(true)).toBe(50);
+    const spent = new CommitPacer(buffer('flash', 48), new ManualClock());
+    spent.spent(4096, 5);
+    expect(spent.delayMs(true)).toBe(1000);
+  });
+
   it('in flash commits promptly while there is credit, then once a second and never slower', () => {
     const clock = new ManualClock();
     const pacer = new CommitPacer(buffer('flash', 48 * 100_000), clock);

@@ -1,6 +1,6 @@
 /**
  * When to commit. `prompt`: a waiting token commits within milliseconds, and groups grow with load: the next commit waits four
- * times as long as the last one took, at most 50 ms. `flash`: the same while a token bucket of bytes lasts, else once a second,
+ * times as long as the last one took, at most 50 ms; or as long as that one took, when all who could send more wait already. `flash`: the same while a token bucket of bytes lasts, else once a second,
  * never slower. The bucket is filled with the bytes a day that the medium is meant to bear.
  */
 import type { Clock } from '@fogline/shared/clock';
@@ -35,9 +35,9 @@ export class CommitPacer {
     return Math.min(promptDelayMaxMs, Math.max(promptDelayMinMs, this.#lastTookMs * costFactor));
   }
 
-  /** How long whatever waits from now on may wait for its commit. */
-  delayMs(): number {
-    const promptMs = this.promptMs;
+  /** How long whatever waits from now on may wait for its commit; `areAllIn`: nobody sends more before it. */
+  delayMs(areAllIn = false): number {
+    const promptMs = areAllIn ? Math.max(promptDelayMinMs, Math.min(this.promptMs, this.#lastTookMs)) : this.promptMs;
     if (this.#config.commit === 'prompt') return promptMs;
     this.#fill();
     if (this.#credit > 0) return promptMs;

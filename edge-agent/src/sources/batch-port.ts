@@ -62,6 +62,8 @@ export interface SourceBatch {
 
 export interface IngestPort {
   submit(batch: SourceBatch): void;
+  /** Everybody at a door waits for a commit: gathering longer for their sake gains nothing. */
+  hurry?(): void;
 }
 
 /**

@@ -36,6 +36,7 @@ export class Door {
   readonly names: readonly string[];
   readonly #sources: readonly SourceBatcher[];
   readonly #clock: Clock;
+  readonly #ingest: IngestPort;
   readonly #routes = new TopicCache<SourceBatcher | undefined>();
   readonly #waiting = new Map<string, TokenQueue>();
   #isClosed = false;
@@ -44,6 +45,7 @@ export class Door {
   /** @throws FoglineError config_invalid. */
   constructor(sources: readonly SourceOptions[], { ingest, onRejected, clock }: DoorPorts) {
     this.#clock = clock;
+    this.#ingest = ingest;
     this.#sources = sources.map((source) => new SourceBatcher(source, ingest, onRejected));
     this.names = this.#sources.map(({ name }) => name);
     for (const name of this.names) {
@@ -106,6 +108,12 @@ export class Door {
     this.#timer?.cancel();
     this.#timer = undefined;
     for (const source of this.#sources) source.submit();
+  }
+
+  /** Nobody sends more before what was gathered is committed. */
+  hurry(): void {
+    this.submitAll();
+    this.#ingest.hurry?.();
   }
 
   release(source: string, tokens: readonly Token[]): void {

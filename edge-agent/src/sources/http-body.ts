@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { gunzip } from 'node:zlib';
+import { BodyBuffers, sharedBodyBytesMax } from './body-buffers.ts';
 
 export type BodyProblem = 'too_large' | 'busy' | 'junk_gzip' | 'unknown_encoding' | 'gone';
 export type Body = { readonly bytes: Buffer } | { readonly problem: BodyProblem };
@@ -20,6 +21,7 @@ export interface BodyLimits {
 
 export class BodyReader {
   readonly #limits: BodyLimits;
+  readonly #buffers = new BodyBuffers();
   #heldBytes = 0;
 
   constructor(limits: BodyLimits) {
@@ -44,28 +46,35 @@ export class BodyReader {
 
   release(bytes: Buffer): void {
     this.#heldBytes -= bytes.length;
+    this.#buffers.give(bytes);
   }
 
   #receive(request: IncomingMessage): Promise<Body> {
     const { bodyBytesMax, bodiesBytesMax } = this.#limits;
+    const announced = Number(request.headers['content-length'] ?? Number.NaN);
     return new Promise((resolve) => {
+      const whole = announced <= sharedBodyBytesMax ? this.#buffers.take(announced) : undefined;
       const chunks: Buffer[] = [];
       let length = 0;
       const settle = (body: Body): void => {
         request.off('data', take).off('end', end).off('close', close);
-        if (!('bytes' in body)) this.#heldBytes -= length;
+        if (!('bytes' in body)) {
+          this.#heldBytes -= length;
+          if (whole !== undefined) this.#buffers.give(whole);
+        }
         resolve(body);
       };
       const take = (chunk: Buffer): void => {
+        if (whole === undefined) chunks.push(chunk);
+        else chunk.copy(whole, length);
         length += chunk.length;
         this.#heldBytes += chunk.length;
-        chunks.push(chunk);
         const problem = length > bodyBytesMax ? 'too_large' : this.#heldBytes > bodiesBytesMax ? 'busy' : undefined;
         if (problem === undefined) return;
         settle({ problem });
         passBy(request);
       };
-      const end = (): void => settle({ bytes: Buffer.concat(chunks, length) });
+      const end = (): void => settle({ bytes: whole ?? Buffer.concat(chunks, length) });
       const close = (): void => settle({ problem: 'gone' });
       request.on('data', take).on('end', end).on('close', close);
     });
@@ -82,6 +91,7 @@ export class BodyReader {
     return new Promise((resolve) => {
       gunzip(bytes, { maxOutputLength: bodyBytesMax }, (error, inflated) => {
         this.#heldBytes += (error === null ? inflated.length : 0) - bodyBytesMax - bytes.length;
+        this.#buffers.give(bytes);
         if (error === null) resolve({ bytes: inflated });
         else resolve({ problem: codeOf(error) === 'ERR_BUFFER_TOO_LARGE' ? 'too_large' : 'junk_gzip' });
       });

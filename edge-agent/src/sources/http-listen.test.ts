@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
@@ -68,15 +68,17 @@ interface Reply {
 interface CallOptions {
   readonly method?: string;
   readonly headers?: Record<string, string>;
+  /** Instead of a connection of its own. */
+  readonly agent?: Agent;
 }
 
 /** Not fetch: it forbids some headers. */
 async function call(
   path: string,
   body: string | Buffer,
-  { method = 'POST', headers = {} }: CallOptions = {},
+  { method = 'POST', headers = {}, agent }: CallOptions = {},
 ): Promise<Reply> {
-  const request = httpRequest({ host: '127.0.0.1', port: door.port, path, method, headers, agent: false });
+  const request = httpRequest({ host: '127.0.0.1', port: door.port, path, method, headers, agent: agent ?? false });
   const reply = once(request, 'response') as Promise<[IncomingMessage]>;
   request.end(body);
   const ticking = tick();
@@ -103,6 +105,35 @@ describe('a write', () => {
     expect(await call(path, 'm,host=h a=1,b=2\n')).toMatchObject({ status: 204, body: '' });
     expect(values()).toEqual([1, 2]);
     expect(batches[0]?.newSeries.map(({ device, metric }) => `${device} ${metric}`)).toEqual(['h m_a', 'h m_b']);
+  });
+
+  it('hurries the commit once every connection waits for it, and not before', async () => {
+    let hurried = 0;
+    await open({
+      ingest: { submit: (batch) => void batches.push(structuredClone(batch)), hurry: () => void hurried++ },
+    });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const first = call('/health', '', { method: 'GET', agent });
+    await first;
+    const waiting = call('/write', 'm a=1');
+    await expect.poll(() => batches.length).toBe(1);
+    expect(hurried).toBe(0);
+    const last = call('/write', 'm a=2', { agent });
+    await expect.poll(() => hurried).toBe(1);
+    expect(values()).toEqual([1, 2]);
+    for (const { tokens } of batches) door.release('telegraf', tokens);
+    expect([(await waiting).status, (await last).status]).toEqual([204, 204]);
+    agent.destroy();
+  });
+
+  it('finds its own bytes in memory that another left', async () => {
+    await open();
+    const long = Array.from({ length: 3_000 }, (_, row) => `m,host=h a=${row} ${(clock.now() + row) * 1e6}`);
+    for (const body of [long.join('\n'), 'm,host=h a=7', `${long.slice(0, 2_000).join('\n')}\n`]) {
+      batches.length = 0;
+      expect((await call('/write', body)).status).toBe(204);
+      expect(values()).toHaveLength(body.trim().split('\n').length);
+    }
   });
 
   it('is answered when its readings are durable, and not before', async () => {

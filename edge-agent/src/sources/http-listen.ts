@@ -4,6 +4,7 @@
  * may still be taken later, by 503 with Retry-After. A crash loses what was not answered; its senders send it again.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { type HttpTls, openHttpServer } from '@fogline/shared/http-server';
 import type { Logger } from '@fogline/shared/log';
 import { hasLines } from '../decoders/create-decoder.ts';
@@ -113,7 +114,11 @@ class HttpDoor {
   readonly #answers = new Answers();
   /** By source. */
   readonly #payloadBytesMax: ReadonlyMap<string, number>;
+  /** Connections that have asked for something. */
+  readonly #connected = new Set<Socket>();
   #requests = 0;
+  /** Requests whose readings wait for their commit. */
+  #waiting = 0;
   #isPaused = false;
 
   constructor(options: HttpListenOptions, limits: HttpDoorLimits) {
@@ -162,6 +167,7 @@ class HttpDoor {
     // Somebody who leaves is no error of ours.
     request.on('error', () => undefined);
     response.on('error', () => undefined);
+    this.#greet(request.socket);
     const call = callOf(request, response);
     if (this.#handleService(call)) return;
     const found = this.#barred(call) ?? this.#lead(call);
@@ -174,6 +180,12 @@ class HttpDoor {
     this.#requests++;
     response.on('close', () => this.#requests--);
     await this.#take(call, found.source, found.precision);
+  }
+
+  #greet(socket: Socket): void {
+    if (this.#connected.has(socket)) return;
+    this.#connected.add(socket);
+    socket.once('close', () => this.#connected.delete(socket));
   }
 
   /** What is asked without a credential; true when it was answered. */
@@ -277,12 +289,16 @@ class HttpDoor {
       isLate = true;
       this.#answers.refuse(call, { ...overloaded, message: 'the commit takes long' });
     });
+    this.#waiting++;
     const token = this.#door.await(source, () => {
+      this.#waiting--;
       timer.cancel();
       if (!isLate) answer();
     });
     source.finish(token);
-    this.#door.gather(source);
+    // A connection sends its next request after the answer.
+    if (this.#waiting >= this.#connected.size) this.#door.hurry();
+    else this.#door.gather(source);
   }
 }
 
