@@ -1,12 +1,15 @@
 /**
  * What an agent writes to its medium, as the operating system counts it (pages made dirty, by process), with the hub connected and
- * every batch acked. The profile `flash` saves bytes up while little happens; they are used up before anything is counted.
+ * every batch acked; beside it what the profile costs in latency, link and CPU, from the same minutes. The profile `flash` saves bytes up while
+ * little happens: they are used up by a load as heavy as acks allow before anything is counted, because what is left is what a day is like.
  * All agents run side by side: bytes of a process do not depend on its neighbours.
  */
 import { parseOptions } from '@fogline/shared/cli-options';
+import { systemClock } from '@fogline/shared/clock';
+import { type Link, openLink } from '@fogline/simulators/faults/link';
 import { Figures } from '../kit/figures.ts';
 import { lossAtHub, untilApplied } from '../kit/hub-count.ts';
-import { connectLoad } from '../kit/load.ts';
+import { connectLines, connectLoad, type Publishing } from '../kit/load.ts';
 import { differenceOf } from '../kit/process-stats.ts';
 import { pause } from '../kit/running.ts';
 import { type AgentOptions, type AgentProcess, freePort, Site } from '../kit/site.ts';
@@ -17,16 +20,25 @@ const options = {
   runs: { type: 'integer', default: 3, help: 'spans, one after the other on the same processes' },
 } as const;
 
-const rates = [25, 1000] as const;
-const profiles: readonly (Omit<AgentOptions, 'id'> & { readonly title: string })[] = [
-  { title: 'flash, 1 GiB a day (default)', commit: 'flash' },
-  { title: 'flash, 16 MiB a day (least)', commit: 'flash', buffer: ['flash_per_day: 16MiB'] },
-  { title: 'prompt', commit: 'prompt' },
+const defaultFlash = { title: 'flash, 1 GiB a day (default)', commit: 'flash' } as const;
+const leastFlash = { title: 'flash, 16 MiB a day (least)', commit: 'flash', buffer: ['flash_per_day: 16MiB'] } as const;
+const prompt = { title: 'prompt', commit: 'prompt' } as const;
+
+type Door = 'mqtt' | 'lines';
+
+/** Lines: 1,000 a request over 10 connections. */
+const asked: readonly (readonly [rate: number, door: Door, profile: Omit<AgentOptions, 'id'> & { title: string }])[] = [
+  [25, 'mqtt', defaultFlash],
+  [25, 'mqtt', leastFlash],
+  [25, 'mqtt', prompt],
+  [1_000, 'mqtt', defaultFlash],
+  [1_000, 'mqtt', leastFlash],
+  [1_000, 'mqtt', prompt],
+  [50_000, 'lines', defaultFlash],
 ];
-/** Spends the credit of the default budget within half a minute; a busy machine commits less often, and takes longer. */
-const warmUpRate = 1000;
-const warmUpSeconds = 8;
-const warmUpSecondsMax = 480;
+/** At full speed the default credit, half an hour's share of the day, lasts for some twenty seconds of a core. */
+const warmUpSeconds = 5;
+const warmUpSecondsMax = 180;
 /** Commits a second when only the budget of the day is left. */
 const settledCommitsMax = 4;
 const secondsPerDay = 86_400;
@@ -34,60 +46,90 @@ const secondsPerDay = 86_400;
 interface Case {
   readonly title: string;
   readonly rate: number;
+  readonly door: Door;
   readonly isFlash: boolean;
   readonly agent: AgentProcess;
+  readonly link: Link;
 }
 
 export async function run(args: string[]): Promise<void> {
   const { values } = parseOptions(args, options);
   const figures = new Figures();
   const site = new Site();
+  const cases: Case[] = [];
   try {
     const hubPort = await freePort();
     await site.startHub(hubPort);
-    const cases: Case[] = rates.flatMap((rate) =>
-      profiles.map(({ title, ...profile }, index) => ({
-        title: `${rate} readings/s, ${title}`,
-        rate,
-        isFlash: profile.commit === 'flash',
-        agent: site.addAgent({ id: `edge-${rate}-${index}`, ...profile }, hubPort),
-      })),
-    );
-    for (const { agent } of cases) await agent.start();
-    for (const { agent } of cases) await agent.untilConnected();
+    for (const each of asked) cases.push(await startCase(site, hubPort, each, cases.length));
     const warmed = await warmUp(cases);
     const measured = await measure(cases, values.seconds, values.runs, figures);
     const all = [...warmed, ...measured];
-    const sent = all.reduce((sum, result) => sum + result.sent, 0);
-    const sum = all.reduce((total, result) => total + result.sumHundredths, 0);
-    await untilApplied(site.httpUrl, sent);
-    figures.add('all', 'lost', 'readings', await lossAtHub(site.httpUrl, sent, sum));
-    const durable = 'PUBACK after COMMIT with synchronous=FULL; bytes are write_bytes of /proc/PID/io';
+    await untilApplied(
+      site.httpUrl,
+      all.reduce((sum, { sent }) => sum + sent, 0),
+    );
+    for (const [door, match] of [
+      ['mqtt', 'temperature'],
+      ['lines', 'climate_temperature'],
+    ] as const) {
+      const own = all.filter((each) => each.door === door);
+      const sent = own.reduce((sum, result) => sum + result.sent, 0);
+      const hundredths = own.reduce((sum, result) => sum + result.sumHundredths, 0);
+      figures.add('all', `lost, ${door}`, 'readings', await lossAtHub(site.httpUrl, sent, hundredths, match));
+    }
+    const durable = 'acked after COMMIT with synchronous=FULL; bytes are write_bytes of /proc/PID/io';
     const notes = { data: measured[0]?.source ?? '', durable };
     figures.print({ bench: 'flash', command: ['npm run bench -- flash', ...args].join(' '), notes });
   } finally {
     await site.close();
+    for (const { link } of cases) await link.close();
   }
 }
 
-/** Loads every agent until its commits are paced by the budget alone. */
-async function warmUp(cases: readonly Case[]): Promise<PublishResult[]> {
-  return await Promise.all(
+async function startCase(
+  site: Site,
+  hubPort: number,
+  [rate, door, { title, ...profile }]: (typeof asked)[number],
+  index: number,
+): Promise<Case> {
+  const at = { host: '127.0.0.1', port: 0 };
+  const link = await openLink({ listen: at, to: { ...at, port: hubPort }, clock: systemClock });
+  const agent = site.addAgent({ id: `edge-${index}`, ...profile }, link.port);
+  await agent.start();
+  await agent.untilConnected();
+  const what = door === 'mqtt' ? 'readings/s' : 'readings/s as line protocol';
+  return { title: `${rate} ${what}, ${title}`, rate, door, isFlash: profile.commit === 'flash', agent, link };
+}
+
+type Counted = PublishResult & { readonly door: Door };
+
+/** Loads every agent of the profile until its commits are paced by the budget alone. */
+async function warmUp(cases: readonly Case[]): Promise<Counted[]> {
+  const results = await Promise.all(
     cases.map(async ({ agent, isFlash }) => {
-      const load = { connections: 50, window: 200, rate: warmUpRate, seconds: warmUpSeconds };
-      const results: PublishResult[] = [];
-      for (let second = 0; ; second += warmUpSeconds) {
+      const results: Counted[] = [];
+      for (let second = 0; isFlash; second += warmUpSeconds) {
         const { commits } = await agent.status();
         // Other devices each time: the times of one device must not run back.
-        const publishing = await connectLoad(agent.mqttPort, { ...load, prefix: `warm${second}` });
-        results.push(await publishing.start());
+        const load = { connections: 10, devices: 5, lines: 1_000, seconds: warmUpSeconds, prefix: `warm${second}` };
+        const publishing = await connectLines(Number(new URL(agent.writeUrl).port), load);
+        results.push({ ...(await publishing.start()), door: 'lines' });
         const perSecond = ((await agent.status()).commits - commits) / warmUpSeconds;
-        if (!isFlash || perSecond <= settledCommitsMax) break;
+        if (perSecond <= settledCommitsMax) break;
         if (second > warmUpSecondsMax) throw new Error(`still ${perSecond} commits a second after ${second} s`);
       }
       return results;
     }),
-  ).then((results) => results.flat());
+  );
+  return results.flat();
+}
+
+function connectCase({ agent, rate, door }: Case, seconds: number): Promise<Publishing> {
+  if (door === 'mqtt') {
+    return connectLoad(agent.mqttPort, { connections: Math.min(rate, 50), window: 200, rate, seconds });
+  }
+  const load = { connections: 10, devices: 5, lines: 1_000, rate, seconds };
+  return connectLines(Number(new URL(agent.writeUrl).port), load);
 }
 
 async function measure(
@@ -95,38 +137,44 @@ async function measure(
   seconds: number,
   runs: number,
   figures: Figures,
-): Promise<PublishResult[]> {
-  const publishing = await Promise.all(
-    cases.map(({ agent, rate }) => {
-      const connections = Math.min(rate, 50);
-      return connectLoad(agent.mqttPort, { connections, window: 200, rate, seconds: seconds * runs + 2 });
-    }),
-  );
+): Promise<readonly Counted[]> {
+  const publishing = await Promise.all(cases.map((each) => connectCase(each, seconds * runs + 2)));
   const results = publishing.map((each) => each.start());
   await pause(1000);
+  const states = [await Promise.all(cases.map(stateOf))];
   for (let round = 0; round < runs; round++) {
-    const before = await Promise.all(cases.map(stateOf));
     await pause(seconds * 1000);
-    for (const [index, each] of cases.entries()) {
-      const start = before[index];
-      if (start !== undefined) addSpan(figures, each, start, await stateOf(each));
-    }
+    states.push(await Promise.all(cases.map(stateOf)));
   }
-  return await Promise.all(results);
+  const published = await Promise.all(results);
+  return published.map((result, index) => {
+    const { title, door } = cases[index] as Case;
+    // A machine that is too busy for the rate sends less.
+    const perSecond = result.sent / Math.max(result.seconds, seconds * runs + 2);
+    const own = states.map((each) => each[index] as State);
+    own.slice(1).forEach((after, round) => addSpan(figures, title, perSecond, own[round] as State, after));
+    figures.add(title, 'sent', 'readings/s', perSecond);
+    figures.add(title, 'message → ack p50', 'ms', result.ackP50Ms);
+    figures.add(title, 'message → ack p99', 'ms', result.ackP99Ms);
+    return { ...result, door };
+  });
 }
 
 type State = Awaited<ReturnType<typeof stateOf>>;
 
-async function stateOf({ agent }: Case) {
-  return { atMs: performance.now(), usage: agent.running.usage, commits: (await agent.status()).commits };
+async function stateOf({ agent, link }: Case) {
+  const { bytesUp, bytesDown } = link.stats();
+  const { commits } = await agent.status();
+  return { atMs: performance.now(), usage: agent.running.usage, commits, linkBytes: bytesUp + bytesDown };
 }
 
-function addSpan(figures: Figures, { title, rate }: Case, before: State, after: State): void {
+function addSpan(figures: Figures, title: string, perSecond: number, before: State, after: State): void {
   const seconds = (after.atMs - before.atMs) / 1000;
   const { cpuSeconds, writtenBytes } = differenceOf(before.usage, after.usage);
-  figures.add(title, 'written', 'B/reading', writtenBytes / (rate * seconds));
+  figures.add(title, 'written', 'B/reading', writtenBytes / (perSecond * seconds));
   figures.add(title, 'written a day', 'GB', (writtenBytes / seconds) * (secondsPerDay / 1e9));
   figures.add(title, 'commits', '1/s', (after.commits - before.commits) / seconds);
+  figures.add(title, 'link, both ways', 'B/reading', (after.linkBytes - before.linkBytes) / (perSecond * seconds));
   figures.add(title, 'CPU', '% of a core', (cpuSeconds / seconds) * 100);
   figures.add(title, 'RSS', 'MB', after.usage.rssBytes / 1e6);
 }

@@ -5,6 +5,7 @@ import { Running } from './running.ts';
 const scripts = {
   mqtt: new URL('../load/publisher.ts', import.meta.url),
   lines: new URL('../load/line-publisher.ts', import.meta.url),
+  agents: new URL('../hub-ingest/senders-process.ts', import.meta.url),
 };
 
 export interface Load {
@@ -55,6 +56,23 @@ export interface LineLoad {
 export async function connectLines(port: number, load: LineLoad): Promise<Publishing> {
   return await connect(
     scripts.lines,
+    Object.entries({ port, ...load }).flatMap(([name, value]) => [`--${name}`, String(value)]),
+  );
+}
+
+export interface AgentsLoad {
+  /** File with the token of every agent. */
+  readonly tokens: string;
+  readonly series: number;
+  /** Milliseconds between two batches of an agent. */
+  readonly interval: number;
+  readonly seconds: number;
+}
+
+/** Batches of agents to a hub. Resolves when the hub has greeted all of them. */
+export async function connectAgents(port: number, load: AgentsLoad): Promise<Publishing> {
+  return await connect(
+    scripts.agents,
     Object.entries({ port, ...load }).flatMap(([name, value]) => [`--${name}`, String(value)]),
   );
 }
