@@ -63,7 +63,7 @@ export interface HubLimits {
   readonly pressureLowBytes: number;
   /** How many agents are asked at once. */
   readonly pressureAgentsMax: number;
-  /** A fold is due when the tail exceeds any of these. */
+  /** A fold is due when the tail exceeds any of these. With 100,000 series at 1 Hz it is the age: a fold writes every level of every series. */
   readonly tailBatchesMax: number;
   readonly tailBytesMax: number;
   readonly tailItemsMax: number;
@@ -85,9 +85,9 @@ export const hubLimits: HubLimits = {
   pressureHighBytes: 32 * 1024 * 1024,
   pressureLowBytes: 8 * 1024 * 1024,
   pressureAgentsMax: 64,
-  tailBatchesMax: 16_384,
+  tailBatchesMax: 32_768,
   tailBytesMax: 32 * 1024 * 1024,
-  tailItemsMax: 1_048_576,
+  tailItemsMax: 4_194_304,
   tailAgeMs: 30_000,
   foldItemsMin: 4096,
   rangesMax: 4096,
