@@ -183,6 +183,7 @@ function hubOutlet(port: number, agent: string, index: number, token: string): P
           });
         },
         onMessage: () => undefined,
+        onHeard: () => undefined,
         onAck(acked) {
           const onAck = acks.get(acked);
           acks.delete(acked);
