@@ -10,6 +10,7 @@ import { isLoopback } from '@fogline/shared/loopback';
 import { Metrics } from '@fogline/shared/metrics';
 import type { DownKind } from '@fogline/shared/protocol/topics';
 import type { Random } from '@fogline/shared/random';
+import type { Database } from '@fogline/shared/sqlite';
 import { Alarms } from './alarms/alarms.ts';
 import { type Api, buildApi } from './api/app.ts';
 import { checkExposure } from './auth/access.ts';
@@ -97,7 +98,7 @@ class Rooms {
   }
 
   async open({ portFallback: hasFallback = false, room: limits }: HubOptions): Promise<Hub> {
-    const { dataFolder, http, mqtt, retention } = this.#config;
+    const { dataFolder, http, mqtt } = this.#config;
     const { clock, random, log } = this.#ports;
     const { promise: failed, reject } = Promise.withResolvers<never>();
     // Whoever awaits it hears of it; nobody else has to.
@@ -112,12 +113,7 @@ class Rooms {
     const tokens = new ApiTokens(db, clock, random);
     const audit = new AuditLog(dataFolder, clock, (error) => log.error({ error }, 'refusals could not be audited'));
     this.#audit = audit;
-    const send = this.#send.bind(this);
-    const onCommitted = (change: CommittedChange): void => this.#live?.feed.committed(change);
-    const onApplied = (batch: AppliedBatch): void => this.#alarms?.applied(batch);
-    const isWatched = (): boolean => this.#live?.feed.isWatched ?? false;
-    const told = { send, onApplied, isWatched, onCommitted };
-    const core = new HubCore(db, { clock, log: log.child('ingest'), ...told }, { retention });
+    const core = this.#openCore(db);
     const { alarms: config } = this.#config;
     const alarms = new Alarms({ db, subjects: core.read, clock, random, log: log.child('alarms'), config });
     this.#alarms = alarms;
@@ -167,6 +163,17 @@ class Rooms {
       failed,
       close: () => this.close(),
     };
+  }
+
+  #openCore(db: Database): HubCore {
+    const { clock, log } = this.#ports;
+    const told = {
+      send: (agent: string, kind: DownKind, payload: Uint8Array): void => this.#send(agent, kind, payload),
+      onApplied: (batch: AppliedBatch): void => this.#alarms?.applied(batch),
+      isWatched: (): boolean => this.#live?.feed.isWatched ?? false,
+      onCommitted: (change: CommittedChange): void => this.#live?.feed.committed(change),
+    };
+    return new HubCore(db, { clock, log: log.child('ingest'), ...told }, { retention: this.#config.retention });
   }
 
   #send(agent: string, kind: DownKind, payload: Uint8Array): void {
