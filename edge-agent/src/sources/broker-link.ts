@@ -33,6 +33,8 @@ export interface LinkOptions {
   readonly username?: string;
   readonly password?: string;
   readonly filters: readonly string[];
+  /** More filters, without which the session is worth having; a broker may refuse them. */
+  readonly answers?: readonly string[];
 }
 
 export interface LinkLimits {
@@ -41,6 +43,8 @@ export interface LinkLimits {
   /** Messages, and their bytes, that were not acked; beyond it the socket is not read. */
   readonly unackedMax: number;
   readonly unackedBytesMax: number;
+  /** What the broker has not taken of acks and commands; beyond it the socket is not read, and no command is taken. */
+  readonly unsentBytesMax: number;
   /** For connection, session and subscription. */
   readonly openMs: number;
   /** Twice as long without a word ends the connection. */
@@ -51,6 +55,7 @@ export const defaultLinkLimits: LinkLimits = {
   messageBytesMax: 256 * 1_024,
   unackedMax: 4_096,
   unackedBytesMax: 1_024 * 1_024,
+  unsentBytesMax: 256 * 1_024,
   openMs: 10_000,
   keepaliveMs: 30_000,
 };
@@ -65,11 +70,11 @@ export interface LinkMessage {
 }
 
 export interface LinkEvents {
-  /** The broker holds the session and grants every filter this QoS. */
-  onOpen(granted: readonly number[]): void;
+  /** The broker holds the session, grants every filter this QoS, and refuses these answers. */
+  onOpen(granted: readonly number[], refused: readonly string[]): void;
   /** `ack` is called once the message may be forgotten by the broker. */
   onMessage(message: LinkMessage, ack: () => void): void;
-  /** The window is full: nothing more is read for now. */
+  /** The window is full, or the broker does not read: nothing more is read for now. */
   onPause(): void;
   /** Once, whatever ended it. */
   onClose(reason: string): void;
@@ -92,6 +97,7 @@ export class BrokerLink {
   readonly #clock: Clock;
   readonly #socket: Socket;
   readonly #reader: PacketReader;
+  readonly #filters: readonly string[];
   readonly #acks = new AckQueue();
   readonly #outgoing = new Outgoing();
   #unackedBytes = 0;
@@ -105,6 +111,7 @@ export class BrokerLink {
     this.#limits = limits;
     this.#events = events;
     this.#clock = clock;
+    this.#filters = [...options.filters, ...(options.answers ?? [])];
     this.#reader = new PacketReader(limits.messageBytesMax, (packet) => this.#take(packet));
     this.#socket = socketTo(options);
     this.#socket.setNoDelay(true);
@@ -113,6 +120,7 @@ export class BrokerLink {
       this.#hasSpoken = true;
       if (!this.#reader.feed(chunk)) this.#end('it does not speak MQTT');
     });
+    this.#socket.on('drain', () => this.#readOn());
     this.#socket.on('error', (error) => this.#end(error.message));
     this.#socket.on('close', () => this.#end('the connection was closed'));
     this.#timer = clock.after('broker link open', limits.openMs, () =>
@@ -121,11 +129,12 @@ export class BrokerLink {
   }
 
   /**
-   * Publishes with QoS 1; `end` is called once, at once or later: true when the broker has taken it, false when there is no session or it
-   * ended before, so that nobody knows.
+   * Publishes with QoS 1; `end` is called once, at once or later: true when the broker has taken it, false when there is no session, it
+   * takes nothing, or it ended before, so that nobody knows.
    */
   publish(topic: string, payload: string, isRetained: boolean, end: (isTaken: boolean) => void): void {
-    const id = this.#isOpen && !this.#isClosed ? this.#outgoing.add(end) : undefined;
+    const mayWrite = this.#isOpen && !this.#isClosed && this.#socket.writableLength < this.#limits.unsentBytesMax;
+    const id = mayWrite ? this.#outgoing.add(end) : undefined;
     if (id === undefined) end(false);
     else this.#socket.write(publishFrame(topic, payload, { qos: 1, id, isRetained }));
   }
@@ -178,20 +187,21 @@ export class BrokerLink {
     if (body.length !== 2 || code === undefined) return this.#end('it does not speak MQTT');
     if (code !== 0) return this.#end(refusals[code] ?? `it refuses with code ${code}`);
     // Also into a session that is there: the filters may have changed since.
-    this.#socket.write(subscribeFrame(subscribeId, ...this.#options.filters.map((filter) => [filter, 1] as const)));
+    this.#socket.write(subscribeFrame(subscribeId, ...this.#filters.map((filter) => [filter, 1] as const)));
   }
 
   #onSuback(body: Buffer): void {
     const granted = [...body.subarray(2)];
-    if (granted.length !== this.#options.filters.length || body.readUInt16BE(0) !== subscribeId) {
+    if (granted.length !== this.#filters.length || body.readUInt16BE(0) !== subscribeId) {
       return this.#end('it answers another subscription');
     }
-    const refused = this.#options.filters.filter((_, index) => (granted[index] ?? 0) > 2);
-    if (refused.length > 0) return this.#end(`it refuses the subscription to ${refused.join(', ')}`);
+    const refused = this.#filters.filter((_, index) => (granted[index] ?? 0) > 2);
+    const needed = refused.filter((filter) => this.#options.filters.includes(filter));
+    if (needed.length > 0) return this.#end(`it refuses the subscription to ${needed.join(', ')}`);
     this.#isOpen = true;
     this.#timer.cancel();
     this.#ping();
-    this.#events.onOpen(granted);
+    this.#events.onOpen(granted, refused);
   }
 
   #onPublish({ flags, body, isCut }: Packet): void {
@@ -225,19 +235,32 @@ export class BrokerLink {
     const frames: Buffer[] = [];
     for (let ack = this.#acks.shift(); ack !== 0; ack = this.#acks.shift()) frames.push(pubackFrame(ack & 0xffff));
     if (frames.length > 0) this.#socket.write(Buffer.concat(frames));
+    this.#readOn();
+  }
+
+  #readOn(): void {
     if (this.#socket.isPaused() && !this.#isFull(2)) this.#socket.resume();
   }
 
   /** Half of the limit must be free before more is read. */
   #isFull(part: number): boolean {
-    const { unackedMax, unackedBytesMax } = this.#limits;
-    return this.#acks.length * part >= unackedMax || this.#unackedBytes * part >= unackedBytesMax;
+    const { unackedMax, unackedBytesMax, unsentBytesMax } = this.#limits;
+    return (
+      this.#acks.length * part >= unackedMax ||
+      this.#unackedBytes * part >= unackedBytesMax ||
+      this.#socket.writableLength * part >= unsentBytesMax
+    );
   }
 
   #ping(): void {
     const { keepaliveMs } = this.#limits;
     this.#hasSpoken = true;
+    let taken = -1;
     const next = (): void => {
+      const { writableLength, bytesWritten } = this.#socket;
+      const before = taken;
+      taken = bytesWritten - writableLength;
+      if (writableLength > 0 && taken === before) return this.#end('it takes nothing');
       // Whoever is not read cannot be heard.
       if (!this.#hasSpoken && !this.#socket.isPaused()) return this.#end('it is silent');
       this.#hasSpoken = false;

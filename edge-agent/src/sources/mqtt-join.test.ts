@@ -17,7 +17,7 @@ const said: string[] = [];
 const log: Logger = {
   ...silentLogger,
   info: (_fields, message) => said.push(message),
-  warn: ({ reason }, message) => said.push(`${message}: ${String(reason)}`),
+  warn: ({ reason, filters }, message) => said.push(`${message}: ${String(reason ?? filters)}`),
 };
 
 let server: Server;
@@ -162,6 +162,18 @@ describe('joining', () => {
     ]);
   });
 
+  it('to a broker that refuses what an actuator answers goes on without these answers, with a warning', async () => {
+    const door = join({ broker: { ...broker(), answers: ['fans/+', 'lamps/+'] } });
+    const { broker: peer } = await accept([1, 1, 0x80, 1]);
+    await expect.poll(() => door.counters()).toMatchObject({ joined: 1, refused: 0 });
+    expect(said).toEqual([
+      'joined the broker',
+      'the broker refuses the subscription to what an actuator answers: its alarms stay unconfirmed: fans/+',
+    ]);
+    peer.send(message(1, 1));
+    expect((await batch(1)).columns.count).toBe(1);
+  });
+
   it('to a broker that grants QoS 0 alone is warned of', async () => {
     join();
     await accept([1, 0]);
@@ -291,6 +303,25 @@ describe('overload', () => {
     door.release('climate', last.tokens);
     expect(await pubackIds(broker, 3)).toEqual([3, 4, 5]);
     expect(door.counters()).toMatchObject({ lost: 0, paused: 1 });
+  });
+
+  it('of a broker that takes no acks ends in a socket that is not read, and then in its end', {
+    timeout: 60_000,
+  }, async () => {
+    const door = join();
+    const { broker: peer } = await accept();
+    await expect.poll(() => door.counters()['joined']).toBe(1);
+    peer.socket.pause();
+    // Nobody's, so each is acked at once.
+    const flood = Buffer.concat(new Array<Buffer>(3_500_000).fill(frame(0x32, [0, 1, 0x78, 0, 1])));
+    peer.send(flood);
+    let seen = 0;
+    const isStill = (): boolean => seen === (seen = door.counters()['topic_unmatched'] ?? 0) && seen > 0;
+    await expect.poll(isStill, { interval: 500, timeout: 50_000 }).toBe(true);
+    expect(seen).toBeLessThan(3_500_000);
+    expect(door.counters()['paused']).toBeGreaterThan(0);
+    clock.advance(90_000);
+    expect(said).toContainEqual(expect.stringMatching(/it takes nothing/));
   });
 
   it('lets go of what a lost connection wanted to hand over: its redelivery counts once', async () => {

@@ -66,7 +66,7 @@ class Member implements JoinedDoor {
     this.#intake = new MqttIntake([source], options);
     this.sources = this.#intake.names;
     const filters = source.topics.map((topic) => compileTopicPattern(topic).filter);
-    this.#link = { ...broker, filters: [...filters, ...broker.answers] };
+    this.#link = { ...broker, filters };
     this.#receive = observed(options.observer, (message, done) => {
       if (this.#isAnswer(message.topic)) done('ok');
       else this.#intake.receive(message, done);
@@ -83,7 +83,7 @@ class Member implements JoinedDoor {
       this.#link,
       this.#limits,
       {
-        onOpen: (granted) => this.#onOpen(granted),
+        onOpen: (granted, refused) => this.#onOpen(granted, refused),
         onMessage: (message, ack) => this.#onMessage(message, connection, ack),
         onPause: () => this.#counts.paused++,
         onClose: (reason) => this.#onClose(reason, connection),
@@ -134,12 +134,16 @@ class Member implements JoinedDoor {
     return Promise.resolve();
   }
 
-  #onOpen(granted: readonly number[]): void {
+  #onOpen(granted: readonly number[], refused: readonly string[]): void {
     const { log } = this.#options;
     this.#openedAt = this.#options.clock.monotonic();
     this.#counts.joined++;
     this.#lastReason = '';
     log.info(this.#address(), 'joined the broker');
+    if (refused.length > 0) {
+      const fields = { ...this.#address(), filters: refused.join(', ') };
+      log.warn(fields, 'the broker refuses the subscription to what an actuator answers: its alarms stay unconfirmed');
+    }
     if (granted.includes(0)) {
       log.warn(this.#address(), 'the broker grants QoS 0 only: what it sends while this agent is away is lost');
     }
