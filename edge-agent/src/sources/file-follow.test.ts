@@ -166,6 +166,39 @@ describe('a file that is followed', () => {
     expect(Object.keys(kit.core.counters()).filter((name) => name.startsWith('file.'))).toHaveLength(1);
   });
 
+  it.each(['data.log2', 'data.log-notes', 'data.log.idx'])(
+    'has nothing to do with a file beside it called %s',
+    async (name) => {
+      follow();
+      append(3);
+      await until(3);
+      const other = join(folder, name);
+      writeFileSync(other, '{"v":-1}\n');
+      rotate();
+      append(2);
+      await until(5);
+      await restart();
+      writeFileSync(other, '{"v":-1}\n{"v":-2}\n');
+      append(1);
+      await until(6);
+    },
+  );
+
+  it.each(['data.log-20261128', 'data.log.2026-11-28T10.00', 'data.log.old', 'data.log~', 'data.log.renamed'])(
+    'is found again after a kill when it was renamed to %s',
+    async (name) => {
+      follow();
+      append(3);
+      await until(3);
+      kit.core.kill();
+      append(2);
+      renameSync(path, join(folder, name));
+      append(1);
+      await restart();
+      await until(6);
+    },
+  );
+
   it('is read from its beginning when it was cut, to whatever length it grew since', async () => {
     const opened = follow();
     append(20);

@@ -21,6 +21,8 @@ const graceMs = 5_000;
 /** Rotated files that are looked at after a start. */
 const rotatedMax = 100;
 const compressed = /\.(gz|bz2|xz|zst)$/;
+/** What rotations add to a name: a number, a date, a word. */
+const rotation = /^(~|[._-](\d[\dTZ:._-]*|old|bak|prev(ious)?))$/;
 
 /** Resolves when the door is closed. What goes wrong on the way is told and tried again. */
 export async function followFile(door: FileDoor, options: FileOptions): Promise<void> {
@@ -214,14 +216,19 @@ interface Rotated {
   readonly inode: number;
 }
 
-/** Files beside it whose names begin with its name, from the oldest with one of these inodes on, oldest first. */
+/**
+ * What the file was, oldest first: from the oldest with one of these inodes on, those with one, and those named as a rotation names them. A file
+ * whose name only begins alike is another one.
+ */
 async function rotatedSince(path: string, inodes: ReadonlySet<number>): Promise<Rotated[]> {
   const [folder, name] = [dirname(path), basename(path)];
   const files: (Rotated & { readonly atMs: number })[] = [];
   for (const other of await readdir(folder)) {
     if (!other.startsWith(name) || other === name || compressed.test(other)) continue;
     const found = await statOf(join(folder, other));
-    if (found?.isFile() === true) files.push({ path: join(folder, other), inode: found.ino, atMs: found.mtimeMs });
+    const isMeant = inodes.has(found?.ino ?? -1) || rotation.test(other.slice(name.length));
+    if (isMeant && found?.isFile() === true)
+      files.push({ path: join(folder, other), inode: found.ino, atMs: found.mtimeMs });
   }
   const ordered = files.toSorted((a, b) => a.atMs - b.atMs).slice(-rotatedMax);
   const first = ordered.findIndex(({ inode }) => inodes.has(inode));
