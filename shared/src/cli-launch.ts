@@ -3,7 +3,8 @@
  * which Node strips types) stays resident for as long as the process runs: on Node 24 an agent sat 40 MB higher for it. So the command
  * checks everything, hands what it found over, and replaces the process image (execve: same pid, same descriptors) by one that reads
  * the service from the compile cache and loads nothing else, with a heap kept small: a young generation of a few MiB, an old one that
- * grows in small steps because its limit is near, and one arena for what is outside of both. It costs one more start of Node.
+ * grows in small steps because its limit is near, and one arena for what is outside of both; what NODE_OPTIONS say of these stands. It costs
+ * one more start of Node.
  *
  * What is handed over, secrets included, is in the environment of the new image: readable by the same user alone, as the files that the secrets
  * came from. Where cache or execve is not to be had, or it is too much, the service runs in the image that is there.
@@ -29,7 +30,9 @@ export function handOver(service: URL, work: unknown, options: { readonly heapMi
   if (text.length > handoverCharactersMax) return;
   flushCompileCache();
   const node = process.execPath;
-  const flags = [`--max-semi-space-size=${youngGenerationMib}`, `--max-old-space-size=${options.heapMib}`];
+  const asked = (process.env['NODE_OPTIONS'] ?? '').replaceAll('_', '-');
+  const lean = { '--max-semi-space-size': youngGenerationMib, '--max-old-space-size': options.heapMib };
+  const flags = Object.entries(lean).flatMap(([name, mib]) => (asked.includes(name) ? [] : [`${name}=${mib}`]));
   // The arguments are for people who look at the list of processes.
   const args = [...flags, ...process.execArgv, fileURLToPath(service), ...process.argv.slice(2)];
   const env = { ...process.env, MALLOC_ARENA_MAX: '1', [handover]: text };
