@@ -187,7 +187,7 @@ export class AgentCore implements IngestPort {
 
   /** When a commit has something to do though nothing comes in, ms of wall time. */
   get dueAt(): number | undefined {
-    const due = this.#replayable.dueAt();
+    const due = this.#replayable.dueAt(this.#ports.clock.now());
     return due === Number.POSITIVE_INFINITY ? undefined : due;
   }
 
@@ -364,7 +364,7 @@ export class AgentCore implements IngestPort {
   #tick(): void {
     const now = this.#ports.clock.now();
     const ageNow = this.#ageClock.now();
-    if (this.#isOverloaded || this.#room.isFull(0) || this.#replayable.dueAt() <= now) this.commit();
+    if (this.#isOverloaded || this.#room.isFull(0) || this.#replayable.dueAt(now) <= now) this.commit();
     else this.#commitWhenDue();
     const { isOld: isDue, hasCommits } = this.#checkpoints;
     if (isDue && (hasCommits || this.#outbox.hasUnwritten || this.#intake.hasCounted)) {

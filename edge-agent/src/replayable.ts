@@ -67,8 +67,8 @@ export class Replayable {
   }
 
   /** When `run` has something to do without inputs, ms of wall time; Infinity when never. */
-  dueAt(): number {
-    return Math.min(this.pipeline.dueAt() ?? Number.POSITIVE_INFINITY, this.alarms.dueAt());
+  dueAt(now: number): number {
+    return Math.min(this.pipeline.dueAt(now) ?? Number.POSITIVE_INFINITY, this.alarms.dueAt());
   }
 
   keys(): Set<string> {

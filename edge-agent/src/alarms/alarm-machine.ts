@@ -204,6 +204,15 @@ export function onEnd(alarm: AlarmConfig, state: AlarmState, now: number): reado
   return effects;
 }
 
+/** The agent starts. Where the wall clock was set back while it did not run, nothing was later than now: silence is noticed in its time. */
+export function onStart(state: AlarmState, now: number): void {
+  state.seenAt = Math.min(state.seenAt, now);
+  state.sinceAt = Math.min(state.sinceAt, now);
+  state.activations = state.activations.map((at) => Math.min(at, now));
+  for (const expected of state.expected)
+    if (Number.isFinite(expected.dueAt)) expected.dueAt = Math.min(expected.dueAt, now + expected.withinMs);
+}
+
 /** The wall clock was set: what is reckoned by it moves along. */
 export function onClockStep(state: AlarmState, stepMs: number): void {
   state.seenAt += stepMs;

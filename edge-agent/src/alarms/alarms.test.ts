@@ -151,6 +151,17 @@ describe('silence', () => {
     expect(words()).toEqual(['active']);
   });
 
+  it('is told in its time although the clock was set back while the agent was not running', () => {
+    open(missing);
+    read(1);
+    kit.core.kill();
+    kit.clock.jumpWall(kit.clock.now() - 3_600_000);
+    kit.open(withAlarms(missing));
+    kit.core.start();
+    kit.clock.advance(100_000);
+    expect(words()).toEqual(['active']);
+  });
+
   it('does not begin because the clock was set', () => {
     open(missing);
     read(1);

@@ -320,6 +320,7 @@ export class Alarms {
 
   #start(now: number): void {
     this.#startedAt = now;
+    for (const { state } of this.#instances()) machine.onStart(state, now);
     // Silence counts anew, so what was due may be due later; too early a look costs nothing.
     this.#dueAt = Number.NEGATIVE_INFINITY;
   }

@@ -12,7 +12,7 @@ import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/s
 import type { HoppingConfig } from '../core-config.ts';
 import { ColumnBuilder, grown, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
-import { EarliestDue } from './earliest-due.ts';
+import { IdleSeries } from './idle-series.ts';
 import { noWindow, OpenWindows } from './open-windows.ts';
 import type { Items, Operator, SeriesView } from './operator.ts';
 import { openWindowsOf, SavedWindows } from './saved-windows.ts';
@@ -38,14 +38,13 @@ export class HoppingWindow implements Operator {
   readonly #everyMs: number;
   readonly #widthMs: number;
   readonly #latenessMs: number;
-  readonly #idleMs: number;
   readonly #compute: readonly string[];
   readonly #view: SeriesView;
   readonly #series = new SeriesTable({ saved: savedFields, derived: derivedFields });
   readonly #panes: OpenWindows;
   /** Virtual series by row and aggregate, 0 = none yet. */
   #virtual = new Uint32Array(0);
-  readonly #idle = new EarliestDue();
+  readonly #idle: IdleSeries;
   readonly #rows = new WindowRows();
   readonly #out = new ColumnBuilder();
   readonly drops = new Map<string, number>();
@@ -54,7 +53,7 @@ export class HoppingWindow implements Operator {
     this.#everyMs = everyMs;
     this.#widthMs = widthMs;
     this.#latenessMs = latenessMs;
-    this.#idleMs = widthMs + latenessMs;
+    this.#idle = new IdleSeries(this.#series, seenAt, widthMs + latenessMs);
     this.#compute = compute;
     this.#view = view;
     this.#panes = new OpenWindows(hasSketch);
@@ -72,31 +71,22 @@ export class HoppingWindow implements Operator {
       else addDrop(this.drops, 'text', end - from);
       from = end;
     }
-    if (count > 0) this.#idle.note(now + this.#idleMs);
+    if (count > 0) this.#idle.note(now);
     return { kind: 'readings', columns: this.#out.take() };
   }
 
   tick(now: number): Items | undefined {
-    if (!this.#idle.isReached(now)) return undefined;
-    this.#idle.reset();
-    const table = this.#series;
-    for (let row = 0; row < table.count; row++) {
-      const at = row * table.width;
-      if (table.values[at + newest] === noWindow) continue;
-      const dueAt = (table.values[at + seenAt] ?? 0) + this.#idleMs;
-      if (dueAt <= now) this.#close(at, table.idAt(row), Number.POSITIVE_INFINITY);
-      else this.#idle.note(dueAt);
-    }
+    const isOpen = (at: number): boolean => this.#series.values[at + newest] !== noWindow;
+    this.#idle.tick(now, isOpen, (at, id) => this.#close(at, id, Number.POSITIVE_INFINITY));
     return this.#out.count === 0 ? undefined : { kind: 'readings', columns: this.#out.take() };
   }
 
-  dueAt(): number | undefined {
-    return this.#idle.at;
+  dueAt(now: number): number | undefined {
+    return this.#idle.dueAt(now);
   }
 
   /** Windows that are open come out as they stand. */
   drain(): Items | undefined {
-    this.#idle.note(Number.NEGATIVE_INFINITY);
     return this.tick(Number.POSITIVE_INFINITY);
   }
 
@@ -231,7 +221,7 @@ export class HoppingWindow implements Operator {
       const { values } = table;
       values[at + newest] = this.#panes.restore(values[at + newest] ?? noWindow, start, partial);
       values[at + oldestStart] = Math.min(values[at + oldestStart] ?? 0, start);
-      this.#idle.note((values[at + seenAt] ?? 0) + this.#idleMs);
+      this.#idle.restore(at);
     }
     idsOf(virtual).forEach((id, place) => {
       if (id === 0) return;

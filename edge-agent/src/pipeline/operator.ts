@@ -41,7 +41,7 @@ export interface Operator {
   /** Called once per commit after `process`, and at commits without input. Returns undefined when there is nothing to emit. */
   tick(now: number): Items | undefined;
   /** When `tick` has something to do, ms of wall time; undefined when never. */
-  dueAt(): number | undefined;
+  dueAt(now: number): number | undefined;
   /** Ends everything that is open, for a change of configuration. */
   drain(): Items | undefined;
   save(): Uint8Array;

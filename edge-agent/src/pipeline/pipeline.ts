@@ -46,10 +46,10 @@ export class Pipeline {
     return this.#branches.flatMap((branch) => this.#onward(branch, branch.tick(now, this.observer), now));
   }
 
-  dueAt(): number | undefined {
+  dueAt(now: number): number | undefined {
     let due: number | undefined;
     for (const { operator } of this.#operators()) {
-      const at = operator.dueAt();
+      const at = operator.dueAt(now);
       if (at !== undefined && (due === undefined || at < due)) due = at;
     }
     return due;

@@ -7,7 +7,7 @@
 import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/shared/reading';
 import { ColumnBuilder, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
-import { EarliestDue } from './earliest-due.ts';
+import { IdleSeries } from './idle-series.ts';
 import type { Items, Operator } from './operator.ts';
 import { type SavedTable, SeriesTable } from './series-table.ts';
 import { packState, unpackState } from './state-bytes.ts';
@@ -31,13 +31,14 @@ export class Sample implements Operator {
   readonly #series = new SeriesTable({ saved: savedFields });
   /** Text of the reading that is held, by series. */
   readonly #heldText = new Map<number, string>();
-  readonly #idle = new EarliestDue();
+  readonly #idle: IdleSeries;
   readonly #out = new ColumnBuilder();
   #dropped = 0;
   readonly drops = new Map<string, number>();
 
   constructor(everyMs: number) {
     this.#everyMs = everyMs;
+    this.#idle = new IdleSeries(this.#series, seenAt, everyMs);
   }
 
   describe(definition: SeriesDefinition): SeriesDefinition {
@@ -53,30 +54,21 @@ export class Sample implements Operator {
       from = end;
     }
     addDrop(this.drops, 'within_period', this.#dropped);
-    if (count > 0) this.#idle.note(now + this.#everyMs);
+    if (count > 0) this.#idle.note(now);
     return { kind: 'readings', columns: this.#out.take() };
   }
 
   tick(now: number): Items | undefined {
-    if (!this.#idle.isReached(now)) return undefined;
-    this.#idle.reset();
-    const table = this.#series;
-    for (let row = 0; row < table.count; row++) {
-      const at = row * table.width;
-      if (table.values[at + isHeld] !== 1) continue;
-      const dueAt = (table.values[at + seenAt] ?? 0) + this.#everyMs;
-      if (dueAt <= now) this.#passHeld(at, table.idAt(row));
-      else this.#idle.note(dueAt);
-    }
+    const isOpen = (at: number): boolean => this.#series.values[at + isHeld] === 1;
+    this.#idle.tick(now, isOpen, (at, id) => this.#passHeld(at, id));
     return this.#out.count === 0 ? undefined : { kind: 'readings', columns: this.#out.take() };
   }
 
-  dueAt(): number | undefined {
-    return this.#idle.at;
+  dueAt(now: number): number | undefined {
+    return this.#idle.dueAt(now);
   }
 
   drain(): Items | undefined {
-    this.#idle.note(Number.NEGATIVE_INFINITY);
     return this.tick(Number.POSITIVE_INFINITY);
   }
 
@@ -151,6 +143,6 @@ export class Sample implements Operator {
     table.restore(series, (id) => this.#rowOf(id));
     for (const [id, text] of texts) this.#heldText.set(id, text);
     for (let at = 0; at < table.count * table.width; at += table.width)
-      if (table.values[at + isHeld] === 1) this.#idle.note((table.values[at + seenAt] ?? 0) + this.#everyMs);
+      if (table.values[at + isHeld] === 1) this.#idle.restore(at);
   }
 }

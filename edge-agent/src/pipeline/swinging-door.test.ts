@@ -183,10 +183,10 @@ describe('swinging door', () => {
     const run = new StreamRun([config]);
     run.commit({ readings: [reading(0, 5), reading(1000, 5)], now: 100_000 });
     expect(times(run)).toEqual([0]);
-    expect(run.pipeline.dueAt()).toBe(160_000);
+    expect(run.pipeline.dueAt(run.now)).toBe(160_000);
     run.commit({ readings: [], now: 160_000 });
     expect(times(run)).toEqual([0, 1000]);
-    expect(run.pipeline.dueAt()).toBeUndefined();
+    expect(run.pipeline.dueAt(run.now)).toBeUndefined();
   });
 
   it('passes both ends of a change of quality', () => {

@@ -13,7 +13,7 @@ import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/s
 import type { SwingingDoorConfig } from '../core-config.ts';
 import { ColumnBuilder, runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
-import { EarliestDue } from './earliest-due.ts';
+import { IdleSeries } from './idle-series.ts';
 import type { Items, Operator, SeriesView } from './operator.ts';
 import { type SavedTable, SeriesTable } from './series-table.ts';
 import { packState, unpackState } from './state-bytes.ts';
@@ -51,7 +51,7 @@ export class SwingingDoor implements Operator {
   readonly #maxGapMs: number;
   readonly #view: SeriesView;
   readonly #series = new SeriesTable({ saved: savedFields, derived: derivedFields });
-  readonly #idle = new EarliestDue();
+  readonly #idle: IdleSeries;
   readonly #out = new ColumnBuilder();
   #dropped = 0;
   readonly drops = new Map<string, number>();
@@ -59,6 +59,7 @@ export class SwingingDoor implements Operator {
   constructor({ bounds, maxGapMs }: SwingingDoorConfig, view: SeriesView) {
     this.#bounds = new Map(Object.entries(bounds));
     this.#maxGapMs = maxGapMs;
+    this.#idle = new IdleSeries(this.#series, seenAt, maxGapMs);
     this.#view = view;
   }
 
@@ -83,30 +84,21 @@ export class SwingingDoor implements Operator {
       from = end;
     }
     addDrop(this.drops, 'on_the_line', this.#dropped);
-    if (count > 0) this.#idle.note(now + this.#maxGapMs);
+    if (count > 0) this.#idle.note(now);
     return { kind: 'readings', columns: this.#out.take() };
   }
 
   tick(now: number): Items | undefined {
-    if (!this.#idle.isReached(now)) return undefined;
-    this.#idle.reset();
-    const table = this.#series;
-    for (let row = 0; row < table.count; row++) {
-      const at = row * table.width;
-      if (table.values[at + isHeld] !== 1) continue;
-      const dueAt = (table.values[at + seenAt] ?? 0) + this.#maxGapMs;
-      if (dueAt <= now) this.#passHeld(at, table.idAt(row));
-      else this.#idle.note(dueAt);
-    }
+    const isOpen = (at: number): boolean => this.#series.values[at + isHeld] === 1;
+    this.#idle.tick(now, isOpen, (at, id) => this.#passHeld(at, id));
     return this.#out.count === 0 ? undefined : { kind: 'readings', columns: this.#out.take() };
   }
 
-  dueAt(): number | undefined {
-    return this.#idle.at;
+  dueAt(now: number): number | undefined {
+    return this.#idle.dueAt(now);
   }
 
   drain(): Items | undefined {
-    this.#idle.note(Number.NEGATIVE_INFINITY);
     return this.tick(Number.POSITIVE_INFINITY);
   }
 
@@ -195,6 +187,6 @@ export class SwingingDoor implements Operator {
     const table = this.#series;
     table.restore(series, (id) => this.#rowOf(id));
     for (let at = 0; at < table.count * table.width; at += table.width)
-      if (table.values[at + isHeld] === 1) this.#idle.note((table.values[at + seenAt] ?? 0) + this.#maxGapMs);
+      if (table.values[at + isHeld] === 1) this.#idle.restore(at);
   }
 }

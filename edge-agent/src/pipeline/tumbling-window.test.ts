@@ -127,12 +127,28 @@ describe('tumbling windows', () => {
   it('close by processing time when a series goes idle', () => {
     const run = new StreamRun([windowed()]);
     run.commit({ readings: [reading(5000, 1)], now: 100_000 });
-    expect(run.pipeline.dueAt()).toBe(112_000);
+    expect(run.pipeline.dueAt(run.now)).toBe(112_000);
     run.commit({ readings: [], now: 111_999 });
     expect(run.emitted).toEqual([]);
     run.commit({ readings: [], now: 112_000 });
     expect(run.emitted).toHaveLength(1);
-    expect(run.pipeline.dueAt()).toBeUndefined();
+    expect(run.pipeline.dueAt(run.now)).toBeUndefined();
+  });
+
+  it('close in their time although the wall clock was set back, also while the agent was not running', () => {
+    const at = (device: string, time: number): Reading => ({ ...reading(time, 1), device });
+    for (const isRestarted of [false, true]) {
+      const run = new StreamRun([windowed()]);
+      run.commit({ readings: [at('a', 5000), at('b', 5000)], now: 5_000_000 });
+      if (isRestarted) run.restart();
+      expect(run.pipeline.dueAt(1_000_000)).toBe(1_000_000);
+      run.commit({ readings: [at('b', 6000)], now: 1_000_000 });
+      expect(run.pipeline.dueAt(1_000_000)).toBe(1_012_000);
+      run.commit({ readings: [], now: 1_011_999 });
+      expect(run.emitted).toEqual([]);
+      run.commit({ readings: [], now: 1_012_000 });
+      expect(run.emitted.map(({ device }) => device).sort()).toEqual(['a', 'b']);
+    }
   });
 
   it('close only the series that are idle', () => {
@@ -142,7 +158,7 @@ describe('tumbling windows', () => {
     run.commit({ readings: [at('b', 6000)], now: 106_000 });
     run.commit({ readings: [], now: 112_000 });
     expect(run.emitted.map(({ device }) => device)).toEqual(['a']);
-    expect(run.pipeline.dueAt()).toBe(118_000);
+    expect(run.pipeline.dueAt(run.now)).toBe(118_000);
   });
 });
 

@@ -11,7 +11,7 @@ import { flagText, type ReadingColumns, type SeriesDefinition } from '@fogline/s
 import type { WindowConfig } from '../core-config.ts';
 import { runEnd } from './columns.ts';
 import { addDrop } from './drops.ts';
-import { EarliestDue } from './earliest-due.ts';
+import { IdleSeries } from './idle-series.ts';
 import { noWindow, OpenWindows } from './open-windows.ts';
 import type { Items, Operator } from './operator.ts';
 import { openWindowsOf, SavedWindows } from './saved-windows.ts';
@@ -37,10 +37,9 @@ export class TumblingWindow implements Operator {
   readonly #everyMs: number;
   readonly #latenessMs: number;
   readonly #hasSketch: boolean;
-  readonly #idleMs: number;
   readonly #series = new SeriesTable({ saved: 3, derived: 2 });
   readonly #open: OpenWindows;
-  readonly #idle = new EarliestDue();
+  readonly #idle: IdleSeries;
   readonly #rows = new WindowRows();
   readonly #closing: number[] = [];
   readonly #closed = new WindowBuilder();
@@ -50,7 +49,7 @@ export class TumblingWindow implements Operator {
     this.#everyMs = everyMs;
     this.#latenessMs = latenessMs;
     this.#hasSketch = hasSketch;
-    this.#idleMs = everyMs + latenessMs;
+    this.#idle = new IdleSeries(this.#series, seenAt, everyMs + latenessMs);
     this.#open = new OpenWindows(hasSketch);
   }
 
@@ -66,30 +65,21 @@ export class TumblingWindow implements Operator {
       else addDrop(this.drops, 'text', end - from);
       from = end;
     }
-    if (count > 0) this.#idle.note(now + this.#idleMs);
+    if (count > 0) this.#idle.note(now);
     return { kind: 'windows', columns: this.#closed.take() };
   }
 
   tick(now: number): Items | undefined {
-    if (!this.#idle.isReached(now)) return undefined;
-    this.#idle.reset();
-    const table = this.#series;
-    for (let row = 0; row < table.count; row++) {
-      const at = row * table.width;
-      if (table.values[at + newest] === noWindow) continue;
-      const dueAt = (table.values[at + seenAt] ?? 0) + this.#idleMs;
-      if (dueAt <= now) this.#close(at, table.idAt(row), Number.POSITIVE_INFINITY);
-      else this.#idle.note(dueAt);
-    }
+    const isOpen = (at: number): boolean => this.#series.values[at + newest] !== noWindow;
+    this.#idle.tick(now, isOpen, (at, id) => this.#close(at, id, Number.POSITIVE_INFINITY));
     return this.#closed.count === 0 ? undefined : { kind: 'windows', columns: this.#closed.take() };
   }
 
-  dueAt(): number | undefined {
-    return this.#idle.at;
+  dueAt(now: number): number | undefined {
+    return this.#idle.dueAt(now);
   }
 
   drain(): Items | undefined {
-    this.#idle.note(Number.NEGATIVE_INFINITY);
     return this.tick(Number.POSITIVE_INFINITY);
   }
 
@@ -200,7 +190,7 @@ export class TumblingWindow implements Operator {
       const { values } = table;
       values[at + newest] = this.#open.restore(values[at + newest] ?? noWindow, start, partial);
       values[at + oldestStart] = Math.min(values[at + oldestStart] ?? 0, start);
-      this.#idle.note((values[at + seenAt] ?? 0) + this.#idleMs);
+      this.#idle.restore(at);
     }
   }
 }

@@ -195,7 +195,9 @@ const message = fc
     Object.entries(metrics).map(([metric, value]): Reading => ({ device, metric, time, value, quality })),
   );
 
-/** Commits with processing time passing between them. */
+const clockSetBackMs = -3_600_000;
+
+/** Commits with processing time passing between them, or the wall clock set back. */
 export const anyCommits: fc.Arbitrary<Commit[]> = fc
   .array(
     fc.record({
@@ -208,7 +210,7 @@ export const anyCommits: fc.Arbitrary<Commit[]> = fc
           { maxLength: 12 },
         )
         .map((parts) => parts.flat()),
-      waitMs: fc.oneof(fc.integer({ min: 0, max: 15_000 }), fc.constantFrom(0, 400_000)),
+      waitMs: fc.oneof(fc.integer({ min: 0, max: 15_000 }), fc.constantFrom(0, 400_000, clockSetBackMs)),
     }),
     { maxLength: 12 },
   )
