@@ -3,13 +3,16 @@
 export const upKinds = ['hello', 'series', 'batch', 'void', 'reported', 'status'] as const;
 export type UpKind = (typeof upKinds)[number];
 
-export const downKinds = ['welcome', 'flow'] as const;
+/** Up too, but nothing of it is kept: it goes to who asked. */
+export const answerKind = 'answer';
+
+export const downKinds = ['welcome', 'flow', 'query'] as const;
 export type DownKind = (typeof downKinds)[number];
 
 /** 1 to 64 of letters, digits, `.`, `_`, `-`; it names topics, files and series, so nothing that needs escaping. */
 export const agentIdPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-export function topicOf(agent: string, kind: UpKind | DownKind): string {
+export function topicOf(agent: string, kind: UpKind | typeof answerKind | DownKind): string {
   return `fl/1/${agent}/${kind}`;
 }
 

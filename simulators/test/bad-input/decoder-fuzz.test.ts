@@ -11,11 +11,11 @@ import { SeededRandom } from '@fogline/shared/random';
 import { describe, expect, it } from 'vitest';
 import { hostileMessages } from './msgpack-bytes.ts';
 import { mutate } from './mutate.ts';
-import { type Codec, codecs, downSamples, epoch, rogue, upSamples } from './samples.ts';
+import { answerSamples, type Codec, codecs, downSamples, epoch, rogue, upSamples } from './samples.ts';
 
 const seeds =
   env['FOGLINE_SEED'] === undefined ? Array.from({ length: 4_000 }, (_, n) => n + 1) : [Number(env['FOGLINE_SEED'])];
-const samples = [...upSamples, ...downSamples];
+const samples = [...upSamples, ...answerSamples, ...downSamples];
 
 /** What is wrong with how a decoder took a payload; undefined when nothing is. */
 function fault({ understand }: Codec, payload: Uint8Array): string | undefined {

@@ -22,7 +22,15 @@ import {
   encodeVoid,
   encodeWelcome,
 } from '@fogline/shared/protocol/messages';
-import type { DownKind, UpKind } from '@fogline/shared/protocol/topics';
+import {
+  type Answer,
+  decodeAnswer,
+  decodeQuery,
+  encodeAnswer,
+  encodeQuery,
+  type Query,
+} from '@fogline/shared/protocol/raw-query';
+import type { answerKind, DownKind, UpKind } from '@fogline/shared/protocol/topics';
 import { SeqRanges } from '@fogline/shared/seq-ranges';
 import { definitionOf } from './peer.ts';
 
@@ -99,6 +107,27 @@ const hello = {
 };
 const stats = [{ series: 0, hour: 490_896, count: 5, min: 1, max: 3, mean: 2 }];
 
+const query: Query = {
+  agent: rogue,
+  id: 7,
+  page: 2,
+  fromMs: t0,
+  toMs: t0 + 3_600_000,
+  rowsMax: 1_000,
+  cursor: [3, t0, 5],
+  names: [{ device: 'd1', metric: 'temperature', tags: [['room', 'cellar']] }],
+};
+const answer: Answer = {
+  agent: rogue,
+  id: 7,
+  page: 2,
+  refused: undefined,
+  next: [9, t0, 0],
+  missing: [{ reason: 'not_held', fromMs: undefined, toMs: t0 }],
+  definitions,
+  block: readings('dense').bytes,
+};
+
 /** In an order in which all of it is welcome. */
 export const upSamples: readonly (readonly [kind: UpKind, payload: Uint8Array])[] = [
   ['hello', encodeHello({ ...hello, epochs: [offer] })],
@@ -156,6 +185,15 @@ export const downSamples: readonly (readonly [kind: DownKind, payload: Uint8Arra
     }),
   ],
   ['flow', encodeFlow({ agent: rogue, window: 4 })],
+  ['query', encodeQuery(query)],
+];
+
+export const answerSamples: readonly (readonly [kind: typeof answerKind, payload: Uint8Array])[] = [
+  ['answer', encodeAnswer(answer)],
+  [
+    'answer',
+    encodeAnswer({ ...answer, refused: 'busy', next: undefined, missing: [], definitions: [], block: undefined }),
+  ],
 ];
 
 /** A decoder, and what says again what it understood. */
@@ -172,7 +210,7 @@ function codec<M>(decode: (payload: Uint8Array) => M, encode: (message: M) => Ui
   };
 }
 
-export const codecs: Readonly<Record<UpKind | DownKind, Codec>> = {
+export const codecs: Readonly<Record<UpKind | typeof answerKind | DownKind, Codec>> = {
   hello: codec(decodeHello, encodeHello),
   series: codec(decodeSeries, encodeSeries),
   batch: codec(decodeBatch, encodeBatch),
@@ -181,4 +219,6 @@ export const codecs: Readonly<Record<UpKind | DownKind, Codec>> = {
   status: codec(decodeStatus, encodeStatus),
   welcome: codec(decodeWelcome, encodeWelcome),
   flow: codec(decodeFlow, encodeFlow),
+  query: codec(decodeQuery, encodeQuery),
+  answer: codec(decodeAnswer, encodeAnswer),
 };

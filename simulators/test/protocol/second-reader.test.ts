@@ -23,6 +23,7 @@ import {
   decodeVoid,
   decodeWelcome,
 } from '@fogline/shared/protocol/messages';
+import { decodeAnswer, decodeQuery } from '@fogline/shared/protocol/raw-query';
 import { describe, expect, it } from 'vitest';
 import { recordSession } from './record-session-cli.ts';
 
@@ -66,6 +67,8 @@ const decoders: Record<string, (bytes: Uint8Array) => unknown> = {
   reported: decodeReported,
   status: decodeStatus,
   flow: decodeFlow,
+  query: decodeQuery,
+  answer: decodeAnswer,
   welcome: (bytes) => {
     const message = decodeWelcome(bytes);
     const epochs = message.epochs.map((epoch) => ({
@@ -210,7 +213,7 @@ describe.skipIf(!hasPython)(`a second reader, in Python${hasPython ? '' : ` (SKI
     const { status, lines, error } = run(['vectors', ...pages]);
     expect(error).toBe('');
     for (const line of lines) expect(line).toMatchObject({ differences: [] });
-    expect(lines.map((line) => (line as { vectors: number }).vectors)).toEqual([8, 25, 84]);
+    expect(lines.map((line) => (line as { vectors: number }).vectors)).toEqual([10, 25, 84]);
     expect(status).toBe(0);
   });
 

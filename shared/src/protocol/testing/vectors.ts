@@ -1,6 +1,7 @@
 /** Messages as JSON, the way PROTOCOL.md writes its golden vectors: bytes as hex, held ranges as flat lists. */
 import { SeqRanges } from '../../seq-ranges.ts';
 import * as messages from '../messages.ts';
+import * as raw from '../raw-query.ts';
 
 export interface Vector {
   readonly kind: string;
@@ -69,6 +70,17 @@ const batch: Codec = {
   },
 };
 
+const answer: Codec = {
+  encode(value) {
+    const { block, ...rest } = value as Omit<raw.Answer, 'block'> & { readonly block?: string };
+    return raw.encodeAnswer({ ...rest, block: block === undefined ? undefined : Buffer.from(block, 'hex') });
+  },
+  decode(bytes) {
+    const { block, ...rest } = raw.decodeAnswer(bytes);
+    return { ...rest, ...(block === undefined ? {} : { block: Buffer.from(block).toString('hex') }) };
+  },
+};
+
 export const codecs: Readonly<Record<string, Codec>> = {
   hello: { encode: (value) => messages.encodeHello(value as messages.Hello), decode: messages.decodeHello },
   welcome,
@@ -78,4 +90,6 @@ export const codecs: Readonly<Record<string, Codec>> = {
   reported: { encode: (value) => messages.encodeReported(value as messages.Reported), decode: messages.decodeReported },
   status: { encode: (value) => messages.encodeStatus(value as messages.Status), decode: messages.decodeStatus },
   flow: { encode: (value) => messages.encodeFlow(value as messages.Flow), decode: messages.decodeFlow },
+  query: { encode: (value) => raw.encodeQuery(value as raw.Query), decode: raw.decodeQuery },
+  answer,
 };

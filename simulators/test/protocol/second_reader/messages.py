@@ -25,6 +25,10 @@ PARTS = ("readings", "windows", "thinned")
 KINDS = ("reading", "window")
 TYPES = ("number", "boolean", "text")
 SAMPLINGS = ("all", "held", "subset")
+RAW_ROWS_MAX = 8192
+RAW_NAMES_MAX = 256
+MISSING_MAX = 64
+MISSING = ("not_held", "damaged")
 REASONS = ("evicted_size", "evicted_age", "gone", "damaged")
 
 
@@ -272,6 +276,52 @@ def _flow(window):
     return {"window": _integer(window, "window", 1, 65_535)}
 
 
+def _query(ident, page, start, end, rows, cursor, names):
+    out = {**_asked(ident, page), "fromMs": _time(start, "from"), "toMs": _time(end, "to")}
+    require(out["fromMs"] < out["toMs"], "an empty range")
+    out["rowsMax"] = _integer(rows, "rowsMax", 1, RAW_ROWS_MAX)
+    if cursor is not None:
+        out["cursor"] = _cursor(cursor)
+    return {**out, "names": [_raw_name(entry) for entry in _list(names, "names", RAW_NAMES_MAX)]}
+
+
+def _asked(ident, page):
+    return {"id": _integer(ident, "id", 0, 2**32 - 1), "page": _integer(page, "page", 1)}
+
+
+def _cursor(value):
+    commit, at, skip = _record(value, 3, "cursor")
+    return [_integer(commit, "commit"), _time(at, "at"), _integer(skip, "skip")]
+
+
+def _raw_name(entry):
+    device, metric, tags = _record(entry, 3, "name")
+    pairs = [[_short(k, "tag"), _short(v, "tag")] for k, v in _pairs(tags, "tags", TAGS_MAX)]
+    return {"device": _short(device, "device"), "metric": _short(metric, "metric"), "tags": pairs}
+
+
+def _answer(ident, page, refused, following, missing, definitions, block):
+    out = _asked(ident, page)
+    if refused is not None:
+        out["refused"] = _short(refused, "refused")
+    if following is not None:
+        out["next"] = _cursor(following)
+    out["missing"] = [_missing(entry) for entry in _list(missing, "missing", MISSING_MAX)]
+    out["definitions"] = [_definition(entry) for entry in _list(definitions, "definitions", RAW_ROWS_MAX)]
+    if block is not None:
+        require(_binary(block, "block"), "a block of no bytes")
+        out["block"] = block.hex()
+    return out
+
+
+def _missing(entry):
+    reason, start, end = _record(entry, 3, "missing")
+    out = {"reason": _name(reason, MISSING, "reason")}
+    if start is not None:
+        out["fromMs"] = _time(start, "from")
+    return {**out, "toMs": _time(end, "to")}
+
+
 MESSAGES = {
     "hello": (9, _hello),
     "welcome": (8, _welcome),
@@ -281,5 +331,7 @@ MESSAGES = {
     "reported": (3, _reported),
     "status": (2, _status),
     "flow": (1, _flow),
+    "query": (7, _query),
+    "answer": (7, _answer),
 }
 """Kind: the number of fields after version and agent, and what reads them."""
