@@ -53,9 +53,14 @@ export class AgentStore {
     return this.#sql.lastCommit.get()?.id ?? 0;
   }
 
+  /** The first commit after `id`, as stored. */
+  nextCommit(id: number): { readonly id: number; readonly body: Uint8Array } | undefined {
+    return this.#sql.nextCommit.get(id);
+  }
+
   /** Commits after `id` in order, one in memory at a time. */
   *commitsAfter(id: number): Generator<{ id: number; record: CommitRecord; bytes: number }> {
-    for (let next = this.#sql.nextCommit.get(id); next !== undefined; next = this.#sql.nextCommit.get(next.id)) {
+    for (let next = this.nextCommit(id); next !== undefined; next = this.nextCommit(next.id)) {
       yield { id: next.id, record: decodeCommit(next.body, next.id), bytes: next.body.byteLength };
     }
   }

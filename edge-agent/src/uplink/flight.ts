@@ -15,7 +15,7 @@ export type Sent =
       readonly lines: readonly { lane: 0 | 1 | 2 | 3; hour: number; version: number }[];
       readonly sentAt: number;
     }
-  | { readonly kind: 'control'; readonly sentAt: number };
+  | { readonly kind: 'answer' | 'control'; readonly sentAt: number };
 
 /** An ack of the backlog faster than this lets one more batch fly; slower than `slowAckMs` halves the pace. */
 const fastAckMs = 500;
@@ -81,7 +81,7 @@ export class Flight {
     this.#bytes.delete(reference);
     this.#track(sent, -1);
     this.#progressAt = now;
-    if (sent.kind === 'batch' && sent.isBacklog) {
+    if (isBesideFresh(sent)) {
       const tookMs = now - sent.sentAt;
       if (tookMs < fastAckMs) this.#backlogPace = Math.min(this.#window, this.#backlogPace + 1);
       else if (tookMs > slowAckMs) this.#backlogPace = Math.max(1, this.#backlogPace / 2);
@@ -120,7 +120,12 @@ export class Flight {
   }
 
   #track(sent: Sent, by: 1 | -1): void {
-    if (sent.kind === 'batch' || sent.kind === 'void') this.#dataInFlight += by;
-    if (sent.kind === 'batch' && sent.isBacklog) this.#backlogInFlight += by;
+    if (sent.kind === 'batch' || sent.kind === 'void' || sent.kind === 'answer') this.#dataInFlight += by;
+    if (isBesideFresh(sent)) this.#backlogInFlight += by;
   }
+}
+
+/** It takes a place that fresh data leaves, at the pace of the backlog. */
+function isBesideFresh(sent: Sent): boolean {
+  return sent.kind === 'answer' || (sent.kind === 'batch' && sent.isBacklog);
 }

@@ -1,7 +1,7 @@
 /** How an agent introduces itself: the connection, and the pages of a `hello` with every epoch of the database, oldest first. */
 import { protocolLimits } from '@fogline/shared/protocol/limits';
 import { encodeHello, encodeStatus, type Hello } from '@fogline/shared/protocol/messages';
-import { topicOf } from '@fogline/shared/protocol/topics';
+import { downKinds, topicOf } from '@fogline/shared/protocol/topics';
 import type { EpochRow } from '../journal/stored.ts';
 import type { UplinkContext } from './uplink-ports.ts';
 import type { WireOptions } from './wire.ts';
@@ -13,7 +13,7 @@ export function wireOptions(context: UplinkContext): WireOptions {
     clientId: `${agent}:${epoch}`,
     username: agent,
     password: config.token,
-    subscribe: [topicOf(agent, 'welcome'), topicOf(agent, 'flow')],
+    subscribe: downKinds.map((kind) => topicOf(agent, kind)),
     will: { topic: topicOf(agent, 'status'), payload: encodeStatus({ agent, epoch, isOnline: false }) },
   };
 }

@@ -19,15 +19,16 @@ import {
   type LedgerRow,
   type Welcome,
 } from '@fogline/shared/protocol/messages';
-import { isDownKind, parseTopic, topicOf, type UpKind } from '@fogline/shared/protocol/topics';
-import { thaw } from '../journal/rollback.ts';
+import { answerKind, isDownKind, parseTopic, topicOf, type UpKind } from '@fogline/shared/protocol/topics';
 import type { EpochRow } from '../journal/stored.ts';
 import type { Outbox } from '../outbox/outbox.ts';
 import type { SealedBatch } from '../outbox/tail.ts';
+import { Answers } from './answers.ts';
 import { DefinitionsSent } from './definitions.ts';
 import { Flight, type Sent } from './flight.ts';
 import { helloPages, wireOptions } from './hello.ts';
 import { LinkWatch, linkWatchMs } from './link-watch.ts';
+import { definedEpochs, isEveryEpochIn, reconcile } from './reconcile.ts';
 import { reportedCounters } from './reported-counters.ts';
 import type { UplinkContext, UplinkPorts } from './uplink-ports.ts';
 
@@ -55,6 +56,7 @@ export class Uplink {
   /** What the last welcome allows; `flow` may ask for less. */
   #windowMax: number;
   readonly #definitions: DefinitionsSent;
+  readonly #answers: Answers;
   #state: State = { name: 'stopped' };
   #timer: Timer | undefined;
   #watch: Timer | undefined;
@@ -73,6 +75,12 @@ export class Uplink {
     this.#windowMax = context.config.window;
     this.#definitions = new DefinitionsSent(context.agent, context.series);
     this.#link = new LinkWatch(ports.clock.monotonic());
+    this.#answers = new Answers(context, {
+      ...ports,
+      mayPublish: () => this.isReady && this.#flight.backlogCapacity > 0,
+      publish: (payload, how) =>
+        this.#publish(answerKind, payload, { kind: how === 'at once' ? 'control' : 'answer', sentAt: this.#now() }),
+    });
   }
 
   start(): void {
@@ -115,9 +123,10 @@ export class Uplink {
     this.#publish('reported', payload, { kind: 'report', lines, sentAt: this.#now() });
   }
 
-  /** Sends as much of voids and backlog as the window and the pace allow. */
+  /** Sends as much of voids, answers and backlog as the window and the pace allow. */
   pump(): void {
     const { outbox } = this.#context;
+    if (!this.#isPumping) this.#answers.pump();
     if (!this.isReady || this.#isPumping || !outbox.mayHaveBacklog) return;
     this.#isPumping = true;
     try {
@@ -172,6 +181,7 @@ export class Uplink {
     this.#timer?.cancel();
     this.#watch?.cancel();
     this.#flight.clear();
+    this.#answers.clear();
     this.#windowMax = this.#context.config.window;
     this.#flight.window = this.#windowMax;
     this.#readySince = undefined;
@@ -210,6 +220,7 @@ export class Uplink {
     this.#link.heard();
     const kind = parseTopic(topic)?.kind ?? '';
     if (!isDownKind(kind)) return;
+    if (kind === 'query') return this.#answers.take(payload);
     let message: { readonly welcome: Welcome } | { readonly flow: Flow };
     try {
       message = kind === 'welcome' ? { welcome: decodeWelcome(payload) } : { flow: decodeFlow(payload) };
@@ -248,7 +259,7 @@ export class Uplink {
     if (answers.size < pages) return;
     this.#timer?.cancel();
     const known = [...answers.values()].flatMap((answer) => answer.epochs);
-    if (!this.#isEveryEpochIn(known)) {
+    if (!isEveryEpochIn(this.#context, known)) {
       this.#abort('the hub does not take every epoch of this agent');
       return;
     }
@@ -264,38 +275,12 @@ export class Uplink {
     this.#ports.onCapacity();
   }
 
-  /** What an epoch that the hub does not know produced would only be quarantined there; here it is safe. */
-  #isEveryEpochIn(answers: readonly EpochAnswer[]): boolean {
-    const answered = new Set(answers.map(({ epoch }) => epoch));
-    return [...this.#context.outbox.epochs.values()].every(({ epoch }) => answered.has(epoch));
-  }
-
   #reconcile(answers: readonly EpochAnswer[]): void {
-    const { outbox } = this.#context;
     this.#ports.checkpoint();
-    const byEpoch = new Map(answers.map((answer) => [answer.epoch, answer]));
-    const current = this.#context.currentEpoch();
-    let rewound = 0;
-    let gone = 0;
-    outbox.store.transaction(() => {
-      for (const stored of outbox.epochs.values()) {
-        const row = stored.id === current.id ? current : stored;
-        const answer = byEpoch.get(row.epoch);
-        if (answer === undefined) continue;
-        this.#definitions.start(row, answer, usesSeries(row) || row.id === current.id);
-        answer.held.forEach((held, lane) => {
-          const result = outbox.reconcile(row, lane as Lane, held);
-          rewound += result.rewound;
-          gone += result.gone;
-        });
-      }
-      if (rewound > 0 || gone > 0) outbox.store.markWholeLedgerDirty();
-      thaw(outbox.store);
-    });
+    const { rewound, gone } = reconcile(this.#context, this.#definitions, answers);
     if (rewound > 0 || gone > 0)
       this.#ports.log.warn({ batches: rewound, itemsGone: gone }, 'the hub holds less than it acked; sending again');
-    for (const row of outbox.epochs.values())
-      if (usesSeries(row) || row.id === current.id) this.#sendDefinitions(row.id === current.id ? current : row);
+    for (const row of definedEpochs(this.#context)) this.#sendDefinitions(row);
   }
 
   #sendDefinitions(epoch: EpochRow): void {
@@ -362,6 +347,7 @@ export class Uplink {
           for (const { lane, hour, version } of sent.lines) outbox.store.markReported(lane, hour, version);
         });
         break;
+      case 'answer':
       case 'control':
         break;
     }
@@ -369,7 +355,7 @@ export class Uplink {
     if (this.isReady && this.#flight.freshCapacity > 0) this.#ports.onCapacity();
   }
 
-  #publish(kind: UpKind, payload: Uint8Array, sent: Sent): void {
+  #publish(kind: UpKind | typeof answerKind, payload: Uint8Array, sent: Sent): void {
     const reference = this.#flight.add(sent, payload.byteLength);
     this.#ports.wire.publish(topicOf(this.#context.agent, kind), payload, false, reference);
   }
@@ -392,9 +378,4 @@ export class Uplink {
       this.#watchLink();
     });
   }
-}
-
-/** It produced items, which need its definitions. */
-function usesSeries(epoch: EpochRow): boolean {
-  return epoch.last.some((last) => last > 0);
 }
