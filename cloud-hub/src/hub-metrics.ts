@@ -5,6 +5,7 @@ import type { AgentBroker } from './broker/agent-broker.ts';
 import type { DamageWatch } from './damage-watch.ts';
 import type { SoundFolder } from './data-folder.ts';
 import type { DiskRoom } from './disk-room.ts';
+import type { EdgeAsker } from './edge/edge-asker.ts';
 import type { HubCore } from './ingest/hub-core.ts';
 import type { Live } from './live/live.ts';
 
@@ -16,12 +17,16 @@ export interface Measured {
   readonly folder: SoundFolder;
   readonly live: Live;
   readonly alarms: Alarms;
+  readonly edge: EdgeAsker;
 }
 
-export function registerHubMetrics(
-  metrics: Metrics,
-  { core, broker, room, damageWatch, folder, live, alarms }: Measured,
-): void {
+export function registerHubMetrics(metrics: Metrics, measured: Measured): void {
+  registerStore(metrics, measured);
+  registerDoors(metrics, measured);
+  registerAlarms(metrics, measured);
+}
+
+function registerStore(metrics: Metrics, { core, room, damageWatch, folder }: Measured): void {
   metrics.readCounters('hub_ingest_total', 'What ingest did since the start, by kind.', 'kind', () => {
     const numbers = Object.entries(core.read.counters()).filter(
       (entry): entry is [string, number] => typeof entry[1] === 'number',
@@ -49,12 +54,31 @@ export function registerHubMetrics(
   metrics.readGauge('hub_is_salvaged', '1 when this start found its database damaged and salvaged it.', () =>
     folder.isSalvaged ? 1 : 0,
   );
+}
+
+function registerDoors(metrics: Metrics, { broker, live, edge }: Measured): void {
   metrics.readGauge('hub_mqtt_connections', 'Open MQTT connections.', () => broker.connectionCount());
   metrics.readGauge(
     'hub_agents_connected',
     'Agents with at least one connection.',
     () => broker.connectedAgents().length,
   );
+  metrics.readGauge('hub_live_streams', 'Open streams and WebSockets.', () => live.sessions.count);
+  metrics.readCounters(
+    'hub_edge_answers_total',
+    'Pages asked of agents, by what came of them, and answers that were dropped, by reason.',
+    'outcome',
+    () => edge.counters(),
+  );
+  metrics.readCounters(
+    'hub_mqtt_refused_total',
+    'Refusals, drops and pauses of the MQTT listener, by reason.',
+    'reason',
+    () => broker.counters(),
+  );
+}
+
+function registerAlarms(metrics: Metrics, { alarms }: Measured): void {
   metrics.readGauges('hub_alarms', 'Alarms, by state.', 'state', () => alarms.countByState());
   metrics.readCounters(
     'hub_alarm_transitions_total',
@@ -76,12 +100,5 @@ export function registerHubMetrics(
     'Circuit breaker of each webhook: 0 closed, 1 half open, 2 open.',
     'webhook',
     () => alarms.breakerLevels(),
-  );
-  metrics.readGauge('hub_live_streams', 'Open streams and WebSockets.', () => live.sessions.count);
-  metrics.readCounters(
-    'hub_mqtt_refused_total',
-    'Refusals, drops and pauses of the MQTT listener, by reason.',
-    'reason',
-    () => broker.counters(),
   );
 }

@@ -20,6 +20,7 @@ import type { HubConfig, HubListener } from './config.ts';
 import { DamageWatch } from './damage-watch.ts';
 import { copyTombstones, lockDataFolder, openSoundFolder, type SoundFolder } from './data-folder.ts';
 import { DiskRoom, type RoomLimits } from './disk-room.ts';
+import { EdgeAsker } from './edge/edge-asker.ts';
 import { AgentRegistry } from './fleet/agents.ts';
 import { CredentialWatch } from './fleet/credential-watch.ts';
 import { ApiTokens } from './fleet/tokens.ts';
@@ -85,6 +86,7 @@ class Rooms {
   #broker: AgentBroker | undefined;
   #live: Live | undefined;
   #alarms: Alarms | undefined;
+  readonly #edge: EdgeAsker;
   #api: Api | undefined;
   #audit: AuditLog | undefined;
   #watch: CredentialWatch | undefined;
@@ -95,6 +97,11 @@ class Rooms {
   constructor(config: HubConfig, ports: HubPorts) {
     this.#config = config;
     this.#ports = ports;
+    this.#edge = new EdgeAsker({
+      ...ports,
+      send: (agent, payload) => this.#send(agent, 'query', payload),
+      isHeard: (agent) => this.#broker?.isHeard(agent, 'query') ?? false,
+    });
   }
 
   async open({ portFallback: hasFallback = false, room: limits }: HubOptions): Promise<Hub> {
@@ -129,7 +136,7 @@ class Rooms {
     this.#watch = watch;
     this.#clearing = clock.after('hub.suspicion', clearedAfterMs, () => folder.clearSuspicion());
     const metrics = new Metrics();
-    registerHubMetrics(metrics, { core, broker, room, damageWatch, folder, live, alarms });
+    registerHubMetrics(metrics, { core, broker, room, damageWatch, folder, live, alarms, edge: this.#edge });
     this.#api = buildApi({
       store: core.read,
       clock,
@@ -145,6 +152,7 @@ class Rooms {
       order: (order) => upkeep.order(order),
       live,
       alarms,
+      edge: this.#edge,
       ...(http.tls === undefined ? {} : { tls: http.tls }),
       notReady: () => this.#notReady ?? room.problem,
     });
@@ -191,6 +199,7 @@ class Rooms {
     this.#clearing?.cancel();
     this.#room?.stop();
     this.#damageWatch?.stop();
+    this.#edge.stop();
     await this.#api?.close();
     this.#upkeep?.stop();
     this.#alarms?.stop();
@@ -256,6 +265,7 @@ class Rooms {
         isAvailable: () => this.#room?.problem === undefined,
         isAgentToken: (agent, token) => agents.isAuthentic(agent, token),
         submit: (agent, kind, payload, done) => driver.submit(agent, kind, payload, done),
+        onAnswer: (agent, payload) => this.#edge.take(agent, payload),
       }),
     );
   }

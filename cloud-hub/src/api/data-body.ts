@@ -24,6 +24,7 @@ const fields = {
     .optional()
     .describe(about('fill')),
   quality: texts.optional().describe(about('quality')),
+  source: text.optional().describe(about('source')),
   shape: text.optional().describe(about('shape')),
   format: text.optional().describe(about('format')),
   limit: whole.optional().describe(about('limit')),

@@ -25,21 +25,26 @@ export interface DataForm {
   readonly zone: TimeZone;
 }
 
-export function renderData(page: DataPage, { format, shape, zone }: DataForm, paging: Paging, meta: Row): Rendered {
+export function renderData(
+  page: Pick<DataPage, 'parts'>,
+  { format, shape, zone }: DataForm,
+  paging: Paging,
+  meta: Row,
+): Rendered {
   if (format === 'pretty') return renderPieces(tables(page, paging, zone), paging, format);
   if (shape === 'rows' || format !== 'json') return renderRows(rowsOf(page), kindsOf(page), paging, format, meta);
   const tail = { meta, complete: paging.complete, next: paging.next };
   return renderPieces(jsonList('series', columnsOf(page), tail), paging, format);
 }
 
-function* columnsOf(page: DataPage): Generator<Row> {
+function* columnsOf(page: Pick<DataPage, 'parts'>): Generator<Row> {
   for (const { series, columns, values } of page.parts) {
     const named = Object.fromEntries(columns.map((column, index) => [column, values[index]]));
     yield { id: series.id, labels: labelsOf(series), columns: named };
   }
 }
 
-function* rowsOf(page: DataPage): Generator<Row> {
+function* rowsOf(page: Pick<DataPage, 'parts'>): Generator<Row> {
   for (const part of page.parts) {
     const labels = labelsOf(part.series);
     for (let row = 0; row < (part.values[0]?.length ?? 0); row++) yield rowOf(part, labels, row);
@@ -47,7 +52,7 @@ function* rowsOf(page: DataPage): Generator<Row> {
 }
 
 /** A row of each series that has one. */
-function kindsOf(page: DataPage): Row[] {
+function kindsOf(page: Pick<DataPage, 'parts'>): Row[] {
   return page.parts
     .filter(({ values }) => (values[0]?.length ?? 0) > 0)
     .map((part) => rowOf(part, labelsOf(part.series), 0));
@@ -62,14 +67,14 @@ function rowOf({ series, columns, values }: SeriesPart, labels: Row, row: number
 }
 
 /** A table for each series, with the clock of the zone. */
-function* tables(page: DataPage, { next }: Paging, zone: TimeZone): Generator<string> {
+function* tables(page: Pick<DataPage, 'parts'>, paging: Paging, zone: TimeZone): Generator<string> {
   for (const part of page.parts) {
     const { unit } = part.series;
     yield `${nameOf(part.series)}${unit === '' ? '' : ` in ${unit}`}, from ${part.source}\n`;
     yield* prettyTable(part.columns, { [Symbol.iterator]: () => cellsOf(part, zone) });
     yield '\n';
   }
-  yield prettyEnd(next);
+  yield prettyEnd(paging);
 }
 
 function* cellsOf({ values, columns }: SeriesPart, zone: TimeZone): Generator<Cell[]> {

@@ -59,6 +59,12 @@ export const dataQuery = z.object({
     .max(40)
     .optional()
     .describe('Only readings of these qualities: good, uncertain, bad, comma-separated.'),
+  source: z
+    .string()
+    .optional()
+    .describe(
+      'hub (default), or edge: the readings as sources delivered them, fetched from the journals of the agents.',
+    ),
   shape: z.string().optional().describe('columns (default) or rows, for format=json.'),
   format: formatParam,
   limit: limitParam(10_000, 100_000),

@@ -13,6 +13,7 @@ import type { StoreRead } from '../store/read.ts';
 import { dataBody, queryOf } from './data-body.ts';
 import { renderData, type Shape } from './data-output.ts';
 import { type Asked, dataQuery, questionOf } from './data-question.ts';
+import { answerFromEdge } from './edge-answer.ts';
 import { etagOf, isKnown } from './etag.ts';
 import type { Format, Rendered, Row } from './output.ts';
 import { choiceParam, parseQuery, refuseQuery } from './params.ts';
@@ -42,6 +43,7 @@ async function answerAsked(context: ApiContext, asked: Asked, isAbandoned: () =>
   const { store, clock, queries, startedMs, caller } = context;
   const shape = shapeOf(asked.shape, asked.format);
   const zone = TimeZone.of(asked.tz ?? 'UTC');
+  if (sourceOf(asked.source) === 'edge') return answerFromEdge(context, asked, { shape, zone }, isAbandoned);
   const nowMs = clock.now();
   const question = questionOf(asked, nowMs);
   const version = await queries.run(versionOf(store, question, nowMs), isAbandoned);
@@ -57,6 +59,12 @@ async function answerAsked(context: ApiContext, asked: Asked, isAbandoned: () =>
     metaOf(store, page, question, nowMs),
   );
   return { ...rendered, headers: { ...rendered.headers, ...caching } };
+}
+
+function sourceOf(text: string | undefined): 'hub' | 'edge' {
+  const source = choiceParam(['hub', 'edge'], 'hub').safeParse(text);
+  if (source.success) return source.data;
+  throw refuseQuery(`source: ${source.error.issues[0]?.message ?? ''}`);
 }
 
 function shapeOf(text: string | undefined, format: Format): Shape {

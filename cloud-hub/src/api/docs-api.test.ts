@@ -48,7 +48,7 @@ afterAll(async () => {
 });
 
 it('the page has its examples', () => {
-  expect(examples.length).toBe(9);
+  expect(examples.length).toBe(10);
 });
 
 it.each(examples)('$commands', async ({ commands, answer }) => {

@@ -22,7 +22,7 @@ describe('every error is a problem document that says what to do', () => {
     [
       'GET',
       '/api/v1/data?match=t&form=now-1h',
-      'unknown parameter "form" (did you mean "from"?); this address takes match, from, to, every, tz, agg, hold, points, downsample, fill, quality, shape, format, limit, cursor',
+      'unknown parameter "form" (did you mean "from"?); this address takes match, from, to, every, tz, agg, hold, points, downsample, fill, quality, source, shape, format, limit, cursor',
     ],
     ['GET', '/api/v1/data?match=t&from=now-1h&from=now-2h', 'from: given 2 times, it can be given once'],
     [

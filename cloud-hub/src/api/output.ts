@@ -9,7 +9,7 @@ export type Cell = string | number | boolean | null;
 export type Row = Readonly<Record<string, unknown>>;
 
 export interface Paging {
-  /** The answer ends here; false when `next` leads on. */
+  /** The answer ends here, and nothing of it is missing. */
   readonly complete: boolean;
   readonly next: string | null;
 }
@@ -107,7 +107,7 @@ function* prettyList(rows: readonly Row[], paging: Paging): Generator<string> {
   const columns = columnsOf(rows);
   const cells = rows.map((row) => flatten(row)).map((row) => columns.map((column) => row[column] ?? null));
   if (columns.length > 0) yield* prettyTable(columns, cells);
-  yield prettyEnd(paging.next);
+  yield prettyEnd(paging);
 }
 
 function columnsOf(rows: Iterable<Row>): string[] {

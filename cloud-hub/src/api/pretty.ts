@@ -30,6 +30,7 @@ function shown(cell: Cell): string {
   return text.length <= cellCharactersMax ? text : `${text.slice(0, cellCharactersMax - 1)}…`;
 }
 
-export function prettyEnd(next: string | null): string {
-  return next === null ? 'complete\n' : `more: repeat the question with cursor=${next}\n`;
+export function prettyEnd({ complete, next }: { readonly complete: boolean; readonly next: string | null }): string {
+  if (next !== null) return `more: repeat the question with cursor=${next}\n`;
+  return complete ? 'complete\n' : 'not complete: format=json says in meta what is missing\n';
 }

@@ -9,6 +9,7 @@ import type { AlarmView } from '../alarms/alarm-view.ts';
 import type { Alarms } from '../alarms/alarms.ts';
 import type { Caller, RouteScope } from '../auth/access.ts';
 import type { AuditLog } from '../auth/audit-log.ts';
+import type { EdgeAsker } from '../edge/edge-asker.ts';
 import type { ApiTokens } from '../fleet/tokens.ts';
 import type { Live } from '../live/live.ts';
 import type { Order } from '../store/orders.ts';
@@ -28,6 +29,7 @@ export interface ApiServices {
   order(order: Order): string;
   readonly live: Live;
   readonly alarms: Pick<Alarms, 'deeds' | 'seenBy'>;
+  readonly edge: EdgeAsker;
   /** Why the hub is not ready; undefined when it is. */
   notReady(): string | undefined;
 }

@@ -25,6 +25,7 @@ export function storeOfSites(store: StoreRead, sites: readonly string[]): StoreR
     agent: (name) => (isSeen(name) ? store.agent(name) : undefined),
     listSeries: (filter) => store.listSeries({ ...filter, sites }),
     series: seriesSeen,
+    namesAtAgent: (id) => (seriesSeen(id) === undefined ? [] : store.namesAtAgent(id)),
     newestSeries: () => store.newestSeries(),
     latest: (ids) => store.latest(ids.filter((id) => seriesSeen(id) !== undefined)),
     *rollups(id, ...range) {

@@ -2,7 +2,14 @@
  * Who may do what on the hub's broker: an agent proves itself with its id and token, connects as `{agent}:{epoch}`, and touches
  * its own topics only. Everything else is refused; the broker counts it.
  */
-import { agentIdPattern, isDownKind, isUpKind, parseTopic, type UpKind } from '@fogline/shared/protocol/topics';
+import {
+  agentIdPattern,
+  answerKind,
+  isDownKind,
+  isUpKind,
+  parseTopic,
+  type UpKind,
+} from '@fogline/shared/protocol/topics';
 
 export interface AgentIdentity {
   readonly agent: string;
@@ -18,9 +25,10 @@ export function parseClientId(clientId: string): AgentIdentity | undefined {
 }
 
 /** The kind of a message that this agent may publish on `topic`; undefined when it may not. */
-export function upKindOf(identity: AgentIdentity, topic: string): UpKind | undefined {
+export function upKindOf(identity: AgentIdentity, topic: string): UpKind | typeof answerKind | undefined {
   const parsed = parseTopic(topic);
-  return parsed?.agent === identity.agent && isUpKind(parsed.kind) ? parsed.kind : undefined;
+  if (parsed?.agent !== identity.agent) return undefined;
+  return isUpKind(parsed.kind) || parsed.kind === answerKind ? parsed.kind : undefined;
 }
 
 /** Whole topics only: a wildcard is refused even where it would match nothing foreign. */

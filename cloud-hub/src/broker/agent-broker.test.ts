@@ -27,8 +27,9 @@ function once(client: MqttClient, event: 'connect' | 'close'): Promise<void> {
 /** `hold` keeps the acks back until the test gives them. */
 async function open(
   options: { hold?: boolean; revoked?: ReadonlySet<string>; isAvailable?: () => boolean } = {},
-): Promise<{ broker: AgentBroker; submitted: Submitted[] }> {
+): Promise<{ broker: AgentBroker; submitted: Submitted[]; answers: string[] }> {
   const submitted: Submitted[] = [];
+  const answers: string[] = [];
   broker = await openAgentBroker({
     host: '127.0.0.1',
     port: 0,
@@ -40,8 +41,9 @@ async function open(
       submitted.push({ agent, kind, text: new TextDecoder().decode(payload), done });
       if (options.hold !== true) done();
     },
+    onAnswer: (agent, payload) => void answers.push(`${agent}: ${new TextDecoder().decode(payload)}`),
   });
-  return { broker, submitted };
+  return { broker, submitted, answers };
 }
 
 async function connect(agent: string, options: { clientId?: string; password?: string } = {}): Promise<MqttClient> {
@@ -192,6 +194,21 @@ describe('the broker of agents', () => {
     await closed;
     expect(submitted).toEqual([]);
     expect(hub.counters()).toMatchObject({ forbidden_publish: 1 });
+  });
+
+  it('hands answers to who asked, of nobody but the agent itself, and knows who listens to questions', async () => {
+    const { broker: hub, submitted, answers } = await open();
+    const client = await connect('gw1');
+    expect(hub.isHeard('gw1', 'query')).toBe(false);
+    await client.subscribeAsync('fl/1/gw1/query', { qos: 1 });
+    expect([hub.isHeard('gw1', 'query'), hub.isHeard('gw2', 'query')]).toEqual([true, false]);
+    await client.publishAsync('fl/1/gw1/answer', 'page 1', { qos: 1 });
+    const closed = once(client, 'close');
+    client.publish('fl/1/gw2/answer', 'forged', { qos: 1 });
+    await closed;
+    expect([answers, submitted]).toEqual([['gw1: page 1'], []]);
+    expect(hub.counters()).toMatchObject({ forbidden_publish: 1 });
+    await expect.poll(() => hub.isHeard('gw1', 'query')).toBe(false);
   });
 
   it('refuses a foreign subscription without closing', async () => {

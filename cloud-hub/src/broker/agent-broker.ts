@@ -8,7 +8,7 @@ import type { Broker, BrokerClient, BrokerLog, BrokerTls } from '@fogline/shared
 import { defaultGateLimits, type GateLimits } from '@fogline/shared/broker/gate-limits';
 import type { Clock } from '@fogline/shared/clock';
 import { envelopeBytesMax } from '@fogline/shared/protocol/envelope';
-import { type DownKind, topicOf, type UpKind } from '@fogline/shared/protocol/topics';
+import { answerKind, type DownKind, topicOf, type UpKind } from '@fogline/shared/protocol/topics';
 import { type AgentIdentity, maySubscribe, parseClientId, upKindOf } from './access.ts';
 
 /** An envelope, its topic and the MQTT header. */
@@ -37,12 +37,16 @@ export interface AgentBrokerOptions {
   isAgentToken(agent: string, token: string): boolean;
   /** `payload` is valid until this returns. `done` acks. */
   submit(agent: string, kind: UpKind, payload: Uint8Array, done: () => void): void;
+  /** Nothing of it is kept, so its ack says only that it came. `payload` is valid until this returns. */
+  onAnswer(agent: string, payload: Uint8Array): void;
 }
 
 export interface AgentBroker {
   readonly port: number;
   /** QoS 1 to whatever connections this agent has. */
   send(agent: string, kind: DownKind, payload: Uint8Array): void;
+  /** The agent listens to messages of this kind. */
+  isHeard(agent: string, kind: DownKind): boolean;
   /** Agents with at least one connection. */
   connectedAgents(): string[];
   /** Closes connections whose token is no longer the agent's: it was revoked, or exchanged. */
@@ -80,6 +84,10 @@ export async function openAgentBroker(options: AgentBrokerOptions): Promise<Agen
       const kind = upKindOf(message.identity, message.topic);
       // Not reached while mayPublish holds; an unknown kind is acked, because a poison message must not block a queue.
       if (kind === undefined) return done('ok');
+      if (kind === answerKind) {
+        options.onAnswer(message.identity.agent, message.payload);
+        return done('ok');
+      }
       options.submit(message.identity.agent, kind, message.payload, () => done('ok'));
     },
     onConnect: (client) => void connections.set(client.connection, client),
@@ -88,6 +96,7 @@ export async function openAgentBroker(options: AgentBrokerOptions): Promise<Agen
   return {
     port: broker.port,
     send: (agent, kind, payload) => broker.publish(topicOf(agent, kind), payload, { qos: 1, retain: false }),
+    isHeard: (agent, kind) => broker.isHeard(topicOf(agent, kind)),
     connectedAgents: () => [...new Set([...connections.values()].map(({ identity }) => identity.agent))],
     dropRevoked() {
       for (const { identity, clientId } of connections.values()) {

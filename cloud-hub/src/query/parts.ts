@@ -90,7 +90,7 @@ export function* bucketPart(
 export const qualityNames = ['good', 'uncertain', 'bad'] as const;
 export type Quality = (typeof qualityNames)[number];
 
-const readingColumns = ['time', 'value', 'quality'] as const;
+export const readingColumns = ['time', 'value', 'quality'] as const;
 const windowColumns = ['time', 'widthMs', 'isDelta', 'count', 'mean', 'min', 'max', 'first', 'last'] as const;
 
 export function* itemPart(

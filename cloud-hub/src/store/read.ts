@@ -256,6 +256,8 @@ export interface StoreRead {
   agent(name: string): AgentInfo | undefined;
   listSeries(filter: SeriesFilter): SeriesInfo[];
   series(id: number): SeriesInfo | undefined;
+  /** What its agent calls it, and what was merged into it, whatever they were renamed to. */
+  namesAtAgent(id: number): Pick<SeriesInfo, 'device' | 'metric' | 'tags'>[];
   /** The highest id of all; 0 when there is none. */
   newestSeries(): number;
   /** In the order asked for; series without a value are left out. */

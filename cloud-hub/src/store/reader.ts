@@ -119,6 +119,11 @@ export class StoreReader implements StoreRead {
     return row === undefined ? undefined : seriesFrom(row);
   }
 
+  namesAtAgent(id: number): ReturnType<StoreRead['namesAtAgent']> {
+    const { series, merges } = this.#fresh();
+    return merges.members(merges.resolve(id)).flatMap((member) => series.namesAtAgent(member) ?? []);
+  }
+
   newestSeries(): number {
     return this.#all<{ id: number | null }>('SELECT max(id) AS id FROM series')[0]?.id ?? 0;
   }

@@ -167,6 +167,14 @@ export class SeriesTable {
     return this.#find.get(series);
   }
 
+  /** What its agent calls it. */
+  namesAtAgent(series: number): Pick<SeriesDefinition, 'device' | 'metric' | 'tags'> | undefined {
+    const row = this.#identityOf.get(series);
+    if (row === undefined) return undefined;
+    const [, device, metric, , , , , tags] = JSON.parse(row.identity) as Identity;
+    return { device, metric, tags };
+  }
+
   /** Other series of its agent that are called so; merged ones are not called anything. */
   namesake(series: SeriesRow): number | undefined {
     const { agent, id, stream, device, metric, unit, kind } = series;
@@ -291,5 +299,7 @@ function extendKnown(table: LocalSeries): void {
 
 function identityOf(definition: SeriesDefinition): string {
   const { stream, device, metric, unit, kind, type, sampling, tags } = definition;
-  return JSON.stringify([stream, device, metric, unit, kind, type, sampling, tags]);
+  return JSON.stringify([stream, device, metric, unit, kind, type, sampling, tags] satisfies Identity);
 }
+
+type Identity = readonly [string, string, string, string, string, string, string, SeriesDefinition['tags']];

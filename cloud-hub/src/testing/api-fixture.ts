@@ -9,6 +9,7 @@ import { Alarms } from '../alarms/alarms.ts';
 import { type Api, buildApi } from '../api/app.ts';
 import type { AccessPolicy } from '../auth/access.ts';
 import { AuditLog } from '../auth/audit-log.ts';
+import { EdgeAsker } from '../edge/edge-asker.ts';
 import { ApiTokens } from '../fleet/tokens.ts';
 import { type Live, openLive } from '../live/live.ts';
 import { openStoreFixture, type StoreFixture } from './store-fixture.ts';
@@ -20,6 +21,9 @@ export interface ApiFixture extends StoreFixture {
   readonly audit: AuditLog;
   readonly live: Live;
   readonly alarms: Alarms;
+  readonly edge: EdgeAsker;
+  /** What agents do with questions; undefined: none is connected. */
+  readonly edgeAgents: { onQuery: ((agent: string, payload: Uint8Array) => void) | undefined };
   /** GET on the loopback, answer parsed. */
   get(url: string): Promise<{ readonly status: number; readonly body: Record<string, unknown> }>;
   text(url: string): Promise<{ readonly headers: Readonly<Record<string, unknown>>; readonly body: string }>;
@@ -52,6 +56,13 @@ export function openApiFixture(
     log: silentLogger,
     beforeDelivery: () => undefined,
   });
+  const edgeAgents: ApiFixture['edgeAgents'] = { onQuery: undefined };
+  const edge = new EdgeAsker({
+    clock,
+    random: new SeededRandom(1),
+    send: (agent, payload) => edgeAgents.onQuery?.(agent, payload),
+    isHeard: () => edgeAgents.onQuery !== undefined,
+  });
   const api = buildApi({
     store: store.core.read,
     clock,
@@ -64,6 +75,7 @@ export function openApiFixture(
     order: (order) => store.core.order(order),
     live,
     alarms,
+    edge,
     notReady: () => undefined,
   });
   const ask = (url: string) => api.app.inject({ method: 'GET', url, headers: { host: 'localhost' } });
@@ -75,6 +87,8 @@ export function openApiFixture(
     audit,
     live,
     alarms,
+    edge,
+    edgeAgents,
     async get(url) {
       const response = await ask(url);
       return { status: response.statusCode, body: JSON.parse(response.body) as Record<string, unknown> };

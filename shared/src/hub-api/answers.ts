@@ -15,7 +15,7 @@ const value = z.union([z.number(), z.string()]);
 const cell = z.union([z.number(), z.string(), z.boolean(), z.null()]);
 
 const paging = {
-  complete: z.boolean().describe('The answer ends here.'),
+  complete: z.boolean().describe('The answer ends here, and nothing of it is missing.'),
   next: z.string().nullable().describe('`cursor` of what follows; null at the end.'),
 };
 
@@ -60,7 +60,7 @@ const gap = { fromMs: ms, toMs: ms, cause: z.enum(gapCauses) };
 const source = z.object({
   series: z.int(),
   stream: z.string(),
-  level: z.string().describe('Roll-up level, `readings` or `windows`.'),
+  level: z.string().describe('Roll-up level, `readings`, `windows` or `edge`.'),
 });
 
 const other = z.object({
@@ -71,6 +71,28 @@ const other = z.object({
   sampling: z.string(),
 });
 
+const edgeCauses = ['offline', 'timed_out', 'busy', 'refused', 'invalid', 'not_held', 'damaged'] as const;
+
+const edge = z.object({
+  agent: z.string(),
+  readings: count.describe('So many came.'),
+  missing: z
+    .array(
+      z.object({
+        cause: z.enum(edgeCauses),
+        fromMs: ms.nullable().describe('By the clock of the agent when it wrote; null = since ever, or unknown.'),
+        toMs: ms.nullable(),
+        detail: z.string(),
+      }),
+    )
+    .describe('What could not be got.'),
+  nothingOf: z
+    .array(z.object({ device: z.string(), metric: z.string() }))
+    .describe(
+      'What was asked for and its journal has nothing of in the range: sources call it otherwise, or were quiet.',
+    ),
+});
+
 const dataMeta = z.object({
   fromMs: ms,
   toMs: ms,
@@ -78,6 +100,7 @@ const dataMeta = z.object({
   tz: z.string().optional(),
   agg: z.array(z.string()).optional(),
   source: z.array(source),
+  edge: z.array(edge).optional().describe('Of source=edge: by agent, what came and what could not be got.'),
   also: z.array(other),
   gaps: z.array(z.object({ series: z.int(), ...gap, items: count.optional() })),
   gapsOmitted: count,

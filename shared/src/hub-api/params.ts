@@ -23,6 +23,8 @@ export interface HubParams {
     readonly fill?: string;
     /** Only readings of these qualities: good, uncertain, bad, comma-separated. */
     readonly quality?: string;
+    /** hub (default), or edge: the readings as sources delivered them, fetched from the journals of the agents. */
+    readonly source?: string;
     /** Most rows of one answer, 1 to 100000. */
     readonly limit?: number;
     /** `next` of the answer before. */

@@ -3,7 +3,7 @@ import { publishFrame, WireClient } from '@fogline/shared/broker/testing/wire-cl
 import { encodeReadings } from '@fogline/shared/codec/readings';
 import type { Lane } from '@fogline/shared/protocol/limits';
 import { type BatchPart, encodeBatch, encodeHello, encodeSeries } from '@fogline/shared/protocol/messages';
-import { topicOf, type UpKind } from '@fogline/shared/protocol/topics';
+import { type answerKind, topicOf, type UpKind } from '@fogline/shared/protocol/topics';
 import type { SeriesDefinition } from '@fogline/shared/reading';
 import type { Stage } from '../support/stage.ts';
 import type { System } from '../support/system.ts';
@@ -37,7 +37,7 @@ export class Peer {
   }
 
   /** Publishes at QoS 1 and waits for the ack, which is the commit. Throws when the connection ends instead. */
-  async say(kind: UpKind, payload: Uint8Array, agent = this.agent): Promise<void> {
+  async say(kind: UpKind | typeof answerKind, payload: Uint8Array, agent = this.agent): Promise<void> {
     const id = this.#next();
     this.#client.send(publishFrame(topicOf(agent, kind), Buffer.from(payload), { qos: 1, id }));
     await ackOf(this.#client, id);

@@ -3,6 +3,7 @@ import { defaultAlarms } from '@fogline/cloud-hub/alarms/alarm-config';
 import { Alarms } from '@fogline/cloud-hub/alarms/alarms';
 import { buildApi } from '@fogline/cloud-hub/api/app';
 import { AuditLog } from '@fogline/cloud-hub/auth/audit-log';
+import { EdgeAsker } from '@fogline/cloud-hub/edge/edge-asker';
 import { ApiTokens } from '@fogline/cloud-hub/fleet/tokens';
 import { openLive } from '@fogline/cloud-hub/live/live';
 import type { CoreConfig } from '@fogline/edge-agent/core-config';
@@ -93,6 +94,12 @@ async function verdictOn(world: World, stream: string): Promise<Verdict> {
     credentialsChanged: () => undefined,
     audit: new AuditLog(':memory:', world.clock),
     order: () => '',
+    edge: new EdgeAsker({
+      clock: world.clock,
+      random: new SeededRandom(1),
+      send: () => undefined,
+      isHeard: () => false,
+    }),
     notReady: () => undefined,
   });
   onTestFinished(() => api.close());
