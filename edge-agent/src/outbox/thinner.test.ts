@@ -6,7 +6,7 @@ import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { describe, expect, it, vi } from 'vitest';
 import type { BufferConfig } from '../core-config.ts';
 import { frozenKey } from '../journal/rollback.ts';
-import type { StoredBatch } from '../journal/stored.ts';
+import { laneStart, type StoredBatch } from '../journal/stored.ts';
 import { definitionOf, OutboxKit } from '../testing/outbox-kit.ts';
 import { Merger } from './merger.ts';
 import { Room } from './room.ts';
@@ -131,6 +131,21 @@ describe('a lane that is thinned when there is no room', () => {
     const { items, partial } = decodeThinned(parts[0]?.bytes ?? new Uint8Array());
     expect(items.reduce((sum, one) => sum + one, 0)).toBe(8000);
     expect(partial.reduce((sum, one) => sum + Partial.decode(one).count, 0)).toBe(8000);
+  });
+
+  it('takes a run for one that was looked at by its numbers, not by ids of rows, which come again', () => {
+    const kit = new OutboxKit();
+    const thinner = new Thinner(kit.store, definitionOf, ageMsMax);
+    const thin = (): boolean => kit.store.transaction(() => thinner.thin(lane, kit.lastCommit));
+    for (let n = 0; n < 4; n++) kit.produce({ count: 1, at: n });
+    kit.checkpoint();
+    expect(thin()).toBe(false);
+    const ids = (): number[] => kit.store.unsealedRows(lane, laneStart, 10).map(({ id }) => id);
+    const before = ids();
+    for (const row of kit.store.unsealedRows(lane, laneStart, 10)) kit.store.deleteRow(row);
+    fill(kit, 4);
+    expect(ids()).toEqual(before);
+    expect(thin()).toBe(true);
   });
 
   it('looks at rows that are not worth it once, also after a restart', () => {

@@ -28,8 +28,8 @@ export class Thinner {
   readonly #blocks: BlockReader;
   readonly #definitionOf: (series: number) => SeriesDefinition;
   readonly #spanMsMax: number;
-  /** Per lane the last row of the run that was looked at last. */
-  readonly #lookedAt: (number | undefined)[] = [];
+  /** Per lane the numbers of the run that was looked at last. */
+  readonly #lookedAt: (string | undefined)[] = [];
 
   constructor(store: AgentStore, definitionOf: (series: number) => SeriesDefinition, ageMsMax: number) {
     this.#store = store;
@@ -48,11 +48,12 @@ export class Thinner {
       const { rows, passed, isWhole } = this.#nextRun(lane, at);
       at = passed;
       const last = rows.at(-1);
-      const parts = last?.id === this.#lookedAt[lane] ? undefined : this.#thinned(rows);
+      const numbers = last === undefined ? undefined : [last.epochId, rows[0]?.first, last.last].join();
+      const parts = numbers === this.#lookedAt[lane] ? undefined : this.#thinned(rows);
       if (parts !== undefined) this.#replace(rows, parts, commitEnd);
       isThinned = parts !== undefined;
       // A run that may still grow is looked at again when there is more of it.
-      this.#lookedAt[lane] = last?.id;
+      this.#lookedAt[lane] = numbers;
       if (last === undefined || (!isThinned && !isWhole)) break;
       // What it became lies between its numbers.
       at = { epochId: last.epochId, first: last.last };
