@@ -15,6 +15,7 @@ import Fastify, {
 } from 'fastify';
 import type { AccessPolicy } from '../auth/access.ts';
 import { storeOfSites } from '../auth/site-view.ts';
+import { QueryMemory } from '../prometheus/budget.ts';
 import type { StoreRead } from '../store/read.ts';
 import type { Door } from './door.ts';
 import { exchangeOf, isWebSocketUpgrade, routeUpgrades } from './exchange.ts';
@@ -71,6 +72,7 @@ export interface Api {
 export function buildApi(options: ApiOptions): Api {
   const { store, clock, log } = options;
   const queries = new QueryRunner(clock);
+  const memory = new QueryMemory();
   const startedMs = clock.now();
   const contextOf = ({ passage, headers }: FastifyRequest): ApiContext => {
     const caller = passage?.caller;
@@ -78,7 +80,7 @@ export function buildApi(options: ApiOptions): Api {
     const seen = caller.sites === undefined ? store : storeOfSites(store, caller.sites);
     const alarms = options.alarms.seenBy(caller.sites);
     const ifNoneMatch = headers['if-none-match'];
-    return { services: options, store: seen, alarms, clock, queries, caller, startedMs, ifNoneMatch };
+    return { services: options, store: seen, alarms, clock, queries, memory, caller, startedMs, ifNoneMatch };
   };
   const app = createApp(options);
   const registered = recordRoutes(app);

@@ -52,7 +52,7 @@ const questions: readonly Question[] = [
     takesForm: true,
     async answer(context, { params, isAbandoned }) {
       const timeMs = params.time('time', context.clock.now());
-      const query = answerInstant(sourceOf(context, params), params.text('query'), timeMs);
+      const query = answerInstant(sourceOf(context, params), params.text('query'), timeMs, context.memory);
       return { data: await context.queries.run(query, isAbandoned) };
     },
   },
@@ -66,7 +66,7 @@ const questions: readonly Question[] = [
         endMs: params.requiredTime('end'),
         stepMs: params.duration('step') ?? 0,
       };
-      const query = answerRange(sourceOf(context, params), params.text('query'), range);
+      const query = answerRange(sourceOf(context, params), params.text('query'), range, context.memory);
       return { data: await context.queries.run(query, isAbandoned) };
     },
   },

@@ -12,6 +12,7 @@ import type { AuditLog } from '../auth/audit-log.ts';
 import type { EdgeAsker } from '../edge/edge-asker.ts';
 import type { ApiTokens } from '../fleet/tokens.ts';
 import type { Live } from '../live/live.ts';
+import type { QueryMemory } from '../prometheus/budget.ts';
 import type { Order } from '../store/orders.ts';
 import type { StoreRead } from '../store/read.ts';
 import type { Exchange } from './exchange.ts';
@@ -42,6 +43,8 @@ export interface ApiContext {
   readonly alarms: AlarmView;
   readonly clock: Clock;
   readonly queries: QueryRunner;
+  /** Of PromQL queries. */
+  readonly memory: QueryMemory;
   /** When this process began to answer: what it remembers, no other does. */
   readonly startedMs: number;
   readonly caller: Caller;

@@ -1,5 +1,5 @@
 /** A query from its text to the `data` of Prometheus' answer. Yields where others may run. */
-import { Budget, queryLimits } from './budget.ts';
+import { Budget, QueryMemory, queryLimits } from './budget.ts';
 import { typeOf } from './check.ts';
 import { badData } from './errors.ts';
 import { type EvaluationContext, evaluate, evaluateRange } from './evaluate.ts';
@@ -12,18 +12,20 @@ import { byLabels, vectorOf } from './values.ts';
 /** JSON text of `{"resultType": …, "result": …}`. */
 export type Answer = Generator<void, string>;
 
-/** Throws `query_invalid` and `limit_exceeded`. */
-export function* answerInstant(source: (budget: Budget) => SampleSource, text: string, timeMs: number): Answer {
+type Sources = (budget: Budget) => SampleSource;
+
+/** Throws `query_invalid`, `limit_exceeded`, and `unavailable` where others that share the `memory` hold too much of it. */
+export function* answerInstant(source: Sources, text: string, timeMs: number, memory = new QueryMemory()): Answer {
   const expression = parseExpression(text);
   const type = typeOf(expression);
-  const context = contextOf(source, timeMs, timeMs);
   const grid = gridOf(timeMs, timeMs, 1);
-  if (expression.kind === 'matrix' || expression.kind === 'subquery') {
-    return yield* renderMatrix(yield* evaluateRange(context, expression, grid));
-  }
-  if (type === 'matrix') throw badData('a range vector cannot be shown');
-  const value = yield* evaluate(context, expression, grid);
-  return renderInstant(value, timeMs);
+  return yield* within(memory, source, { startMs: timeMs, endMs: timeMs }, function* (context) {
+    if (expression.kind === 'matrix' || expression.kind === 'subquery') {
+      return yield* renderMatrix(yield* evaluateRange(context, expression, grid));
+    }
+    if (type === 'matrix') throw badData('a range vector cannot be shown');
+    return renderInstant(yield* evaluate(context, expression, grid), timeMs);
+  });
 }
 
 export interface RangeQuestion {
@@ -32,11 +34,12 @@ export interface RangeQuestion {
   readonly stepMs: number;
 }
 
-/** Throws `query_invalid` and `limit_exceeded`. */
+/** Throws as `answerInstant`. */
 export function* answerRange(
-  source: (budget: Budget) => SampleSource,
+  source: Sources,
   text: string,
   { startMs, endMs, stepMs }: RangeQuestion,
+  memory = new QueryMemory(),
 ): Answer {
   if (endMs < startMs) throw badData('end timestamp must not be before start time');
   if (stepMs <= 0) throw badData('zero or negative query resolution step widths are not accepted');
@@ -53,16 +56,28 @@ export function* answerRange(
     );
   }
   const grid = gridOf(startMs, endMs, stepMs);
-  const value = yield* evaluate(contextOf(source, startMs, endMs), expression, grid);
-  if (value.kind === 'string') throw new Error('invariant violated: a string passed the check of types');
-  const { columns } =
-    value.kind === 'vector'
-      ? value
-      : vectorOf([{ labels: new Map(), values: value.values, has: new Uint8Array(grid.times.length).fill(1) }]);
-  return yield* renderSeries(byLabels(columns), grid.times);
+  return yield* within(memory, source, { startMs, endMs }, function* (context) {
+    const value = yield* evaluate(context, expression, grid);
+    if (value.kind === 'string') throw new Error('invariant violated: a string passed the check of types');
+    const { columns } =
+      value.kind === 'vector'
+        ? value
+        : vectorOf([{ labels: new Map(), values: value.values, has: new Uint8Array(grid.times.length).fill(1) }]);
+    return yield* renderSeries(byLabels(columns), grid.times);
+  });
 }
 
-function contextOf(source: (budget: Budget) => SampleSource, startMs: number, endMs: number): EvaluationContext {
-  const budget = new Budget();
-  return { source: source(budget), budget, startMs, endMs };
+/** What the query holds of the memory is free when it ends, however it does. */
+function* within(
+  memory: QueryMemory,
+  source: Sources,
+  { startMs, endMs }: Pick<RangeQuestion, 'startMs' | 'endMs'>,
+  answer: (context: EvaluationContext) => Answer,
+): Answer {
+  const budget = new Budget(memory);
+  try {
+    return yield* answer({ source: source(budget), budget, startMs, endMs });
+  } finally {
+    budget.close();
+  }
 }
