@@ -83,11 +83,17 @@ function shown(hub: Hub): Map<string, string> {
   return rows;
 }
 
-/** What needs no sums is what the partials say. */
+function saidBy(spread: Spread): number[] {
+  const { count, min, max, firstTime, firstValue, lastTime, lastValue } = spread;
+  return [count, min, max, firstTime, firstValue, lastTime, lastValue, spread.sumValue()];
+}
+
+/** Spreads say what the partials say. */
 function expectSpreads(hub: Hub, id: number, level: RollupLevelMs): void {
   const partials = [...hub.core.read.rollups(id, level, t0 - 1e12, t0 + 1e12)];
-  const expected = partials.map(({ startMs, partial }) => ({ startMs, spread: Spread.of(partial) }));
-  expect(JSON.stringify([...hub.core.read.spreads(id, level, t0 - 1e12, t0 + 1e12)])).toBe(JSON.stringify(expected));
+  const expected = partials.map(({ startMs, partial }) => [startMs, ...saidBy(Spread.of(partial, true))]);
+  const spreads = [...hub.core.read.spreads(id, level, t0 - 1e12, t0 + 1e12, true)];
+  expect(spreads.map(({ startMs, spread }) => [startMs, ...saidBy(spread)])).toEqual(expected);
 }
 
 function rawTimes(hub: Hub): number[] {

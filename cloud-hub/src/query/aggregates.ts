@@ -28,13 +28,18 @@ export function readAggregate(aggregate: Aggregate, { partial, before, twa, rate
   if (partial.count === 0) return aggregate === 'count' ? 0 : null;
   if (aggregate === 'delta') return partial.lastValue - (before ?? partial.firstValue);
   if (isOfSpread(aggregate)) return readSpread(aggregate, partial);
-  invariant(partial instanceof Partial, 'sums where they are asked for');
+  invariant(partial instanceof Partial, 'a whole partial where it is asked for');
   return readPartial(aggregate, partial);
 }
 
-/** Those for which it is not enough to know how many readings there are, and which are the least, greatest, first and last. */
-export function needsSums(aggregate: Aggregate): boolean {
+/** Those for which a spread is not enough. */
+export function needsPartial(aggregate: Aggregate): boolean {
   return !isOfSpread(aggregate) && aggregate !== 'delta';
+}
+
+/** Those of a spread that are read of its sum. */
+export function needsSum(aggregate: Aggregate): boolean {
+  return aggregate === 'mean' || aggregate === 'sum';
 }
 
 /** Those that follow the readings one after the other, so that windows cannot have them. */

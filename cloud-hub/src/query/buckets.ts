@@ -10,7 +10,7 @@ import type { Spread } from '@fogline/shared/aggregate/spread';
 import { FoglineError } from '@fogline/shared/errors';
 import { bucketOf, hourMs, levels, type RollupLevelMs } from '../store/levels.ts';
 import type { SeriesInfo, StoreRead } from '../store/read.ts';
-import { type Aggregate, countsReadings, needsSums, readAggregate } from './aggregates.ts';
+import { type Aggregate, countsReadings, needsPartial, needsSum, readAggregate } from './aggregates.ts';
 import type { ReadBucket } from './bucket-rows.ts';
 import { expiredBefore, firstWhole } from './expiry.ts';
 import type { Grid } from './grid.ts';
@@ -22,7 +22,7 @@ import type { TimeRange } from './time.ts';
 
 export interface Bucket {
   readonly startMs: number;
-  /** Empty where a value only stood; without sums where nobody asks for what needs them. */
+  /** Empty where a value only stood; a spread where that is enough. */
   readonly partial: Partial | Spread;
   /** What it cost: rows of the roll-up, or what as many readings cost. */
   readonly cost: number;
@@ -77,15 +77,16 @@ export function bucketsOf(
     },
     merge: (into, other) => into.merge(other),
   };
+  const hasSum = asked.aggregates.some(needsSum);
   const spreads: Source<Spread> = {
     *rows(fromMs) {
-      for (const { startMs, spread } of store.spreads(series.id, level, fromMs, range.toMs))
+      for (const { startMs, spread } of store.spreads(series.id, level, fromMs, range.toMs, hasSum))
         yield { startMs, summary: spread };
     },
     merge: (into, other) => into.mergeSpread(other),
   };
   const place = { store, series, level };
-  return asked.aggregates.some(needsSums)
+  return asked.aggregates.some(needsPartial)
     ? gather(partials, place, asked, range)
     : gather(spreads, place, asked, range);
 }

@@ -98,7 +98,7 @@ export interface RollupRow {
   readonly partial: Uint8Array;
 }
 
-/** A row without its sums. */
+/** What most questions need of a row. */
 export interface SpreadRow {
   readonly startMs: number;
   readonly spread: Spread;
@@ -264,8 +264,14 @@ export interface StoreRead {
   latest(seriesIds: readonly number[]): LatestValue[];
   /** Buckets with `fromMs ≤ start < toMs`, ascending; none that expired. */
   rollups(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<RollupRow>;
-  /** The same buckets without their sums, at a small part of the cost. */
-  spreads(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<SpreadRow>;
+  /** The same buckets at a small part of the cost; with their sums where `hasSum`. */
+  spreads(
+    seriesId: number,
+    levelMs: RollupLevelMs,
+    fromMs: number,
+    toMs: number,
+    hasSum?: boolean,
+  ): Generator<SpreadRow>;
   /** None that expired. */
   raw(query: RawQuery): Generator<RawChunk>;
   /**

@@ -64,6 +64,14 @@ interface ThinnedSql {
 const quarantineColumns =
   'q.id, a.name AS agent, q.kind, q.reason, q.detail, q.received AS receivedMs, q.times, length(q.payload) AS bytes';
 
+interface SpreadsAsked {
+  readonly levelMs: RollupLevelMs;
+  readonly seriesId: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly hasSum: boolean;
+}
+
 export interface PageOptions {
   readonly agent?: string;
   readonly before?: number;
@@ -141,29 +149,35 @@ export class StoreReader implements StoreRead {
     }
   }
 
-  *spreads(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<SpreadRow> {
+  *spreads(
+    seriesId: number,
+    levelMs: RollupLevelMs,
+    fromMs: number,
+    toMs: number,
+    hasSum = false,
+  ): Generator<SpreadRow> {
     for (let from = Math.max(fromMs, this.#fresh().horizonOf(levelMs, seriesId)); from < toMs; ) {
-      const { rows, endMs } =
-        this.#packedPage(levelMs, seriesId, from, toMs) ?? this.#spreadPage(levelMs, seriesId, from, toMs);
+      const asked = { levelMs, seriesId, fromMs: from, toMs, hasSum };
+      const { rows, endMs } = this.#packedPage(asked) ?? this.#spreadPage(asked);
       yield* rows;
       from = endMs;
     }
   }
 
   /** Where nothing has to be merged to what one block holds. */
-  #packedPage(levelMs: RollupLevelMs, seriesId: number, fromMs: number, toMs: number): SpreadPage | undefined {
+  #packedPage({ levelMs, seriesId, fromMs, toMs, hasSum }: SpreadsAsked): SpreadPage | undefined {
     const { merges, rollups, tails } = this.#fresh();
     if (merges.members(seriesId).length > 1) return undefined;
-    const page = rollups.packedPage(levelMs, seriesId, fromMs, toMs);
+    const page = rollups.packedPage(levelMs, seriesId, fromMs, toMs, hasSum);
     const level = levels.indexOf(levelMs);
     const isAlone = (endMs: number): boolean =>
       tails.every((tail) => tail.rollups.collect(seriesId, level, fromMs, endMs).size === 0);
     return page !== undefined && isAlone(page.endMs) ? page : undefined;
   }
 
-  #spreadPage(levelMs: RollupLevelMs, seriesId: number, fromMs: number, toMs: number): SpreadPage {
+  #spreadPage({ levelMs, seriesId, fromMs, toMs, hasSum }: SpreadsAsked): SpreadPage {
     const { rows, endMs } = this.#page(levelMs, seriesId, fromMs, toMs);
-    return { rows: rows.map(({ startMs, partial }) => ({ startMs, spread: Spread.of(partial) })), endMs };
+    return { rows: rows.map(({ startMs, partial }) => ({ startMs, spread: Spread.of(partial, hasSum) })), endMs };
   }
 
   /** Of the series and of what was merged into it; as far as all of them go. */

@@ -56,9 +56,14 @@ export class RollupBlocks {
     return this.#block(levelMs, series, blockMs)?.rows(fromMs, toMs) ?? [];
   }
 
-  /** The same rows without their sums. */
-  spreads(levelMs: number, series: number, blockMs: number, fromMs: number, toMs: number): SpreadRow[] {
-    return this.#block(levelMs, series, blockMs)?.spreads(fromMs, toMs) ?? [];
+  /** What most questions need of the same rows. */
+  spreads(
+    levelMs: number,
+    series: number,
+    blockMs: number,
+    asked: { readonly fromMs: number; readonly toMs: number; readonly hasSum: boolean },
+  ): SpreadRow[] {
+    return this.#block(levelMs, series, blockMs)?.spreads(asked.fromMs, asked.toMs, asked.hasSum) ?? [];
   }
 
   #block(levelMs: number, series: number, blockMs: number): PackedRows | undefined {

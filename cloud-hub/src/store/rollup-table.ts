@@ -33,7 +33,7 @@ export interface RollupPage {
   readonly endMs: number;
 }
 
-/** The same without their sums. */
+/** The same, of spreads. */
 export interface SpreadPage {
   readonly rows: readonly SpreadRow[];
   readonly endMs: number;
@@ -93,12 +93,12 @@ export class RollupTable {
   }
 
   /** What one block alone holds from `fromMs` on; undefined where there is none, or rows beside it. */
-  packedPage(levelMs: number, series: number, fromMs: number, toMs: number): SpreadPage | undefined {
+  packedPage(levelMs: number, series: number, fromMs: number, toMs: number, hasSum: boolean): SpreadPage | undefined {
     const blockMs = this.blocks.firstIn(levelMs, series, fromMs, toMs);
     if (blockMs === undefined || blockMs > fromMs) return undefined;
     const endMs = Math.min(toMs, blockMs + blockSpanMs(levelMs));
     if (this.#page.get(levelMs, series, fromMs, endMs, 1) !== undefined) return undefined;
-    return { rows: this.blocks.spreads(levelMs, series, blockMs, fromMs, endMs), endMs };
+    return { rows: this.blocks.spreads(levelMs, series, blockMs, { fromMs, toMs: endMs, hasSum }), endMs };
   }
 
   /** Rows that are in no block; ascending from `fromMs`, below `toMs`, at most `limit`. */

@@ -9,21 +9,21 @@ export type Aggregate = PlainAggregate | Percentile;
 
 const percentilePattern = /^p(?!0*(?:\.0*)?$)\d{1,2}(?:\.\d{1,3})?$/;
 
-/** What needs no sums is read of a spread in the same way. */
+/** What is read of a spread in the same way. */
 const spreadReaders = {
   min: ({ min }: Spread) => min,
   max: ({ max }: Spread) => max,
   count: ({ count }: Spread) => count,
   first: ({ firstValue }: Spread) => firstValue,
   last: ({ lastValue }: Spread) => lastValue,
+  mean: (spread: Spread) => spread.mean(),
+  sum: (spread: Spread) => spread.sumValue(),
 } as const;
 export type SpreadAggregate = keyof typeof spreadReaders;
-type Spread = Pick<Partial, 'min' | 'max' | 'count' | 'firstValue' | 'lastValue'>;
+type Spread = Pick<Partial, 'min' | 'max' | 'count' | 'firstValue' | 'lastValue' | 'mean' | 'sumValue'>;
 
 const readers: Readonly<Record<PlainAggregate, (partial: Partial) => number>> = {
   ...spreadReaders,
-  mean: (partial) => partial.mean(),
-  sum: (partial) => partial.sumValue(),
   /** Population standard deviation. */
   stddev: (partial) => partial.stddev(),
 };

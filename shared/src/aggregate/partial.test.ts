@@ -19,8 +19,11 @@ function partialOf(items: readonly Reading[], sketch = false): Partial {
   return partial;
 }
 
-const spreadOf = ({ count, min, max, firstTime, firstValue, lastTime, lastValue }: Spread | Partial) =>
-  count === 0 ? { count } : { count, min, max, firstTime, firstValue, lastTime, lastValue };
+const spreadOf = (of: Spread | Partial) => {
+  const { count, min, max, firstTime, firstValue, lastTime, lastValue } = of;
+  const extents = count === 0 ? {} : { min, max, firstTime, firstValue, lastTime, lastValue };
+  return { count, ...extents, sum: of.sumValue(), mean: of.mean() };
+};
 
 test('spreads merge to what the merged partial says', () => {
   fc.assert(
@@ -29,7 +32,7 @@ test('spreads merge to what the merged partial says', () => {
       const spread = new Spread();
       for (const items of parts) {
         const own = partialOf(items);
-        spread.mergeSpread(Spread.of(own.encode()));
+        spread.mergeSpread(Spread.of(own.encode(), true));
         partial.merge(own);
       }
       expect(spreadOf(spread)).toStrictEqual(spreadOf(partial));

@@ -49,7 +49,11 @@ export class WideColumn {
   constructor(from: ByteReader, count: number) {
     const words = from.u8();
     if (words > wordsMax) corrupt('column too wide');
-    this.#lows = Array.from({ length: words }, () => Float64Array.from({ length: count }, () => from.u32()));
+    this.#lows = Array.from({ length: words }, () => {
+      const low = new Float64Array(count);
+      for (let row = 0; row < count; row++) low[row] = from.u32();
+      return low;
+    });
     this.#high = readColumn(from, count);
   }
 

@@ -62,12 +62,21 @@ describe('packed rows', () => {
     );
   });
 
-  it('tell what needs no sums as their partials do', () => {
+  it('tell spreads and sums as their partials do', () => {
     fc.assert(
       fc.property(fc.array(row, { minLength: 1, maxLength: 40 }), (shapes) => {
         const rows = rowsOf(shapes);
-        const spreads = new PackedRows(packRows(rows, minute), minute).spreads(...everything);
-        expect(spreads).toStrictEqual(rows.map(({ startMs, partial }) => ({ startMs, spread: Spread.of(partial) })));
+        const packed = new PackedRows(packRows(rows, minute), minute);
+        const expected = rows.map(({ startMs, partial }) => ({ startMs, spread: Spread.of(partial) }));
+        expect(packed.spreads(...everything, false)).toStrictEqual(expected);
+        for (const [index, { spread }] of packed.spreads(...everything, true).entries()) {
+          const partial = Partial.decode(rows[index]?.partial ?? new Uint8Array());
+          expect([spread.count, spread.sumValue(), spread.mean()]).toStrictEqual([
+            partial.count,
+            partial.sumValue(),
+            partial.mean(),
+          ]);
+        }
       }),
       { numRuns: 200 },
     );

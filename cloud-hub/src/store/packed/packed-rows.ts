@@ -173,9 +173,12 @@ export class PackedRows {
     return this.#within(fromMs, toMs, (place, startMs) => ({ startMs, partial: this.#partialAt(place, startMs) }));
   }
 
-  /** The same rows without their sums. */
-  spreads(fromMs: number, toMs: number): SpreadRow[] {
-    return this.#within(fromMs, toMs, (place, startMs) => ({ startMs, spread: this.#spreadAt(place, startMs) }));
+  /** What most questions need of the same rows. */
+  spreads(fromMs: number, toMs: number, hasSum: boolean): SpreadRow[] {
+    return this.#within(fromMs, toMs, (place, startMs) => ({
+      startMs,
+      spread: this.#spreadAt(place, startMs, hasSum),
+    }));
   }
 
   #within<Row>(fromMs: number, toMs: number, rowAt: (place: RowPlace, startMs: number) => Row): Row[] {
@@ -192,12 +195,16 @@ export class PackedRows {
     return this.#columns;
   }
 
-  #spreadAt(place: RowPlace, startMs: number): Spread {
-    if (place.head === headVerbatim) return Spread.of(this.#sums().verbatimAt(place));
+  #spreadAt(place: RowPlace, startMs: number, hasSum: boolean): Spread {
+    const { head } = place;
+    if (head === headVerbatim) return Spread.of(this.#sums().verbatimAt(place), hasSum);
     const spread = new Spread();
     const row = this.#extents.rowAt(place);
     spread.count = row.count;
     this.#extents.readInto(spread, place, row, startMs);
+    if (!hasSum || row.count === 0) return spread;
+    if (hasSums(head, row.count)) spread.sum = this.#sums().sumAt(place, row);
+    else spread.deriveSum();
     return spread;
   }
 

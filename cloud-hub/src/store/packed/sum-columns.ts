@@ -1,11 +1,12 @@
 /** The columns of a block that follow those of its extents: sums, held integrals, sketches, and partials kept as they are. */
 import { inflateRawSync } from 'node:zlib';
+import type { Dyadic } from '@fogline/shared/aggregate/dyadic';
 import { type ByteReader, corrupt } from '@fogline/shared/codec/byte-io';
 import { readColumn, WideColumn } from './columns.ts';
 import type { RowPlace } from './extent-columns.ts';
 import type { PartialFields } from './partial-fields.ts';
 import type { BlockGrid, PlacedRow } from './plain-row.ts';
-import { heldFrom, placesFrom, sumsFrom } from './sum-residuals.ts';
+import { heldFrom, placesFrom, sumFrom, sumsFrom } from './sum-residuals.ts';
 import { valueOn } from './value-grid.ts';
 
 /** Sketches and odd partials of one block: 4,096 of the longest. */
@@ -53,12 +54,23 @@ export class SumColumns {
     return this.#bytesAt(sketch);
   }
 
-  sumsAt({ summed }: RowPlace, row: PlacedRow): PartialFields['sums'] {
+  /** The sum alone. */
+  sumAt({ summed }: RowPlace, row: PlacedRow): Dyadic {
+    const places = this.#placesOf(row);
+    const [d1, k1] = [this.#d1.at(summed), this.#k?.k1.at(summed) ?? 0n];
+    return { mantissa: sumFrom({ d1, k1 }, places, this.#grid.values, row).sum, exponent: -places };
+  }
+
+  /** Binary places of the sum of a row. */
+  #placesOf({ min, max }: PlacedRow): number {
     const { values, crossingPlaces } = this.#grid;
-    const places =
-      values.scale === 0
-        ? values.bits
-        : (placesFrom(valueOn(values, row.min), valueOn(values, row.max)) ?? crossingPlaces);
+    if (values.scale === 0) return values.bits;
+    return placesFrom(valueOn(values, min), valueOn(values, max)) ?? crossingPlaces;
+  }
+
+  sumsAt({ summed }: RowPlace, row: PlacedRow): PartialFields['sums'] {
+    const { values } = this.#grid;
+    const places = this.#placesOf(row);
     const residuals = {
       d1: this.#d1.at(summed),
       d2: this.#d2.at(summed),

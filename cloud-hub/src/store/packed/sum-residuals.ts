@@ -87,6 +87,18 @@ export function residualsOf(
   return { d1: d1 - about1, d2: d2 - about2, k1, k2, k3 };
 }
 
+/** The sum in units of 2^−places, and on the grid. */
+export function sumFrom(
+  { d1, k1 }: Pick<SumResiduals, 'd1' | 'k1'>,
+  places: number,
+  { scale }: Pick<ValueGrid, 'scale'>,
+  row: GridRow,
+): { sum: bigint; d1: bigint } {
+  const onGrid = d1 + expected1(row);
+  if (scale === 0) return { sum: onGrid, d1: onGrid };
+  return { sum: divide(onGrid << BigInt(places), 10n ** BigInt(scale)) + k1, d1: onGrid };
+}
+
 /** In units of 2^−places and 2^−2·places. */
 export function sumsFrom(
   residuals: SumResiduals,
@@ -94,12 +106,11 @@ export function sumsFrom(
   { scale }: ValueGrid,
   row: GridRow,
 ): { sum: bigint; sumSq: bigint } {
-  const d1 = residuals.d1 + expected1(row);
+  const { sum, d1 } = sumFrom(residuals, places, { scale }, row);
   const d2 = residuals.d2 + expected2(d1, row.count);
-  if (scale === 0) return { sum: d1, sumSq: d2 };
+  if (scale === 0) return { sum, sumSq: d2 };
   const e = BigInt(places);
   const ten = 10n ** BigInt(scale);
-  const sum = divide(d1 << e, ten) + residuals.k1;
   const q = divide(d2 << e, ten) + residuals.k3 + expected3(d1, sum, e, ten, row.count);
   const sumSq = divide(2n * ((q * ten) << e) - (d2 << (2n * e)), ten * ten) + residuals.k2;
   return { sum, sumSq };
