@@ -14,6 +14,8 @@ import { type Rendered, type Row, renderList } from './output.ts';
 import { cursorParam, formatParam, limitParam, matchParam } from './params.ts';
 import { defineRoute } from './route.ts';
 
+const seriesPerTurn = 500;
+
 const listQuery = z.object({
   match: matchParam,
   format: formatParam,
@@ -27,8 +29,8 @@ export const seriesRoute = defineRoute({
   answers: answers.series,
   summary: 'The series there are, with their labels.',
   query: listQuery,
-  answer({ store }, query) {
-    const { page, next } = seriesPage(store, 'series', query);
+  async answer({ store, queries }, query, isAbandoned) {
+    const { page, next } = await queries.run(seriesPage(store, 'series', query), isAbandoned);
     const rows = page.map((series) => ({
       id: series.id,
       labels: labelsOf(series),
@@ -52,15 +54,13 @@ export const latestRoute = defineRoute({
   },
 });
 
-const seriesPerTurn = 500;
-
 /** Yields where others may run. */
 function* latestRows(
   store: StoreRead,
   query: ListQuery,
   nowMs: number,
 ): Generator<void, { readonly rows: Row[]; readonly next: string | null }> {
-  const { page, next } = seriesPage(store, 'latest', query);
+  const { page, next } = yield* seriesPage(store, 'latest', query);
   const rows: Row[] = [];
   for (let from = 0; from < page.length; from += seriesPerTurn) {
     yield;
@@ -86,17 +86,19 @@ interface ListQuery {
   readonly cursor?: string | undefined;
 }
 
-function seriesPage(
+/** Yields where others may run. */
+function* seriesPage(
   store: StoreRead,
   name: string,
   { match = [], limit, cursor }: ListQuery,
-): { page: SeriesInfo[]; next: string | null } {
+): Generator<void, { page: SeriesInfo[]; next: string | null }> {
   const mark = fingerprint([name, match]);
   const [after = 0] = cursor === undefined ? [] : decodeCursor(cursor, mark, 1);
   const page: SeriesInfo[] = [];
   for (const series of matchingSeries(store, match.map(parseSelector), after)) {
     if (page.length === limit) return { page, next: encodeCursor(mark, [page.at(-1)?.id ?? 0]) };
     page.push(series);
+    if (page.length % seriesPerTurn === 0) yield;
   }
   return { page, next: null };
 }

@@ -20,7 +20,7 @@ import { type Policy, type Sink, Viewer } from './viewer.ts';
 
 export const feedLimits = {
   pumpEveryMs: 50,
-  sliceMs: 5,
+  sliceMs: 2,
   /** A selection without viewers stays so long, for those who come back. */
   lingerMs: 60_000,
   selectionsMax: 1_000,

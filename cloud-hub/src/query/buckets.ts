@@ -56,7 +56,7 @@ interface Source<Summary> {
   merge(into: Summary, other: Summary): void;
 }
 
-const rowsPerTurn = 1_000;
+const rowsPerTurn = 250;
 const minuteMs = levels[1];
 
 /**
