@@ -15,25 +15,24 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { hubDatabase } from '@fogline/cloud-hub/store/schema';
-import type { ContentSize } from './content.ts';
+import type { Content } from './content.ts';
 
 /** Of what content.ts and the builders make; another number builds anew. */
 const contentVersion = 1;
 /** A reading takes 2 to 5 bytes in each store; the copies as much again. */
 const bytesPerReading = 16;
 
-/** Builds `name` in the folder unless it is there, of this size. */
+/** Builds `name` in the folder unless it is there, with this content and in this format. */
 export async function kept(
   folder: string,
   name: string,
-  size: ContentSize,
-  readings: number,
+  { size, readings }: Content,
+  format: number,
   build: (folder: string) => Promise<void> | void,
 ): Promise<string> {
   const own = join(folder, name);
   const marker = join(folder, `${name}.json`);
-  const wanted = JSON.stringify({ ...size, contentVersion, schemaVersion: hubDatabase.schemaVersion });
+  const wanted = JSON.stringify({ ...size, contentVersion, format });
   if (existsSync(marker) && readFileSync(marker, 'utf8') === wanted) return own;
   mkdirSync(folder, { recursive: true });
   rmSync(marker, { force: true });

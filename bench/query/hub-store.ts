@@ -4,19 +4,25 @@ import { join } from 'node:path';
 import { HubCore } from '@fogline/cloud-hub/ingest/hub-core';
 import { levels } from '@fogline/cloud-hub/store/levels';
 import { keptForEver } from '@fogline/cloud-hub/store/retention';
-import { openHubDatabase } from '@fogline/cloud-hub/store/schema';
+import { hubDatabase, openHubDatabase } from '@fogline/cloud-hub/store/schema';
 import { definition, FixtureAgent } from '@fogline/cloud-hub/testing/store-fixture';
 import { encodeReadings } from '@fogline/shared/codec/readings';
 import { encodeBatch } from '@fogline/shared/protocol/messages';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import type { Figures } from '../kit/figures.ts';
 import { type Content, dayMs, hourMs, startMs } from './content.ts';
+import { kept } from './folders.ts';
 
 const hoursPerUpkeep = 6;
 /** After which every span but those of days is over. */
 const restMs = 60 * dayMs;
 
-export function buildHubStore(folder: string, content: Content): void {
+/** Its folder; built there when it is missing. */
+export async function hubStoreIn(data: string, content: Content): Promise<string> {
+  return await kept(data, 'hub', content, hubDatabase.schemaVersion, (folder) => build(folder, content));
+}
+
+function build(folder: string, content: Content): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const db = openHubDatabase(join(folder, 'hub.db'), { cacheKib: 524_288 });
   // Nobody needs what a power cut would leave of it.

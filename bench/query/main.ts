@@ -11,15 +11,15 @@ import { parseOptions } from '@fogline/shared/cli-options';
 import { Figures, percentile } from '../kit/figures.ts';
 import { lossAtHub } from '../kit/hub-count.ts';
 import { enrolSenders, Ingest } from '../kit/ingest.ts';
-import { pause } from '../kit/running.ts';
+import { pause, type Running } from '../kit/running.ts';
 import { freePort, Site } from '../kit/site.ts';
 import { Victoria, victoriaFlags } from '../kit/victoria.ts';
 import { liveMetric } from '../load/batch-sender.ts';
 import { Content } from './content.ts';
-import { copyFolder, kept } from './folders.ts';
-import { addStoreFigures, buildHubStore } from './hub-store.ts';
+import { copyFolder } from './folders.ts';
+import { addStoreFigures, hubStoreIn } from './hub-store.ts';
 import { type Asked, countQuestion, type Numbers, questionsOver } from './questions.ts';
-import { addVictoriaFigures, buildVictoriaStore } from './victoria-store.ts';
+import { addVictoriaFigures, victoriaStoreIn } from './victoria-store.ts';
 
 const options = {
   data: { type: 'text', placeholder: 'DIR', help: 'where the stores are kept; default a folder of the temporary one' },
@@ -42,6 +42,7 @@ const relativeErrorMax = 1e-9;
 const warmUpMs = 3_000;
 
 interface Pair {
+  readonly hub: Running;
   readonly hubUrl: string;
   readonly victoria: Victoria;
 }
@@ -52,10 +53,8 @@ export async function run(args: string[]): Promise<void> {
   const { readings } = content;
   const figures = new Figures();
   const data = values.data ?? join(tmpdir(), 'fogline-bench-query');
-  const hubStore = await kept(data, 'hub', content.size, readings, (folder) => buildHubStore(folder, content));
-  const victoriaStore = await kept(data, 'victoria', content.size, readings, (folder) =>
-    buildVictoriaStore(folder, content),
-  );
+  const hubStore = await hubStoreIn(data, content);
+  const victoriaStore = await victoriaStoreIn(data, content);
   addStoreFigures(hubStore, readings, figures);
   addVictoriaFigures(victoriaStore, readings, figures);
   const folder = mkdtempSync(join(data, 'run-'));
@@ -67,7 +66,7 @@ export async function run(args: string[]): Promise<void> {
     const mqttPort = await freePort();
     await site.startHub(mqttPort, 'forever');
     victoria = await Victoria.start(copyFolder(victoriaStore, join(folder, 'victoria')));
-    const pair = { hubUrl: site.httpUrl, victoria };
+    const pair = { hub: site.hub, hubUrl: site.httpUrl, victoria };
     await plant(victoria, values.plant, content);
     await compare(pair, [countQuestion(content), ...questionsOver(content)]);
     const asks = { rounds: values.rounds, asks: values.asks };
@@ -116,7 +115,7 @@ interface Ingests {
 
 /** Round by round each question of one, then of the other; both have been asked everything before. */
 async function measure(
-  { hubUrl, victoria }: Pair,
+  { hub, hubUrl, victoria }: Pair,
   questions: readonly Asked[],
   { rounds, asks }: Asks,
   figures: Figures,
@@ -124,9 +123,16 @@ async function measure(
   ingests?: Ingests,
 ): Promise<void> {
   const sides = [
-    { title: 'hub', url: hubUrl, path: (asked: Asked, turn: number) => asked.hub(turn), ingest: ingests?.hub },
+    {
+      title: 'hub',
+      process: hub,
+      url: hubUrl,
+      path: (asked: Asked, turn: number) => asked.hub(turn),
+      ingest: ingests?.hub,
+    },
     {
       title: 'victoria-metrics',
+      process: victoria.running,
       url: victoria.url,
       path: (asked: Asked, turn: number) => asked.victoria(turn),
       ingest: ingests?.victoria,
@@ -134,7 +140,7 @@ async function measure(
   ];
   for (let round = 0; round < rounds; round++) {
     const medians = new Map<string, number[]>();
-    for (const { title, url, path, ingest } of sides) {
+    for (const { title, process, url, path, ingest } of sides) {
       ingest?.go();
       if (ingest !== undefined) await pause(warmUpMs);
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -142,11 +148,14 @@ async function measure(
         const scenario = `${asked.name}, ${state}`;
         const times: number[] = [];
         const count = asked.isLong === true ? Math.ceil(asks / 4) : asks;
+        const { cpuSeconds } = process.usage;
         for (let turn = 0; turn < count; turn++) {
           const beganMs = performance.now();
           await bodyOf(url + path(asked, round * count + turn), agent);
           times.push(performance.now() - beganMs);
         }
+        const cpuMs = (process.usage.cpuSeconds - cpuSeconds) * 1_000;
+        if (ingest === undefined) figures.add(scenario, `${title}, CPU of an answer`, 'ms', cpuMs / count);
         const p50 = percentile(times, 0.5);
         figures.add(scenario, `${title}, p50`, 'ms', p50);
         figures.add(scenario, `${title}, p99`, 'ms', percentile(times, 0.99));

@@ -4,13 +4,18 @@ import type { Figures } from '../kit/figures.ts';
 import { pause } from '../kit/running.ts';
 import { Victoria } from '../kit/victoria.ts';
 import type { Content, Gateway } from './content.ts';
-import { bytesOfFolder } from './folders.ts';
+import { bytesOfFolder, kept } from './folders.ts';
 
 const bodyCharactersMax = 4_000_000;
 const hoursPerLine = 24;
 const mergedPollMs = 500;
 
-export async function buildVictoriaStore(folder: string, content: Content): Promise<void> {
+/** Its folder; built there when it is missing. */
+export async function victoriaStoreIn(data: string, content: Content): Promise<string> {
+  return await kept(data, 'victoria', content, 1, (folder) => build(folder, content));
+}
+
+async function build(folder: string, content: Content): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const victoria = await Victoria.start(folder);
   for (let hour = 0; hour < content.hours; hour += hoursPerLine) {

@@ -12,8 +12,8 @@ import { pause, Running } from '../kit/running.ts';
 import { freePort, Site } from '../kit/site.ts';
 import { liveMetric } from '../load/batch-sender.ts';
 import { Content } from '../query/content.ts';
-import { copyFolder, kept } from '../query/folders.ts';
-import { buildHubStore } from '../query/hub-store.ts';
+import { copyFolder } from '../query/folders.ts';
+import { hubStoreIn } from '../query/hub-store.ts';
 import { heavyPath } from '../query/questions.ts';
 import type { Viewed } from './viewers.ts';
 
@@ -38,7 +38,7 @@ export async function run(args: string[]): Promise<void> {
   const { values } = parseOptions(args, options);
   const content = new Content({ series: values.series, days: values.days, allSeries: values['all-series'] });
   const data = values.data ?? join(tmpdir(), 'fogline-bench-query');
-  const store = await kept(data, 'hub', content.size, content.readings, (folder) => buildHubStore(folder, content));
+  const store = await hubStoreIn(data, content);
   const figures = new Figures();
   const site = new Site();
   try {
