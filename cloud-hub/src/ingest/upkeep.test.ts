@@ -92,8 +92,14 @@ function saidBy(spread: Spread): number[] {
 function expectSpreads(hub: Hub, id: number, level: RollupLevelMs): void {
   const partials = [...hub.core.read.rollups(id, level, t0 - 1e12, t0 + 1e12)];
   const expected = partials.map(({ startMs, partial }) => [startMs, ...saidBy(Spread.of(partial, true))]);
-  const spreads = [...hub.core.read.spreads(id, level, t0 - 1e12, t0 + 1e12, true)];
+  const spreads = [...hub.core.read.spreads(id, level, t0 - 1e12, t0 + 1e12, { hasSum: true, stepMs: level })];
   expect(spreads.map(({ startMs, spread }) => [startMs, ...saidBy(spread)])).toEqual(expected);
+  const merged = new Spread();
+  for (const { partial } of partials) merged.mergeSpread(Spread.of(partial));
+  const inSteps = new Spread();
+  const asked = { hasSum: false, stepMs: 5 * level };
+  for (const { spread } of hub.core.read.spreads(id, level, t0 - 1e12, t0 + 1e12, asked)) inSteps.mergeSpread(spread);
+  expect(saidBy(inSteps)).toEqual(saidBy(merged));
 }
 
 function rawTimes(hub: Hub): number[] {

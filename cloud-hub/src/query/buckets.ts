@@ -52,7 +52,7 @@ interface Open<Summary> {
 
 /** Rows of a roll-up, and how two of them become one. */
 interface Source<Summary> {
-  rows(fromMs: number): Iterable<{ readonly startMs: number; readonly summary: Summary }>;
+  rows(fromMs: number): Iterable<{ readonly startMs: number; readonly summary: Summary; readonly rows: number }>;
   merge(into: Summary, other: Summary): void;
 }
 
@@ -73,22 +73,22 @@ export function bucketsOf(
   const partials: Source<Partial> = {
     *rows(fromMs) {
       for (const { startMs, partial } of store.rollups(series.id, level, fromMs, range.toMs))
-        yield { startMs, summary: Partial.decode(partial) };
+        yield { startMs, summary: Partial.decode(partial), rows: 1 };
     },
     merge: (into, other) => into.merge(other),
   };
-  const hasSum = asked.aggregates.some(needsSum);
+  const { grid, aggregates } = asked;
+  // Where buckets are fixed widths from the epoch on, rows of one come merged.
+  const spreadsAsked = { hasSum: aggregates.some(needsSum), stepMs: grid.tz === undefined ? grid.stepMs : level };
   const spreads: Source<Spread> = {
     *rows(fromMs) {
-      for (const { startMs, spread } of store.spreads(series.id, level, fromMs, range.toMs, hasSum))
-        yield { startMs, summary: spread };
+      for (const { startMs, spread, rows } of store.spreads(series.id, level, fromMs, range.toMs, spreadsAsked))
+        yield { startMs, summary: spread, rows };
     },
     merge: (into, other) => into.mergeSpread(other),
   };
   const place = { store, series, level };
-  return asked.aggregates.some(needsPartial)
-    ? gather(partials, place, asked, range)
-    : gather(spreads, place, asked, range);
+  return aggregates.some(needsPartial) ? gather(partials, place, asked, range) : gather(spreads, place, asked, range);
 }
 
 interface Place {
@@ -121,7 +121,7 @@ function* gather<Summary extends Partial | Spread>(
     let endMs = Number.NEGATIVE_INFINITY;
     const from = start;
     start = toMs;
-    for (const { startMs, summary } of source.rows(from)) {
+    for (const { startMs, summary, rows: merged } of source.rows(from)) {
       if (open !== undefined && startMs >= endMs) {
         yield closed(open);
         open = undefined;
@@ -130,14 +130,14 @@ function* gather<Summary extends Partial | Spread>(
           break;
         }
       }
-      rows++;
+      rows += merged;
       if (open === undefined) {
         const bucketMs = grid.startOf(startMs);
         endMs = grid.endOf(bucketMs);
-        open = { startMs: bucketMs, partial: summary, rows: 1 };
+        open = { startMs: bucketMs, partial: summary, rows: merged };
       } else {
         source.merge(open.partial, summary);
-        open.rows++;
+        open.rows += merged;
       }
     }
     if (open !== undefined) yield closed(open);

@@ -98,10 +98,18 @@ export interface RollupRow {
   readonly partial: Uint8Array;
 }
 
-/** What most questions need of a row. */
+/** What most questions need of a row, or of some rows that follow each other. */
 export interface SpreadRow {
+  /** Of the first of them. */
   readonly startMs: number;
   readonly spread: Spread;
+  readonly rows: number;
+}
+
+export interface SpreadsAsked {
+  readonly hasSum: boolean;
+  /** Rows of one step from the epoch on may come as one; a multiple of the level. */
+  readonly stepMs: number;
 }
 
 export interface RawQuery {
@@ -264,13 +272,13 @@ export interface StoreRead {
   latest(seriesIds: readonly number[]): LatestValue[];
   /** Buckets with `fromMs ≤ start < toMs`, ascending; none that expired. */
   rollups(seriesId: number, levelMs: RollupLevelMs, fromMs: number, toMs: number): Generator<RollupRow>;
-  /** The same buckets at a small part of the cost; with their sums where `hasSum`. */
+  /** The same buckets at a small part of the cost; by default each for itself, without their sums. */
   spreads(
     seriesId: number,
     levelMs: RollupLevelMs,
     fromMs: number,
     toMs: number,
-    hasSum?: boolean,
+    asked?: SpreadsAsked,
   ): Generator<SpreadRow>;
   /** None that expired. */
   raw(query: RawQuery): Generator<RawChunk>;

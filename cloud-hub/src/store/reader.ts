@@ -25,6 +25,7 @@ import {
   type SeriesFilter,
   type SeriesInfo,
   type SpreadRow,
+  type SpreadsAsked,
   type StoreRead,
   type StoreStats,
   type TombstoneInfo,
@@ -64,12 +65,11 @@ interface ThinnedSql {
 const quarantineColumns =
   'q.id, a.name AS agent, q.kind, q.reason, q.detail, q.received AS receivedMs, q.times, length(q.payload) AS bytes';
 
-interface SpreadsAsked {
+interface SpreadPlace extends SpreadsAsked {
   readonly levelMs: RollupLevelMs;
   readonly seriesId: number;
   readonly fromMs: number;
   readonly toMs: number;
-  readonly hasSum: boolean;
 }
 
 export interface PageOptions {
@@ -154,10 +154,10 @@ export class StoreReader implements StoreRead {
     levelMs: RollupLevelMs,
     fromMs: number,
     toMs: number,
-    hasSum = false,
+    { hasSum, stepMs }: SpreadsAsked = { hasSum: false, stepMs: levelMs },
   ): Generator<SpreadRow> {
     for (let from = Math.max(fromMs, this.#fresh().horizonOf(levelMs, seriesId)); from < toMs; ) {
-      const asked = { levelMs, seriesId, fromMs: from, toMs, hasSum };
+      const asked = { levelMs, seriesId, fromMs: from, toMs, hasSum, stepMs };
       const { rows, endMs } = this.#packedPage(asked) ?? this.#spreadPage(asked);
       yield* rows;
       from = endMs;
@@ -165,19 +165,22 @@ export class StoreReader implements StoreRead {
   }
 
   /** Where nothing has to be merged to what one block holds. */
-  #packedPage({ levelMs, seriesId, fromMs, toMs, hasSum }: SpreadsAsked): SpreadPage | undefined {
+  #packedPage({ levelMs, seriesId, fromMs, toMs, hasSum, stepMs }: SpreadPlace): SpreadPage | undefined {
     const { merges, rollups, tails } = this.#fresh();
     if (merges.members(seriesId).length > 1) return undefined;
-    const page = rollups.packedPage(levelMs, seriesId, fromMs, toMs, hasSum);
+    const page = rollups.packedPage(levelMs, seriesId, { fromMs, toMs, hasSum, stepMs });
     const level = levels.indexOf(levelMs);
     const isAlone = (endMs: number): boolean =>
       tails.every((tail) => tail.rollups.collect(seriesId, level, fromMs, endMs).size === 0);
     return page !== undefined && isAlone(page.endMs) ? page : undefined;
   }
 
-  #spreadPage({ levelMs, seriesId, fromMs, toMs, hasSum }: SpreadsAsked): SpreadPage {
+  #spreadPage({ levelMs, seriesId, fromMs, toMs, hasSum }: SpreadPlace): SpreadPage {
     const { rows, endMs } = this.#page(levelMs, seriesId, fromMs, toMs);
-    return { rows: rows.map(({ startMs, partial }) => ({ startMs, spread: Spread.of(partial, hasSum) })), endMs };
+    return {
+      rows: rows.map(({ startMs, partial }) => ({ startMs, spread: Spread.of(partial, hasSum), rows: 1 })),
+      endMs,
+    };
   }
 
   /** Of the series and of what was merged into it; as far as all of them go. */

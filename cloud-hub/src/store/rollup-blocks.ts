@@ -5,7 +5,7 @@
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import { blockSpanMs, bucketOf } from './levels.ts';
 import { PackedRows, unpackRows } from './packed/packed-rows.ts';
-import type { RollupRow, SpreadRow } from './read.ts';
+import type { RollupRow, SpreadRow, SpreadsAsked } from './read.ts';
 import { openSealed, seal } from './sealed.ts';
 
 interface BlockRow {
@@ -61,9 +61,9 @@ export class RollupBlocks {
     levelMs: number,
     series: number,
     blockMs: number,
-    asked: { readonly fromMs: number; readonly toMs: number; readonly hasSum: boolean },
+    asked: SpreadsAsked & { readonly fromMs: number; readonly toMs: number },
   ): SpreadRow[] {
-    return this.#block(levelMs, series, blockMs)?.spreads(asked.fromMs, asked.toMs, asked.hasSum) ?? [];
+    return this.#block(levelMs, series, blockMs)?.spreads(asked.fromMs, asked.toMs, asked) ?? [];
   }
 
   #block(levelMs: number, series: number, blockMs: number): PackedRows | undefined {

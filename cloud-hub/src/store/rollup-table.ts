@@ -7,7 +7,7 @@ import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import { blockSpanMs, levels, type RollupLevelMs } from './levels.ts';
 import { packRows } from './packed/packed-rows.ts';
-import type { RollupRow, SpreadRow } from './read.ts';
+import type { RollupRow, SpreadRow, SpreadsAsked } from './read.ts';
 import { RollupBlocks } from './rollup-blocks.ts';
 import type { RollupTail } from './rollup-tail.ts';
 import { openSealed, seal } from './sealed.ts';
@@ -31,6 +31,11 @@ export type HorizonOf = (levelMs: RollupLevelMs, series: number) => number;
 export interface RollupPage {
   readonly rows: readonly RollupRow[];
   readonly endMs: number;
+}
+
+interface SpreadRange {
+  readonly fromMs: number;
+  readonly toMs: number;
 }
 
 /** The same, of spreads. */
@@ -93,12 +98,13 @@ export class RollupTable {
   }
 
   /** What one block alone holds from `fromMs` on; undefined where there is none, or rows beside it. */
-  packedPage(levelMs: number, series: number, fromMs: number, toMs: number, hasSum: boolean): SpreadPage | undefined {
+  packedPage(levelMs: number, series: number, asked: SpreadsAsked & SpreadRange): SpreadPage | undefined {
+    const { fromMs, toMs } = asked;
     const blockMs = this.blocks.firstIn(levelMs, series, fromMs, toMs);
     if (blockMs === undefined || blockMs > fromMs) return undefined;
     const endMs = Math.min(toMs, blockMs + blockSpanMs(levelMs));
     if (this.#page.get(levelMs, series, fromMs, endMs, 1) !== undefined) return undefined;
-    return { rows: this.blocks.spreads(levelMs, series, blockMs, { fromMs, toMs: endMs, hasSum }), endMs };
+    return { rows: this.blocks.spreads(levelMs, series, blockMs, { ...asked, toMs: endMs }), endMs };
   }
 
   /** Rows that are in no block; ascending from `fromMs`, below `toMs`, at most `limit`. */

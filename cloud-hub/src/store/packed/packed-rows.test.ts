@@ -67,9 +67,16 @@ describe('packed rows', () => {
       fc.property(fc.array(row, { minLength: 1, maxLength: 40 }), (shapes) => {
         const rows = rowsOf(shapes);
         const packed = new PackedRows(packRows(rows, minute), minute);
-        const expected = rows.map(({ startMs, partial }) => ({ startMs, spread: Spread.of(partial) }));
-        expect(packed.spreads(...everything, false)).toStrictEqual(expected);
-        for (const [index, { spread }] of packed.spreads(...everything, true).entries()) {
+        const expected = rows.map(({ startMs, partial }) => ({ startMs, spread: Spread.of(partial), rows: 1 }));
+        expect(packed.spreads(...everything, { hasSum: false, stepMs: minute })).toStrictEqual(expected);
+        const stepMs = 7 * minute;
+        const merged = [...Map.groupBy(expected, ({ startMs }) => Math.floor(startMs / stepMs)).values()].map((own) => {
+          const spread = new Spread();
+          for (const each of own) spread.mergeSpread(each.spread);
+          return { startMs: own[0]?.startMs, spread, rows: own.length };
+        });
+        expect(packed.spreads(...everything, { hasSum: false, stepMs })).toStrictEqual(merged);
+        for (const [index, { spread }] of packed.spreads(...everything, { hasSum: true, stepMs }).entries()) {
           const partial = Partial.decode(rows[index]?.partial ?? new Uint8Array());
           expect([spread.count, spread.sumValue(), spread.mean()]).toStrictEqual([
             partial.count,

@@ -19,7 +19,7 @@ import { headHasHeld, headHasSketch, shapeOf, shapes } from '@fogline/shared/agg
 import { Spread } from '@fogline/shared/aggregate/spread';
 import { ByteReader, ByteWriter } from '@fogline/shared/codec/byte-io';
 import { FoglineError, invariant } from '@fogline/shared/errors';
-import type { RollupRow, SpreadRow } from '../read.ts';
+import type { RollupRow, SpreadRow, SpreadsAsked } from '../read.ts';
 import { readColumn, writeColumn, writeWideColumn } from './columns.ts';
 import { ExtentColumns, headVerbatim, type RowPlace } from './extent-columns.ts';
 import { bytesOf, hasSums } from './partial-fields.ts';
@@ -144,7 +144,7 @@ export class PackedRows {
   readonly #starts: Float64Array;
   readonly #grid: BlockGrid;
   readonly #extents: ExtentColumns;
-  readonly #places: readonly RowPlace[];
+  #known: readonly RowPlace[] | undefined;
   /** What follows the extents. */
   readonly #rest: ByteReader;
   #columns: SumColumns | undefined;
@@ -164,7 +164,6 @@ export class PackedRows {
       heldPlaces: from.bounded(4096, 'places of integrals'),
     };
     this.#extents = new ExtentColumns(from, heads, this.#grid.values);
-    this.#places = [...this.#extents.places()];
     this.#rest = from;
   }
 
@@ -174,11 +173,20 @@ export class PackedRows {
   }
 
   /** What most questions need of the same rows. */
-  spreads(fromMs: number, toMs: number, hasSum: boolean): SpreadRow[] {
-    return this.#within(fromMs, toMs, (place, startMs) => ({
-      startMs,
-      spread: this.#spreadAt(place, startMs, hasSum),
-    }));
+  spreads(fromMs: number, toMs: number, { hasSum, stepMs }: SpreadsAsked): SpreadRow[] {
+    if (hasSum)
+      return this.#within(fromMs, toMs, (place, startMs) => ({
+        startMs,
+        spread: this.#spreadAt(place, startMs),
+        rows: 1,
+      }));
+    const asked = { levelMs: this.#levelMs, fromMs, toMs, stepMs };
+    return this.#extents.spreads(this.#starts, asked, (odd) => Spread.of(this.#sums().verbatimAt({ odd })));
+  }
+
+  get #places(): readonly RowPlace[] {
+    this.#known ??= [...this.#extents.places()];
+    return this.#known;
   }
 
   #within<Row>(fromMs: number, toMs: number, rowAt: (place: RowPlace, startMs: number) => Row): Row[] {
@@ -195,14 +203,14 @@ export class PackedRows {
     return this.#columns;
   }
 
-  #spreadAt(place: RowPlace, startMs: number, hasSum: boolean): Spread {
+  #spreadAt(place: RowPlace, startMs: number): Spread {
     const { head } = place;
-    if (head === headVerbatim) return Spread.of(this.#sums().verbatimAt(place), hasSum);
+    if (head === headVerbatim) return Spread.of(this.#sums().verbatimAt(place), true);
     const spread = new Spread();
     const row = this.#extents.rowAt(place);
     spread.count = row.count;
     this.#extents.readInto(spread, place, row, startMs);
-    if (!hasSum || row.count === 0) return spread;
+    if (row.count === 0) return spread;
     if (hasSums(head, row.count)) spread.sum = this.#sums().sumAt(place, row);
     else spread.deriveSum();
     return spread;

@@ -46,7 +46,7 @@ export class SumColumns {
     this.#tail = readTail(from, end);
   }
 
-  verbatimAt({ odd }: RowPlace): Uint8Array {
+  verbatimAt({ odd }: Pick<RowPlace, 'odd'>): Uint8Array {
     return this.#bytesAt(this.#sketches + odd);
   }
 
