@@ -66,11 +66,17 @@ async function runOnce(figures: Figures, title: string, asked: Asked): Promise<s
     add('batch → PUBACK p99', 'ms', result.ackP99Ms);
     add('the senders themselves', '% of a core', (result.cpuSeconds / result.seconds) * 100);
     const sum = warmed.sumHundredths + result.sumHundredths;
-    add('lost', 'readings', await lossAtHub(site.httpUrl, warmed.sent + result.sent, sum));
+    const names = ['warm', 'edge'].flatMap((prefix) => namesOf(prefix, asked.agents));
+    const matches = names.map((name) => `temperature{agent="${name}"}`);
+    add('lost', 'readings', await lossAtHub(site.httpUrl, warmed.sent + result.sent, sum, matches));
     return result.source;
   } finally {
     await site.close();
   }
+}
+
+function namesOf(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}-${String(index).padStart(5, '0')}`);
 }
 
 /** Returns the file with their tokens. */
@@ -78,8 +84,7 @@ function enrol(site: Site, prefix: string, count: number): string {
   mkdirSync(site.hubFolder, { recursive: true });
   const db = openHubDatabase(join(site.hubFolder, 'hub.db'));
   const registry = new AgentRegistry(db, systemClock);
-  const names = Array.from({ length: count }, (_, index) => `${prefix}-${String(index).padStart(5, '0')}`);
-  const tokens = Object.fromEntries(names.map((name) => [name, registry.create(name)]));
+  const tokens = Object.fromEntries(namesOf(prefix, count).map((name) => [name, registry.create(name)]));
   db.close();
   const file = join(site.folder, `${prefix}.json`);
   writeFileSync(file, JSON.stringify(tokens), { mode: 0o600 });

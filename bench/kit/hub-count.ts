@@ -80,10 +80,21 @@ export async function untilApplied(httpUrl: string, readings: number): Promise<b
 
 /**
  * Readings lost (or, negative, too many) at the hub. Anything but 0 makes the benchmark fail, with what the hub put aside. Throws
- * when none is lost and yet the sum of the values is not the sum of what was sent.
+ * when none is lost and yet the sum of the values is not the sum of what was sent. No series is in two of the matches.
  */
-export async function lossAtHub(httpUrl: string, sent: number, sumHundredths: number, match?: string): Promise<number> {
-  const { count, sum } = await heldAtHub(httpUrl, match);
+export async function lossAtHub(
+  httpUrl: string,
+  sent: number,
+  sumHundredths: number,
+  matches: readonly string[] = ['temperature'],
+): Promise<number> {
+  let count = 0;
+  let sum = 0;
+  for (const match of matches) {
+    const held = await heldAtHub(httpUrl, match);
+    count += held.count;
+    sum += held.sum;
+  }
   if (count !== sent) {
     const quarantined = (await metricsOf(httpUrl)).match(/^fogline_hub_quarantined_total.* [1-9]\d*$/gm) ?? [];
     console.error(`${sent - count} of ${sent} readings are not at the hub; ${quarantined.join(', ')}`);

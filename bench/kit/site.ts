@@ -193,6 +193,8 @@ export interface AgentStatus {
   readonly commits: number;
   readonly queuedItems: readonly number[];
   readonly usedBytes: number;
+  /** Absent in `prompt`. */
+  readonly flashCreditBytes?: number;
 }
 
 const everyReading = ['live: { from: climate }', 'lines: { from: telegraf }'];

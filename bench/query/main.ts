@@ -80,7 +80,7 @@ export async function run(args: string[]): Promise<void> {
       'ingest',
       'lost at the hub',
       'readings',
-      await lossAtHub(site.httpUrl, ingest.hub.sent, ingest.hub.sumHundredths, liveMetric),
+      await lossAtHub(site.httpUrl, ingest.hub.sent, ingest.hub.sumHundredths, [liveMetric]),
     );
     figures.add('ingest', 'lost at victoria-metrics', 'readings', ingest.victoria.sent - (await storedAt(victoria)));
     for (const one of [ingest.hub, ingest.victoria]) await one.stop();

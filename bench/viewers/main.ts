@@ -81,7 +81,7 @@ export async function run(args: string[]): Promise<void> {
       'all',
       'lost',
       'readings',
-      await lossAtHub(site.httpUrl, ingest.sent, ingest.sumHundredths, liveMetric),
+      await lossAtHub(site.httpUrl, ingest.sent, ingest.sumHundredths, [liveMetric]),
     );
     figures.add('all', 'hub RSS, peak', 'MB', site.hub.usage.peakRssBytes / 1e6);
     await ingest.stop();

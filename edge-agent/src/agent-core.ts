@@ -2,8 +2,7 @@
  * The agent's core: everything between the sources and the wire, synchronous and on one thread. One transaction a commit: journal, outbox rows,
  * seals and counters as one row of the log (decision 0001). Whatever leaves the agent, a token or a batch, leaves after its commit is on disk.
  *
- * An error of the storage is fatal: it is thrown to the caller, nothing is released any more, the process has to exit, and
- * the next start recovers.
+ * An error of the storage is fatal: it is thrown to the caller, nothing is released any more, the process exits, the next start recovers.
  */
 import type { Timer } from '@fogline/shared/clock';
 import { protocolLimits } from '@fogline/shared/protocol/limits';
@@ -157,8 +156,7 @@ export class AgentCore implements IngestPort {
   }
 
   #delayMs(batch: SourceBatch): number {
-    const delayMs = this.#pacer.delayMs();
-    const { promptMs } = this.#pacer;
+    const [delayMs, promptMs] = [this.#pacer.delayMs(), this.#pacer.promptMs];
     return delayMs > promptMs && this.#acting.isUrgent(batch) ? promptMs : delayMs;
   }
 
@@ -204,6 +202,7 @@ export class AgentCore implements IngestPort {
       commits: this.#lastCommit,
       queuedItems: this.#outbox.queued(),
       usedBytes: this.usedBytes,
+      flashCreditBytes: this.#pacer.creditBytes,
       series: this.#series.count,
       filtered: Object.fromEntries(this.pipeline.drops()),
       alarms: this.desk.status(),
@@ -337,6 +336,7 @@ export class AgentCore implements IngestPort {
   #afterCheckpoint(): void {
     this.#outbox.clearTail();
     this.#checkpoints.restart();
+    this.#pacer.checkpointed();
   }
 
   #hasRoom(): boolean {

@@ -35,6 +35,8 @@ export interface CoreStatus {
   readonly commits: number;
   readonly queuedItems: readonly number[];
   readonly usedBytes: number;
+  /** What `flash` may still write before it commits once a second; undefined in `prompt`. */
+  readonly flashCreditBytes: number | undefined;
   readonly series: number;
   /** Readings that went no further since the process started, by `<pipeline>.<step>.<reason>`. */
   readonly filtered: Readonly<Record<string, number>>;

@@ -46,6 +46,16 @@ describe('CommitPacer', () => {
     expect(pacer.delayMs()).toBeLessThanOrEqual(1000);
   });
 
+  it('counts checkpoints against the budget', () => {
+    const pacer = new CommitPacer(buffer('flash', 48 * 1_000_000), new ManualClock());
+    expect(pacer.creditBytes).toBe(1_000_000);
+    for (let i = 0; i < 5; i++) pacer.checkpointed();
+    expect(pacer.creditBytes).toBeLessThan(0);
+    pacer.spent(1, 0);
+    expect(pacer.delayMs()).toBe(1000);
+    expect(new CommitPacer(buffer('prompt', 1), new ManualClock()).creditBytes).toBeUndefined();
+  });
+
   it('in flash spends no more than the budget of a day, whatever the load', () => {
     const clock = new ManualClock();
     const perDay = 200 * 1024 * 1024;

@@ -12,6 +12,8 @@ const costFactor = 4;
 const withoutCreditMs = 1000;
 const pageBytes = 4096;
 const msPerDay = 86_400_000;
+/** Measured (`npm run bench -- flash`): what a minute writes beside its commits, which is the checkpoint and the pages that it empties from the log. */
+const checkpointBytes = 200 * 1024;
 /** Share of a day's bytes that may be saved up for a burst. */
 const burstShare = 1 / 48;
 
@@ -54,6 +56,19 @@ export class CommitPacer {
     this.#credit -= (pages + 1) * pageBytes + 2 * bodyBytes;
     this.#lastCommitAt = this.#clock.monotonic();
     this.#lastTookMs = tookMs;
+  }
+
+  /** The tables were brought up to date. */
+  checkpointed(): void {
+    this.#fill();
+    this.#credit -= checkpointBytes;
+  }
+
+  /** What may be written before commits come once a second; undefined where nobody counts. */
+  get creditBytes(): number | undefined {
+    if (this.#config.commit === 'prompt') return undefined;
+    this.#fill();
+    return Math.floor(this.#credit);
   }
 
   get #burst(): number {
