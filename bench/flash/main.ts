@@ -26,7 +26,7 @@ const prompt = { title: 'prompt', commit: 'prompt' } as const;
 
 type Door = 'mqtt' | 'lines';
 
-/** Lines: 1,000 a request over 10 connections. */
+/** Lines: 5,000 a request over 20 connections, for each waits a second for its answer. */
 const asked: readonly (readonly [rate: number, door: Door, profile: Omit<AgentOptions, 'id'> & { title: string }])[] = [
   [25, 'mqtt', defaultFlash],
   [25, 'mqtt', leastFlash],
@@ -125,7 +125,7 @@ function connectCase({ agent, rate, door }: Case, seconds: number): Promise<Publ
   if (door === 'mqtt') {
     return connectLoad(agent.mqttPort, { connections: Math.min(rate, 50), window: 200, rate, seconds });
   }
-  const load = { connections: 10, devices: 5, lines: 1_000, rate, seconds };
+  const load = { connections: 20, devices: 5, lines: 5_000, rate, seconds };
   return connectLines(Number(new URL(agent.writeUrl).port), load);
 }
 
