@@ -18,7 +18,7 @@ beforeEach(() => {
   const core: HubCore = new HubCore(db, {
     clock: systemClock,
     send: () => {},
-    onApplied: (batch) => desk.applied(batch, systemClock.now()),
+    onAlarms: (batch) => desk.applied(batch, systemClock.now()),
   });
   const desk = new AlarmDesk(db, { subjects: core.read });
   const agent = new FixtureAgent(

@@ -2,9 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@fogline/shared/clock';
 import { FoglineError, hasCode } from '@fogline/shared/errors';
+import { silentLogger } from '@fogline/shared/log';
+import { systemRandom } from '@fogline/shared/random';
+import type { Database } from '@fogline/shared/sqlite';
+import { Alarms } from './alarms/alarms.ts';
 import { configOf, type Env, type PlaceOptions } from './cli-place.ts';
+import type { HubConfig } from './config.ts';
 import { copyTombstones, lockDataFolder, openExisting } from './data-folder.ts';
 import { HubCore } from './ingest/hub-core.ts';
+import type { AppliedBatch } from './ingest/ports.ts';
 import { type Order, OrderTable } from './store/orders.ts';
 
 const pollMs = 50;
@@ -13,13 +19,14 @@ const answerWithinMs = 30_000;
 
 /** Returns what was done. Throws `not_found`, `usage`; `unavailable` when the hub that runs does not answer. */
 export async function give(options: PlaceOptions, env: Env, order: Order): Promise<string> {
-  const { dataFolder, retention } = configOf(options, env).value;
+  const config = configOf(options, env).value;
+  const { dataFolder } = config;
   const db = openExisting(dataFolder);
   try {
     const lock = tryLock(dataFolder);
     if (lock !== undefined) {
       try {
-        const answer = new HubCore(db, { clock: systemClock, send: () => undefined }, { retention }).order(order);
+        const answer = openCore(db, config).order(order);
         copyTombstones(dataFolder, db);
         return answer;
       } finally {
@@ -40,6 +47,16 @@ export async function give(options: PlaceOptions, env: Env, order: Order): Promi
   } finally {
     db.close();
   }
+}
+
+/** A hub in all but its doors: alarms in what is carried out are told when the hub runs again. */
+function openCore(db: Database, { retention, alarms: config }: HubConfig): HubCore {
+  const clock = systemClock;
+  const onAlarms = (batch: AppliedBatch): void => alarms.applied(batch);
+  const core = new HubCore(db, { clock, send: () => undefined, onAlarms }, { retention });
+  const rest = { clock, random: systemRandom, log: silentLogger, isBusy: () => false };
+  const alarms = new Alarms({ db, store: core.read, config, ...rest });
+  return core;
 }
 
 function tryLock(folder: string): { release(): void } | undefined {

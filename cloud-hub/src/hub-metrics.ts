@@ -87,6 +87,12 @@ function registerAlarms(metrics: Metrics, { alarms }: Measured): void {
     () => alarms.counts,
   );
   metrics.readCounters(
+    'hub_alarm_rules_total',
+    'Rules and series evaluated since the start, series that could not be answered, buckets left out.',
+    'what',
+    () => alarms.ruleCounts,
+  );
+  metrics.readCounters(
     'hub_alarm_notifications_total',
     'Notifications since the start by what became of them, and attempts that failed.',
     'outcome',

@@ -121,8 +121,7 @@ class Rooms {
     const audit = new AuditLog(dataFolder, clock, (error) => log.error({ error }, 'refusals could not be audited'));
     this.#audit = audit;
     const core = this.#openCore(db);
-    const { alarms: config } = this.#config;
-    const alarms = new Alarms({ db, subjects: core.read, clock, random, log: log.child('alarms'), config });
+    const alarms = this.#makeAlarms(db, core);
     this.#alarms = alarms;
     const beforeDelivery = (): void => this.#watch?.poll();
     const live = openLive({ store: core.read, clock, random, log: log.child('live'), beforeDelivery });
@@ -177,11 +176,21 @@ class Rooms {
     const { clock, log } = this.#ports;
     const told = {
       send: (agent: string, kind: DownKind, payload: Uint8Array): void => this.#send(agent, kind, payload),
-      onApplied: (batch: AppliedBatch): void => this.#alarms?.applied(batch),
+      onAlarms: (batch: AppliedBatch): void => this.#alarms?.applied(batch),
       isWatched: (): boolean => this.#live?.feed.isWatched ?? false,
-      onCommitted: (change: CommittedChange): void => this.#live?.feed.committed(change),
+      onCommitted: (change: CommittedChange): void => {
+        this.#live?.feed.committed(change);
+        this.#alarms?.committed(change);
+      },
     };
     return new HubCore(db, { clock, log: log.child('ingest'), ...told }, { retention: this.#config.retention });
+  }
+
+  #makeAlarms(db: Database, core: HubCore): Alarms {
+    const { clock, random, log } = this.#ports;
+    const { alarms: config } = this.#config;
+    const isBusy = (): boolean => core.queuedBytes() > 0;
+    return new Alarms({ db, store: core.read, clock, random, log: log.child('alarms'), config, isBusy });
   }
 
   #send(agent: string, kind: DownKind, payload: Uint8Array): void {
@@ -276,6 +285,7 @@ class Rooms {
     return new CredentialWatch(folder.db, clock, (haveSitesChanged) => {
       broker.dropRevoked();
       live.credentialsChanged(haveSitesChanged);
+      this.#alarms?.credentialsChanged();
       try {
         folder.saveCredentials();
       } catch (error) {

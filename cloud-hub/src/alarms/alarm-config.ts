@@ -7,13 +7,17 @@ import { formatDuration } from '@fogline/shared/units';
 import { z } from 'zod';
 import { refusalOf } from './address-guard.ts';
 import { toldStates } from './alarm-state.ts';
+import type { MissingConfig } from './missing-watch.ts';
+import type { RuleConfig } from './rule.ts';
+import { resolveRule, ruleSchema } from './rule-config.ts';
+import { severities } from './severity.ts';
 import type { WebhookTarget } from './webhook-post.ts';
 
 const hourMs = 3_600_000;
 const webhooksMax = 20;
+const rulesMax = 100;
 const secretCharactersMin = 16;
 
-const severities = ['info', 'warning', 'critical'] as const;
 /** `unknown`: of agents' alarms, which do not say it. */
 const wantedSeverities = [...severities, 'unknown'] as const;
 
@@ -25,10 +29,17 @@ export interface WebhookConfig extends WebhookTarget {
 
 export interface AlarmsConfig {
   readonly keepMs: number;
+  readonly missing: MissingConfig | undefined;
+  readonly rules: readonly RuleConfig[];
   readonly webhooks: readonly WebhookConfig[];
 }
 
-export const defaultAlarms: AlarmsConfig = { keepMs: 400 * 24 * hourMs, webhooks: [] };
+export const defaultAlarms: AlarmsConfig = {
+  keepMs: 400 * 24 * hourMs,
+  missing: undefined,
+  rules: [],
+  webhooks: [],
+};
 
 const webhook = z.strictObject({
   url: z.string().meta({ description: 'Where the alarm is posted to, https:// or http://' }),
@@ -51,11 +62,25 @@ const webhook = z.strictObject({
     .meta({ description: 'The address may be loopback or private; link-local and metadata addresses never may' }),
 });
 
+const missingAgent = z
+  .strictObject({
+    after: duration('Neither connected nor heard for so long', { min: 10_000 }).prefault('5m'),
+    back_for: duration('Connected for so long without a break, until it is not missing any more').prefault('30s'),
+    severity: z.enum(severities).default('warning').meta({ description: 'What it is told as' }),
+  })
+  .meta({ description: 'An alarm of each agent that is missing' });
+
 export const alarmsSchema = z
   .strictObject({
     keep: duration('How long the history of alarms is kept, from when the hub heard of it', { min: hourMs }).prefault(
       formatDuration(defaultAlarms.keepMs),
     ),
+    missing_agent: missingAgent.optional(),
+    rules: z
+      .record(name, ruleSchema)
+      .refine((all) => Object.keys(all).length <= rulesMax, `at most ${rulesMax} rules`)
+      .default({})
+      .meta({ description: 'Alarms over what this hub stores, by name' }),
     webhooks: z
       .record(name, webhook)
       .refine((all) => Object.keys(all).length <= webhooksMax, `at most ${webhooksMax} webhooks`)
@@ -67,7 +92,11 @@ export const alarmsSchema = z
 
 export function resolveAlarms(raw: z.output<typeof alarmsSchema>, context: ConfigContext): AlarmsConfig {
   const webhooks = Object.entries(raw.webhooks).map(([of, written]) => resolveWebhook(of, written, context));
-  return { keepMs: raw.keep, webhooks };
+  const rules = Object.entries(raw.rules).flatMap(([of, written]) => resolveRule(of, written, context) ?? []);
+  const agent = raw.missing_agent;
+  const missing =
+    agent === undefined ? undefined : { afterMs: agent.after, backForMs: agent.back_for, severity: agent.severity };
+  return { keepMs: raw.keep, missing, rules, webhooks };
 }
 
 function resolveWebhook(of: string, raw: z.output<typeof webhook>, context: ConfigContext): WebhookConfig {

@@ -1,10 +1,11 @@
 import { messageOf } from '@fogline/shared/errors';
+import { encodeSeries } from '@fogline/shared/protocol/messages';
 import type { Database } from '@fogline/shared/sqlite';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { HubCore } from '../ingest/hub-core.ts';
-import type { AppliedBatch } from '../ingest/ports.ts';
+import { salvageHub } from '../store/hub-salvage.ts';
 import { openHubDatabase } from '../store/schema.ts';
 import { definition, FixtureAgent, openStoreFixture, type ReadingInput } from '../testing/store-fixture.ts';
 import { AlarmDeeds } from './alarm-deeds.ts';
@@ -80,7 +81,7 @@ class TestHub {
     const core: HubCore = new HubCore(this.db, {
       clock,
       send: () => {},
-      onApplied: (batch) => desk.applied(batch, now),
+      onAlarms: (batch) => desk.applied(batch, now),
     });
     const insert = this.db.prepare<never>(
       "INSERT INTO notifications (webhook, message, body, at) VALUES ('', ?, '', 0)",
@@ -228,7 +229,7 @@ describe('alarms of agents', () => {
 function openDesk() {
   const clock = new ManualClock(now);
   const told: string[] = [];
-  const fixture = openStoreFixture(clock, { onApplied: (batch) => desk.applied(batch, clock.now()) });
+  const fixture = openStoreFixture(clock, { onAlarms: (batch) => desk.applied(batch, clock.now()) });
   const desk = new AlarmDesk(fixture.db, {
     subjects: fixture.core.read,
     tell: ({ state }) => void told.push(`${state.word} ${state.place?.[0]}`),
@@ -353,18 +354,46 @@ describe('what is kept', () => {
 describe('a batch that the store lost and the alarms remember', () => {
   it('changes nothing and is told to nobody when it comes again', () => {
     const clock = new ManualClock(now);
-    const seen: AppliedBatch[] = [];
     const told: string[] = [];
-    const { core, db, agent } = openStoreFixture(clock, { onApplied: (batch) => void seen.push(batch) });
+    const { core, db, agent } = openStoreFixture(clock, {
+      onAlarms(batch) {
+        desk.applied(batch, now);
+        desk.applied(batch, now);
+      },
+    });
     const desk = new AlarmDesk(db, { subjects: core.read, tell: ({ state }) => void told.push(state.word) });
     agent('gw', alarms).send([{ series: 0, timeMs: 1, value: 'active' }], [], 0);
-    const [batch] = seen;
-    if (batch === undefined) throw new Error('no batch was applied');
-    desk.applied(batch, now);
-    desk.applied(batch, now);
     expect(told).toEqual(['active']);
     expect(desk.counts).toMatchObject({ transitions: 1, repeats: 1 });
     expect(new AlarmView(db, undefined).history(1, { fromMs: 0, toMs: 9, limit: 9 })).toHaveLength(1);
+  });
+});
+
+describe('alarms', () => {
+  it('know transitions that waited for the definition of their series', () => {
+    const { agent, core, view } = openDesk();
+    const sender = agent('late', [], 'b'.repeat(16));
+    sender.send([{ series: 0, timeMs: 1, value: 'active' }], [], 0);
+    expect(core.read.quarantine()).toMatchObject([{ reason: 'unknown_series' }]);
+    sender.submit('series', encodeSeries({ agent: 'late', epoch: sender.epoch, first: 0, definitions: alarms }));
+    expect(view.list({ agent: 'late', limit: 9 }, now)).toMatchObject([{ alarm: 'overheat', state: 'active' }]);
+  });
+
+  it('outlive a salvage with their history, but not without their series, nor damaged', () => {
+    const { agent, db } = openDesk();
+    agent('other', alarms).send(
+      [0, 1].map((series) => ({ series, timeMs: 1, value: 'active' })),
+      [],
+      0,
+    );
+    agent('third', alarms).send([{ series: 0, timeMs: 1, value: 'active' }], [], 0);
+    db.exec("UPDATE alarms SET body = '{' || body WHERE id = 2; DELETE FROM series WHERE id = 5");
+    const salvaged = openHubDatabase(':memory:');
+    salvageHub(db, salvaged, '/nowhere', now);
+    const view = new AlarmView(salvaged, undefined);
+    expect(view.list({ limit: 9 }, now)).toMatchObject([{ id: 1, agent: 'other', alarm: 'overheat', state: 'active' }]);
+    expect(view.history(1, { fromMs: 0, toMs: 9, limit: 9 })).toHaveLength(1);
+    expect(salvaged.prepare('SELECT * FROM alarm_history WHERE alarm <> 1').all()).toEqual([]);
   });
 });
 

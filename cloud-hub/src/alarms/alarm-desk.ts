@@ -9,6 +9,7 @@ import type { AgentInfo, SeriesInfo } from '../store/read.ts';
 import { deedEpoch } from './alarm-deeds.ts';
 import { isShelved, isUntold, type Place, type Transition, transitionWordOf, withTransition } from './alarm-state.ts';
 import { type AlarmIdentity, AlarmTable, type StoredAlarm } from './alarm-table.ts';
+import type { Severity } from './severity.ts';
 
 /** Of the store, what alarms are about. */
 export interface AlarmSubjects {
@@ -22,6 +23,15 @@ export interface DeskPorts {
   tell?(alarm: StoredAlarm, nowMs: number): void;
 }
 
+/** What a rule of the hub comes to. */
+export interface Decision {
+  readonly identity: AlarmIdentity;
+  readonly severity: Severity | null;
+  readonly word: 'active' | 'cleared' | 'stale' | 'ended';
+  /** Event time. */
+  readonly timeMs: number;
+}
+
 /** Why transitions were left out, since the start of this process. */
 export interface DeskCounts {
   transitions: number;
@@ -31,7 +41,6 @@ export interface DeskCounts {
 }
 
 const agentStream = 'alarms';
-const alarmLane = 0;
 const dueAtOnceMax = 100;
 
 export class AlarmDesk {
@@ -47,8 +56,7 @@ export class AlarmDesk {
   }
 
   /** Within the transaction that applies the batch. */
-  applied({ agent, epoch, lane, first, readings }: AppliedBatch, nowMs: number): void {
-    if (lane !== alarmLane) return;
+  applied({ agent, epoch, first, readings }: AppliedBatch, nowMs: number): void {
     const agentId = this.#ports.subjects.agent(agent)?.id;
     if (agentId === undefined) return;
     const rowsOf = new Map<number, number>();
@@ -71,9 +79,17 @@ export class AlarmDesk {
       this.#take({ origin: 'agent', rule: '', agent: agentId, series }, null, transitions, nowMs);
   }
 
-  /** What a rule of the hub decided, in a transaction of its own. */
-  decided(identity: AlarmIdentity, severity: string, transition: Transition, nowMs: number): void {
-    this.#db.transaction(() => this.#take(identity, severity, [transition], nowMs));
+  /** What the hub itself decided, in a transaction of its own. */
+  decided(decisions: readonly Decision[], nowMs: number): void {
+    if (decisions.length === 0) return;
+    this.#db.transaction(() => {
+      for (const { identity, severity, word, timeMs } of decisions) {
+        const before = this.table.find(identity)?.state.place?.[0] ?? Number.NEGATIVE_INFINITY;
+        // The clock may have been set back since the last decision, which this one follows all the same.
+        const place: Place = [Math.max(timeMs, before + 1), '', 0];
+        this.#take(identity, severity, [{ word, place }], nowMs);
+      }
+    });
   }
 
   /** Takes alarms off the shelf whose time is over, and tells what they came to meanwhile; some at a time. */
@@ -98,7 +114,7 @@ export class AlarmDesk {
     return info !== undefined && info.stream === agentStream && info.type === 'text';
   }
 
-  #take(identity: AlarmIdentity, severity: string | null, transitions: readonly Transition[], nowMs: number): void {
+  #take(identity: AlarmIdentity, severity: Severity | null, transitions: readonly Transition[], nowMs: number): void {
     const alarm = this.table.ensure(identity, severity, nowMs);
     if (alarm === undefined) {
       this.counts.beyondLimit += transitions.length;

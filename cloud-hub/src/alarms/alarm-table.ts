@@ -4,6 +4,7 @@
  */
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import { type AlarmState, isUntold, newAlarm, type Place } from './alarm-state.ts';
+import type { Severity } from './severity.ts';
 
 export const alarmLimits = {
   alarmsMax: 100_000,
@@ -27,7 +28,7 @@ export interface AlarmIdentity {
 
 export interface StoredAlarm extends AlarmIdentity {
   readonly id: number;
-  readonly severity: string | null;
+  readonly severity: Severity | null;
   readonly state: AlarmState;
 }
 
@@ -43,7 +44,7 @@ export interface HistoryEntry {
 
 interface AlarmSql extends AlarmIdentity {
   readonly id: number;
-  readonly severity: string | null;
+  readonly severity: Severity | null;
   readonly body: string;
 }
 
@@ -58,7 +59,7 @@ const alarmColumns = 'id, origin, rule, agent, series, severity, body';
 export class AlarmTable {
   readonly #find: Statement<AlarmSql>;
   readonly #get: Statement<AlarmSql>;
-  readonly #of: Statement<AlarmSql>;
+  readonly #on: Statement<AlarmSql>;
   readonly #due: Statement<AlarmSql>;
   readonly #count: Statement<{ count: number }>;
   readonly #insert: Statement<never>;
@@ -76,7 +77,9 @@ export class AlarmTable {
       `SELECT ${alarmColumns} FROM alarms WHERE origin = ? AND rule = ? AND agent = ? AND series = ?`,
     );
     this.#get = db.prepare(`SELECT ${alarmColumns} FROM alarms WHERE id = ?`);
-    this.#of = db.prepare(`SELECT ${alarmColumns} FROM alarms WHERE origin = ? ORDER BY id`);
+    this.#on = db.prepare(
+      `SELECT ${alarmColumns} FROM alarms WHERE state IN ('active', 'stale') AND origin = ? ORDER BY id`,
+    );
     this.#due = db.prepare(`SELECT ${alarmColumns} FROM alarms WHERE due <= ? ORDER BY due LIMIT ?`);
     this.#count = db.prepare('SELECT count(*) AS count FROM alarms');
     this.#insert = db.prepare(
@@ -104,7 +107,7 @@ export class AlarmTable {
   }
 
   /** The alarm of this identity, made when missing; undefined when there are too many. */
-  ensure(identity: AlarmIdentity, severity: string | null, nowMs: number): StoredAlarm | undefined {
+  ensure(identity: AlarmIdentity, severity: Severity | null, nowMs: number): StoredAlarm | undefined {
     const { origin, rule, agent, series } = identity;
     const row = this.#find.get(origin, rule, agent, series);
     if (row !== undefined) return alarmFrom(row);
@@ -124,8 +127,9 @@ export class AlarmTable {
     return row === undefined ? undefined : alarmFrom(row);
   }
 
-  of(origin: AlarmOrigin): StoredAlarm[] {
-    return this.#of.all(origin).map(alarmFrom);
+  /** Those that are active or stale. */
+  on(origin: AlarmOrigin): StoredAlarm[] {
+    return this.#on.all(origin).map(alarmFrom);
   }
 
   /** Those whose shelf is over, or whose state is to be told since. */

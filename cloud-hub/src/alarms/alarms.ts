@@ -4,25 +4,31 @@ import type { Clock, Timer } from '@fogline/shared/clock';
 import type { Logger } from '@fogline/shared/log';
 import type { Random } from '@fogline/shared/random';
 import type { Database } from '@fogline/shared/sqlite';
-import type { AppliedBatch } from '../ingest/ports.ts';
+import type { AppliedBatch, CommittedChange } from '../ingest/ports.ts';
+import type { StoreRead } from '../store/read.ts';
 import type { AlarmsConfig } from './alarm-config.ts';
 import { AlarmDeeds } from './alarm-deeds.ts';
-import { AlarmDesk, type AlarmSubjects } from './alarm-desk.ts';
+import { AlarmDesk, type Decision } from './alarm-desk.ts';
 import { AlarmView, countByState } from './alarm-view.ts';
+import { MissingWatch } from './missing-watch.ts';
+import { type RuleCounts, RuleRunner } from './rule-runner.ts';
 import { Webhooks } from './webhooks.ts';
 
 export interface AlarmsOptions {
   readonly db: Database;
-  readonly subjects: AlarmSubjects;
+  readonly store: StoreRead;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Pick<Logger, 'warn'>;
   readonly config: AlarmsConfig;
+  /** Something waits to be committed: rules wait. */
+  isBusy(): boolean;
   /** How names of webhooks are resolved; default: by the system, and only to addresses that may be reached. */
   readonly lookup?: LookupFunction;
 }
 
 const tickMs = 1_000;
+const lookMs = 5_000;
 const expireMs = 60_000;
 /** Entries of the history that leave at once. */
 const expiredAtOnceMax = 1_000;
@@ -32,6 +38,9 @@ export class Alarms {
   readonly webhooks: Webhooks;
   readonly #options: AlarmsOptions;
   readonly #desk: AlarmDesk;
+  #missing: MissingWatch | undefined;
+  #rules: RuleRunner | undefined;
+  #fail: (error: unknown) => void = () => undefined;
   #timers: Timer[] = [];
 
   constructor(options: AlarmsOptions) {
@@ -39,7 +48,7 @@ export class Alarms {
     this.deeds = new AlarmDeeds(options.db);
     this.webhooks = new Webhooks({ ...options, webhooks: options.config.webhooks });
     this.#desk = new AlarmDesk(options.db, {
-      subjects: options.subjects,
+      subjects: options.store,
       tell: (alarm, nowMs) => this.webhooks.tell(alarm, nowMs),
     });
   }
@@ -49,6 +58,15 @@ export class Alarms {
     this.#desk.applied(batch, this.#options.clock.now());
   }
 
+  committed(change: CommittedChange): void {
+    this.#missing?.committed(change);
+  }
+
+  /** Agents were revoked, perhaps. */
+  credentialsChanged(): void {
+    this.#guarded(() => this.#missing?.credentialsChanged());
+  }
+
   /** The alarms of agents of these sites; undefined = all. */
   seenBy(sites: readonly string[] | undefined): AlarmView {
     return new AlarmView(this.#options.db, sites);
@@ -56,6 +74,11 @@ export class Alarms {
 
   countByState(): Readonly<Record<string, number>> {
     return countByState(this.#options.db);
+  }
+
+  get ruleCounts(): Readonly<Record<string, number>> {
+    const none: RuleCounts = { evaluated: 0, series: 0, unanswerable: 0, skipped: 0 };
+    return { ...(this.#rules?.counts ?? none) };
   }
 
   /** By webhook: 0 closed, 1 half open, 2 open. */
@@ -73,32 +96,67 @@ export class Alarms {
 
   /** `fail`: the storage failed; nothing more is done. */
   start(fail: (error: unknown) => void): void {
-    const { db, clock, config } = this.#options;
+    const { db, clock, config, store, log, isBusy } = this.#options;
+    this.#fail = fail;
     this.webhooks.start(fail);
-    this.#every('hub.alarms', tickMs, fail, () => this.#desk.tellDue(clock.now()));
-    this.#every('hub.alarms-expiry', expireMs, fail, () => {
+    this.#endUnconfigured();
+    const { missing, rules } = config;
+    if (missing !== undefined) {
+      const watch = new MissingWatch(missing, this.#desk, store, clock);
+      this.#missing = watch;
+      this.#every('hub.missing-agents', lookMs, () => watch.look());
+      watch.credentialsChanged();
+    }
+    if (rules.length > 0) {
+      this.#rules = new RuleRunner(rules, { desk: this.#desk, store, clock, log, isBusy, fail });
+      this.#rules.start();
+    }
+    this.#every('hub.alarms', tickMs, () => this.#desk.tellDue(clock.now()));
+    this.#every('hub.alarms-expiry', expireMs, () => {
       db.transaction(() => this.#desk.table.expire(clock.now() - config.keepMs, expiredAtOnceMax));
     });
   }
 
   stop(): void {
     this.webhooks.stop();
+    this.#rules?.stop();
+    this.#missing = undefined;
     for (const timer of this.#timers) timer.cancel();
   }
 
-  #every(name: string, ms: number, fail: (error: unknown) => void, work: () => void): void {
+  /** What kept them is gone from the configuration. */
+  #endUnconfigured(): void {
+    const { config, clock } = this.#options;
+    const rules = new Set(config.rules.map(({ name }) => name));
+    const { table } = this.#desk;
+    const gone = [
+      ...table.on('rule').filter(({ rule }) => !rules.has(rule)),
+      ...(config.missing === undefined ? table.on('missing') : []),
+    ];
+    const ended = gone.map(({ severity, ...identity }): Decision => {
+      return { identity, severity, word: 'ended', timeMs: clock.now() };
+    });
+    this.#desk.decided(ended, clock.now());
+  }
+
+  #every(name: string, ms: number, work: () => void): void {
     const at = this.#timers.length;
     const arm = (): void => {
       this.#timers[at] = this.#options.clock.after(name, ms, () => {
-        try {
-          work();
-        } catch (error) {
-          fail(error);
-          return;
-        }
-        arm();
+        if (this.#guarded(work)) arm();
       });
     };
     arm();
+  }
+
+  /** False when the storage failed. */
+  #guarded(work: () => void): boolean {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
   }
 }

@@ -1,14 +1,13 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, LookupFunction } from 'node:net';
-import { silentLogger } from '@fogline/shared/log';
-import { SeededRandom } from '@fogline/shared/random';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { definition, type FixtureAgent, openStoreFixture } from '../testing/store-fixture.ts';
+import { type AlarmFixture, openAlarmFixture } from '../testing/alarm-fixture.ts';
+import { definition, openStoreFixture } from '../testing/store-fixture.ts';
 import { guardedLookup } from './address-guard.ts';
-import { defaultAlarms, type WebhookConfig } from './alarm-config.ts';
-import { Alarms } from './alarms.ts';
+import type { WebhookConfig } from './alarm-config.ts';
+import type { Alarms } from './alarms.ts';
 import { breakerLimits } from './circuit-breaker.ts';
 import { NotificationQueue, queueLimits } from './notification-queue.ts';
 
@@ -56,22 +55,16 @@ async function receive(...answers: (number | ((response: ServerResponse) => void
   return { got, port, count };
 }
 
-interface World {
-  readonly clock: ManualClock;
+interface World extends Pick<AlarmFixture, 'clock' | 'logged'> {
   readonly alarms: Alarms;
-  readonly agent: FixtureAgent;
-  readonly logged: unknown[];
   open(fields?: Partial<WebhookConfig>): Alarms;
   settled(counts: Partial<Alarms['webhooks']['counts']>): Promise<void>;
   send(...rows: readonly (readonly [timeMs: number, word: string])[]): void;
 }
 
 function openWorld(port: number, fields: Partial<WebhookConfig> = {}, lookup: { lookup?: LookupFunction } = {}): World {
-  const clock = new ManualClock(start);
-  const logged: unknown[] = [];
-  const log = { ...silentLogger, warn: (entry: unknown) => void logged.push(entry) };
+  const fixture = openAlarmFixture(start);
   let alarms: Alarms | undefined;
-  const { db, core, agent } = openStoreFixture(clock, { onApplied: (batch) => alarms?.applied(batch) });
   const open = (changed: Partial<WebhookConfig> = {}): Alarms => {
     const webhook = {
       name: 'ops',
@@ -83,29 +76,19 @@ function openWorld(port: number, fields: Partial<WebhookConfig> = {}, lookup: { 
       ...fields,
       ...changed,
     };
-    alarms = new Alarms({
-      db,
-      subjects: core.read,
-      clock,
-      random: new SeededRandom(1),
-      log,
-      config: { ...defaultAlarms, webhooks: [webhook] },
-      ...lookup,
-    });
+    alarms = fixture.open({ webhooks: [webhook] }, lookup);
     rooms.push(alarms);
     return alarms;
   };
   const first = open();
-  const sender = agent('gw', [definition({ stream: 'alarms', metric: 'overheat', type: 'text' })]);
+  const agent = fixture.agent('gw', [definition({ stream: 'alarms', metric: 'overheat', type: 'text' })]);
   return {
-    clock,
+    ...fixture,
     alarms: first,
-    agent: sender,
-    logged,
     open,
     settled: (counts) => vi.waitFor(() => expect(alarms?.webhooks.counts).toMatchObject(counts)),
     send: (...rows) =>
-      sender.send(
+      agent.send(
         rows.map(([timeMs, value]) => ({ series: 0, timeMs, value })),
         [],
         0,

@@ -3,7 +3,7 @@
  * check has passed.
  */
 import { hasCode, messageOf } from '@fogline/shared/errors';
-import { protocolLimits } from '@fogline/shared/protocol/limits';
+import { type Lane, protocolLimits } from '@fogline/shared/protocol/limits';
 import { type BatchMessage, decodeBatch, isThinned } from '@fogline/shared/protocol/messages';
 import type { AgentState } from '../store/agent-table.ts';
 import { type BatchContent, decodeContent, findUnknownSeries, hoursBySeries, runEnd } from '../store/batch-content.ts';
@@ -247,12 +247,15 @@ function commitBatch(
   store.apply(agent, epoch, { epoch: epoch.id, lane, first, last, receivedMs, payload }, content, series);
   store.tombstones.countLate(content, series);
   const { watchers } = context;
-  if (watchers.onApplied === undefined && !context.isWatched) return;
+  const isOfAlarms = lane === alarmLane && watchers.onAlarms !== undefined;
+  if (!isOfAlarms && !context.isWatched) return;
   const hubOf = (local: number): number => store.merges.resolve(series.ids[local] ?? 0);
   const applied = appliedOf(agent, message, store.tombstones.without(content, series), series, hubOf);
-  watchers.onApplied?.(applied);
+  if (isOfAlarms) watchers.onAlarms?.(applied);
   if (context.isWatched) context.applied.push(applied);
 }
+
+const alarmLane: Lane = 0;
 
 function appliedOf(
   agent: AgentState,

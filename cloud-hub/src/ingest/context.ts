@@ -22,7 +22,7 @@ export interface WelcomeDue {
   readonly epochs: readonly string[];
 }
 
-type Watchers = Pick<HubCorePorts, 'onApplied' | 'isWatched' | 'onCommitted'>;
+type Watchers = Pick<HubCorePorts, 'onAlarms' | 'isWatched' | 'onCommitted'>;
 
 export class IngestContext {
   readonly store: HubStore;

@@ -40,10 +40,10 @@ export interface HubCorePorts {
   /** Publishes to that agent; may be lost. */
   send(agent: string, kind: DownKind, payload: Uint8Array): void;
   /**
-   * Called for each batch that is applied, inside its transaction: what this writes to the database is committed with the batch or not at
-   * all. What it throws quarantines the message. Readings are valid until it returns.
+   * Called for each batch of the lane alarm that is applied, inside its transaction: what this writes to the database is committed with the
+   * batch or not at all. What it throws quarantines the message. Readings are valid until it returns.
    */
-  onApplied?(batch: AppliedBatch): void;
+  onAlarms?(batch: AppliedBatch): void;
   /** False: nobody looks at the batches of `onCommitted`, and none are gathered. Asked before each group. */
   isWatched?(): boolean;
   /** Called once per group that changed anything. */

@@ -136,7 +136,7 @@ function answerSeries(
 }
 
 /** Where neither the stream nor the question says how long a value stands. */
-const holdMsDefault = 3_600_000;
+export const holdMsDefault = 3_600_000;
 
 function bucketsAsked({ holdMs }: DataQuestion, grid: Grid): { readonly grid: Grid; readonly holdMs: number } {
   return { grid, holdMs: holdMs ?? holdMsDefault };

@@ -52,6 +52,7 @@ export function salvageHub(from: Database | undefined, to: Database, credentials
       for (const row of read<Row>(table)) attempt(() => copyRow(to, table, row));
     }
   });
+  to.transaction(() => dropStrayAlarms(to));
   to.transaction(() => copyHorizons(to, read, nowMs));
   const store = new HubStore(to);
   const expired = to.transaction(() => copyExpired(store, read));
@@ -101,6 +102,13 @@ function copyDefinitions(to: Database, read: Read): void {
     for (const row of read<Row>(table)) attempt(() => copyRow(to, table, row));
   to.exec(`DELETE FROM series WHERE agent NOT IN (SELECT id FROM agents);
     DELETE FROM definitions WHERE series NOT IN (SELECT id FROM series) OR epoch NOT IN (SELECT id FROM epochs)`);
+}
+
+/** An alarm without its series is about nothing, or soon about another: the number is given to the next one. */
+function dropStrayAlarms(to: Database): void {
+  to.exec(`DELETE FROM alarms WHERE NOT json_valid(body) OR agent NOT IN (SELECT id FROM agents)
+      OR (series <> 0 AND series NOT IN (SELECT id FROM series));
+    DELETE FROM alarm_history WHERE alarm NOT IN (SELECT id FROM alarms)`);
 }
 
 function replay(

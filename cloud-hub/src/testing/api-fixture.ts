@@ -36,16 +36,17 @@ export function openApiFixture(
 ): ApiFixture {
   const clock = new ManualClock(nowMs);
   const store = openStoreFixture(clock, {
-    onApplied: (batch) => alarms.applied(batch),
+    onAlarms: (batch) => alarms.applied(batch),
     onCommitted: (change) => live.feed.committed(change),
   });
   const alarms: Alarms = new Alarms({
     db: store.db,
-    subjects: store.core.read,
+    store: store.core.read,
     clock,
     random: new SeededRandom(1),
     log: silentLogger,
     config: defaultAlarms,
+    isBusy: () => false,
   });
   const tokens = new ApiTokens(store.db, clock);
   const audit = new AuditLog(':memory:', clock);

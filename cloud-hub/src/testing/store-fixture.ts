@@ -119,7 +119,7 @@ export interface StoreFixture {
 
 export function openStoreFixture(
   clock: Clock,
-  watchers: Pick<HubCorePorts, 'onApplied' | 'onCommitted'> = {},
+  watchers: Pick<HubCorePorts, 'onAlarms' | 'onCommitted'> = {},
 ): StoreFixture {
   const db = openHubDatabase(':memory:');
   const core = new HubCore(db, { clock, send: () => {}, ...watchers });
