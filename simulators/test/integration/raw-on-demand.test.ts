@@ -2,6 +2,7 @@
  * Raw on demand, with real processes: the hub was sent what a deadband let pass; asked for, it brings every reading that came in at the agent, exactly, over a
  * link that breaks in the middle too, says what cannot be had, and nobody else's answers count.
  */
+import { createHash } from 'node:crypto';
 import { encodeAnswer, rawLimits } from '@fogline/shared/protocol/raw-query';
 import { connectAsync } from 'mqtt';
 import { expect, it } from 'vitest';
@@ -28,7 +29,11 @@ interface DataBody {
     readonly edge?: readonly {
       readonly agent: string;
       readonly readings: number;
-      readonly missing: readonly { readonly cause: string }[];
+      readonly missing: readonly {
+        readonly cause: string;
+        readonly fromMs: number | null;
+        readonly toMs: number | null;
+      }[];
     }[];
   };
   readonly complete: boolean;
@@ -146,6 +151,47 @@ it('every reading of the range comes, exactly, page by page, over a link that br
     const again = await fetchRaw(system);
     return again.rows.length === produced.length;
   });
+});
+
+it('of a buffer that is too small comes what it still holds, and it is told when the rest was written', {
+  timeout: 180_000,
+}, async () => {
+  const stage = openStage('raw-small');
+  const system = await openSystem(stage, {
+    parse: '{ json: { state: { type: text } }, time: { field: ts, unit: ms } }',
+    pipelines: '{ calm: { from: climate, throttle: 1h } }',
+    buffer: 'commit: prompt, limit: { size: 8MiB }',
+  });
+  const sensor = await connectAsync(`mqtt://127.0.0.1:${system.mqttPort}`);
+  const count = 56_000;
+  /** By event time: when it was sent and when it was acked. */
+  const written = new Map<number, readonly [sentMs: number, ackedMs: number]>();
+  // What does not compress fills a buffer sooner.
+  const hash = (text: string): string => createHash('sha512').update(text).digest('base64');
+  const stateAt = (at: number): string => `${hash(`a${at}`)}${hash(`b${at}`)}${hash(`c${at}`)}`.slice(0, 250);
+  for (let at = 0; at < count; at += perMessage) {
+    const times = Array.from({ length: perMessage }, (_, i) => at + i);
+    const sentMs = Date.now();
+    const readings = times.map((time) => ({ ts: t0 + time, state: stateAt(time) }));
+    await sensor.publishAsync('sensors/d1/climate', JSON.stringify(readings), { qos: 1 });
+    for (const time of times) written.set(t0 + time, [sentMs, Date.now()]);
+  }
+  await sensor.endAsync();
+  await stage.until('the hub knows the series', 30_000, async () => {
+    const range = { from: String(t0), to: String(t0 + 86_400_000) };
+    return (await ask(system, { ...range, match: 'state' })).series.length > 0;
+  });
+  const { rows, pages } = await fetchRaw(system, { match: 'state', limit: '100000' });
+  const spans = pages.flatMap(({ meta }) => meta.edge?.flatMap(({ missing }) => missing) ?? []);
+  const came = new Set(rows.map(({ time }) => time));
+  expect(came.size).toBe(rows.length);
+  expect(rows.filter(({ time, value }) => String(value) !== stateAt(time - t0))).toEqual([]);
+  const lost = [...written].filter(([time]) => !came.has(time));
+  expect(lost.length).toBeGreaterThan(1_000);
+  expect(rows.length).toBeGreaterThan(1_000);
+  const isTold = ([sentMs, ackedMs]: readonly [number, number]): boolean =>
+    spans.some(({ fromMs, toMs }) => ackedMs >= (fromMs ?? 0) && sentMs <= (toMs ?? Number.POSITIVE_INFINITY));
+  expect(lost.filter(([, times]) => !isTold(times))).toEqual([]);
 });
 
 it('answers that nobody asked for are counted, close nothing but their own connection, and change no answer', {
