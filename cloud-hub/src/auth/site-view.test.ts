@@ -1,5 +1,5 @@
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { AgentRegistry } from '../fleet/agents.ts';
 import { openApiFixture } from '../testing/api-fixture.ts';
 import { definition } from '../testing/store-fixture.ts';
@@ -76,6 +76,21 @@ describe('a token that is limited to sites', () => {
   it('pages are full as long as there is something', async () => {
     const page = JSON.parse(await ask('/api/v1/events?limit=1', oslo)) as { events: object[]; complete: boolean };
     expect(page).toMatchObject({ events: [{ agent: 'gw-oslo' }], complete: true });
+  });
+
+  it('a page of events costs one read, however many there are of other sites', async () => {
+    const insert = db.prepare(
+      "INSERT INTO events (at, agent, kind, epoch, detail) VALUES (0, ?, 'replaced', NULL, '{}')",
+    );
+    const rome = core.read.agent('gw-rome')?.id ?? 0;
+    db.transaction(() => {
+      for (let n = 0; n < 5_000; n++) insert.run(rome);
+    });
+    const read = vi.spyOn(core.read, 'events');
+    const page = JSON.parse(await ask('/api/v1/events', oslo)) as { events: object[]; complete: boolean };
+    expect(page).toMatchObject({ events: [{ agent: 'gw-oslo' }], complete: true });
+    expect(read).toHaveBeenCalledTimes(1);
+    read.mockRestore();
   });
 
   it('an agent that moves is seen where it stands', async () => {

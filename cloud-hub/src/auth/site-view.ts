@@ -41,8 +41,8 @@ export function storeOfSites(store: StoreRead, sites: readonly string[]): StoreR
     gaps: (agent, fromMs, toMs) => ofSeen(store.gaps(agent, fromMs, toMs)),
     voids: (agent) => ofSeen(store.voids(agent)),
     ledger: (agent) => ofSeen(store.ledger(agent)),
-    events: (options) => seenPage((page) => store.events(page), options, isSeen),
-    quarantine: (options) => seenPage((page) => store.quarantine(page), options, isSeen),
+    events: (options) => store.events({ ...options, sites }),
+    quarantine: (options) => store.quarantine({ ...options, sites }),
     quarantined(id) {
       const found = store.quarantined(id);
       return found !== undefined && isSeen(found.agent) ? found : undefined;
@@ -53,32 +53,6 @@ export function storeOfSites(store: StoreRead, sites: readonly string[]): StoreR
     expiry: () => store.expiry(),
     tombstones: () => ofSeen(store.tombstones()),
   };
-}
-
-const rowsPerPage = 1_000;
-
-interface PageOptions {
-  readonly agent?: string;
-  readonly before?: number;
-  readonly limit?: number;
-}
-
-/** A page is filled as far as there is something: fewer than asked for means the end. */
-function seenPage<Row extends { readonly id: number; readonly agent: string }>(
-  read: (options: PageOptions) => Row[],
-  options: PageOptions = {},
-  isSeen: (agent: string) => boolean,
-): Row[] {
-  const rows: Row[] = [];
-  for (let { before } = options; ; ) {
-    const page = read({ ...options, limit: rowsPerPage, ...(before === undefined ? {} : { before }) });
-    for (const row of page) {
-      if (isSeen(row.agent)) rows.push(row);
-      if (rows.length === options.limit) return rows;
-    }
-    if (page.length === 0) return rows;
-    before = page.at(-1)?.id;
-  }
 }
 
 function hubWide(): never {

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { SeriesInfo } from '../store/read.ts';
+import type { SeriesFilter, SeriesInfo } from '../store/read.ts';
 import { definition } from '../testing/store-fixture.ts';
+import { queryLimits } from './budget.ts';
 import { exposuresOf, metricNameOf } from './catalog.ts';
 import { textOf } from './labels.ts';
+import { labelNames, labelValues, seriesOf } from './metadata.ts';
 
 const base: SeriesInfo = { ...definition(), id: 1, agent: 'gw1', site: '', widthsMs: [0] };
 
@@ -77,4 +79,18 @@ describe('a metric that does not fit the grammar', () => {
     expect(texts({ metric: 'co2.ppm' })).not.toEqual(texts({ metric: 'co2_ppm' }));
     expect(texts({ metric: 'co2.ppm' })[0]).toContain('metric="co2.ppm"');
   });
+});
+
+it('lists of more series than one question may match are refused with the way out, never cut in silence', () => {
+  const store = {
+    listSeries: ({ after = 0, limit = 0 }: SeriesFilter) =>
+      Array.from({ length: Math.min(limit, queryLimits.seriesMax + 1 - after) }, (_, n) => ({
+        ...base,
+        id: after + 1 + n,
+      })),
+    latest: () => [],
+  };
+  const question = { selectors: [], startMs: undefined };
+  for (const list of [seriesOf(store, question), labelNames(store, question), labelValues(store, 'device', question)])
+    expect(() => [...list]).toThrow(/seriesMax.*narrow the selector/);
 });

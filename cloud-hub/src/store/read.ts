@@ -258,6 +258,14 @@ export const readLimits = {
   gapsMax: 100_000,
 } as const;
 
+export interface PageOptions {
+  readonly agent?: string;
+  /** Only of agents of these sites. */
+  readonly sites?: readonly string[];
+  readonly before?: number;
+  readonly limit?: number;
+}
+
 export interface StoreRead {
   /** Ascending by name. */
   listAgents(): AgentInfo[];
@@ -294,9 +302,9 @@ export interface StoreRead {
   /** Ascending by agent, lane, hour. */
   ledger(agent?: string): LedgerLine[];
   /** Newest first, ids below `before`. */
-  events(options?: { readonly agent?: string; readonly before?: number; readonly limit?: number }): HubEvent[];
+  events(options?: PageOptions): HubEvent[];
   /** Newest first, ids below `before`. */
-  quarantine(options?: { readonly agent?: string; readonly before?: number; readonly limit?: number }): QuarantineRow[];
+  quarantine(options?: PageOptions): QuarantineRow[];
   quarantined(id: number): QuarantinedInfo | undefined;
   /** Messages quarantined per agent and reason since the database was made. */
   quarantineCounts(): { agent: string; reason: QuarantineReason; count: number }[];

@@ -16,6 +16,7 @@ import {
   type HubEvent,
   type LatestValue,
   type LedgerLine,
+  type PageOptions,
   type QuarantinedInfo,
   type QuarantineRow,
   type RawChunk,
@@ -70,12 +71,6 @@ interface SpreadPlace extends SpreadsAsked {
   readonly seriesId: number;
   readonly fromMs: number;
   readonly toMs: number;
-}
-
-export interface PageOptions {
-  readonly agent?: string;
-  readonly before?: number;
-  readonly limit?: number;
 }
 
 export class StoreReader implements StoreRead {
@@ -300,13 +295,13 @@ export class StoreReader implements StoreRead {
 
   events(options: PageOptions = {}): HubEvent[] {
     const sql = `SELECT e.*, coalesce(a.name, '') AS agent_name FROM events e LEFT JOIN agents a ON a.id = e.agent
-      WHERE e.id < ?1 AND (?2 IS NULL OR a.name = ?2) ORDER BY e.id DESC LIMIT ?3`;
+      WHERE e.id < ?1 AND (?2 IS NULL OR a.name = ?2) AND ${ofSites} ORDER BY e.id DESC LIMIT ?4`;
     return this.#all<EventSql>(sql, ...pageOf(options, readLimits.eventsMax)).map(eventFrom);
   }
 
   quarantine(options: PageOptions = {}): QuarantineRow[] {
     const sql = `SELECT ${quarantineColumns} FROM quarantine q JOIN agents a ON a.id = q.agent
-      WHERE q.id < ?1 AND (?2 IS NULL OR a.name = ?2) ORDER BY q.id DESC LIMIT ?3`;
+      WHERE q.id < ?1 AND (?2 IS NULL OR a.name = ?2) AND ${ofSites} ORDER BY q.id DESC LIMIT ?4`;
     return this.#all<QuarantineRow>(sql, ...pageOf(options, readLimits.quarantineMax));
   }
 
@@ -379,8 +374,12 @@ export class StoreReader implements StoreRead {
   }
 }
 
-function pageOf(options: PageOptions, max: number): [before: number, agent: string | null, limit: number] {
-  return [options.before ?? Number.MAX_SAFE_INTEGER, options.agent ?? null, Math.min(options.limit ?? max, max)];
+const ofSites = '(?3 IS NULL OR a.site IN (SELECT value FROM json_each(?3)))';
+
+/** Before, agent, sites, limit. */
+function pageOf({ before, agent, sites, limit }: PageOptions, max: number): Value[] {
+  const asked = sites === undefined ? null : JSON.stringify(sites);
+  return [before ?? Number.MAX_SAFE_INTEGER, agent ?? null, asked, Math.min(limit ?? max, max)];
 }
 
 function emptyLine(agent: string, lane: LedgerLine['lane'], hour: number): LedgerLine {
