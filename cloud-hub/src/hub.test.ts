@@ -1,5 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '@fogline/shared/clock';
@@ -7,6 +8,7 @@ import { encodeReadings } from '@fogline/shared/codec/readings';
 import { silentLogger } from '@fogline/shared/log';
 import { decodeWelcome, encodeBatch, encodeHello, encodeSeries } from '@fogline/shared/protocol/messages';
 import { systemRandom } from '@fogline/shared/random';
+import { flagText } from '@fogline/shared/reading';
 import mqtt, { type MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defaultAlarms } from './alarms/alarm-config.ts';
@@ -153,6 +155,49 @@ describe('the hub', () => {
     });
     expect([response.status, await response.json()]).toMatchObject([200, { done: expect.stringContaining('nothing') }]);
     expect(readFileSync(join(folder, 'hub.tombstones'), 'latin1')).toContain('"fromMs":1767225600000');
+  });
+
+  it('keeps the alarms that agents tell of, and tells a webhook', async () => {
+    const told = Promise.withResolvers<string>();
+    const receiver = createHttpServer((request, response) => {
+      request.on('data', (body) => told.resolve(String(body)));
+      request.on('end', () => response.writeHead(204).end());
+    });
+    servers.push(receiver);
+    await new Promise<void>((resolve) => {
+      receiver.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = receiver.address() as AddressInfo;
+    const webhook = {
+      name: 'ops',
+      url: new URL(`http://127.0.0.1:${port}/`),
+      key: new Uint8Array(32),
+      allowsPrivate: true,
+      states: ['active'],
+      severities: ['unknown'],
+    };
+    const hub = await open({ alarms: { ...defaultAlarms, webhooks: [webhook] } });
+    const client = await connect(hub, 'gw1', hub.agents.create('gw1'));
+    const definitions = [definition({ stream: 'alarms', metric: 'overheat', type: 'text' })];
+    const columns = {
+      count: 1,
+      series: Uint32Array.of(0),
+      time: Float64Array.of(1_767_225_600_000),
+      value: Float64Array.of(0),
+      flags: Uint8Array.of(flagText),
+      strings: ['active'],
+    };
+    const parts = [{ kind: 'readings', bytes: encodeReadings(columns, 'fast') }] as const;
+    const batch = { agent: 'gw1', epoch, lane: 0, first: 1, last: 1, parts } as const;
+    const series = encodeSeries({ agent: 'gw1', epoch, first: 0, definitions });
+    await client.publishAsync('fl/1/gw1/series', Buffer.from(series), { qos: 1 });
+    await client.publishAsync('fl/1/gw1/batch', Buffer.from(encodeBatch(batch)), { qos: 1 });
+    const alarm = { agent: 'gw1', alarm: 'overheat', state: 'active', sinceMs: 1_767_225_600_000 };
+    expect((await get(hub, '/api/v1/alarms')).body).toMatchObject({ alarms: [alarm] });
+    expect(JSON.parse(await told.promise)).toMatchObject({ type: 'alarm.active', data: alarm });
+    const metrics = await (await fetch(`${hub.httpUrl}/metrics`)).text();
+    expect(metrics).toMatch(/fogline_hub_alarms\{state="active"\} 1\n/);
+    expect(metrics).toMatch(/fogline_hub_alarm_breaker\{webhook="ops"\} 0\n/);
   });
 
   it('one folder has one hub', async () => {

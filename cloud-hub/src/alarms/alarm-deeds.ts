@@ -63,6 +63,7 @@ export class AlarmDeeds {
         );
       const state = { ...change(alarm.state), deeds: alarm.state.deeds + 1 };
       this.#table.note(id, { word, place: [nowMs, deedEpoch, state.deeds], atMs: nowMs, who, note });
+      this.#table.trim(id);
       this.#table.save({ ...alarm, state }, nowMs);
     });
   }

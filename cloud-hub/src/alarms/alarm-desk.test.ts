@@ -333,6 +333,24 @@ describe('what is kept', () => {
     expect([times.at(0), times.at(-1)]).toEqual([count - 1, count - alarmLimits.historyPerAlarmMax]);
   });
 
+  it('is bounded over all alarms too: the history that was heard first leaves, a new alarm is counted and not kept', () => {
+    const { send, db, desk } = openDesk();
+    const { alarmsMax, historyMax } = alarmLimits;
+    const count = (sql: string): number | undefined => db.prepare<{ count: number }>(sql).get()?.count;
+    db.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ${historyMax})
+      INSERT INTO alarm_history (alarm, time, epoch, seq, word, at, who, note) SELECT 1000 + i, i, '', 0, 'active', 0, '', '' FROM n`);
+    send([1, 'active']);
+    expect(count('SELECT count(*) AS count FROM alarm_history')).toBe(historyMax);
+    expect(count('SELECT count(*) AS count FROM alarm_history WHERE alarm = 1001')).toBe(0);
+    expect(count('SELECT count(*) AS count FROM alarm_history WHERE alarm = 1')).toBe(1);
+    db.exec(`DELETE FROM alarms;
+      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ${alarmsMax})
+      INSERT INTO alarms (origin, rule, agent, series, state, changed, body) SELECT 'rule', 'r', 1, i, 'active', 0, '{}' FROM n`);
+    send([2, 'cleared']);
+    expect(count('SELECT count(*) AS count FROM alarms')).toBe(alarmsMax);
+    expect(desk.counts.beyondLimit).toBe(1);
+  });
+
   it('leaves when it is old, with alarms that are over; one that is active stays', () => {
     const { agent, desk, db, view, clock } = openDesk();
     const other = agent('gw2', alarms);

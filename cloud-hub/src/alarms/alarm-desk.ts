@@ -102,8 +102,10 @@ export class AlarmDesk {
         const isOver = alarm.state.shelf !== null;
         const state = isOver ? { ...alarm.state, shelf: null, deeds } : alarm.state;
         const place: Place = [nowMs, deedEpoch, deeds];
-        if (isOver)
+        if (isOver) {
           this.table.note(alarm.id, { word: 'unshelved', place, atMs: nowMs, who: '', note: 'its time was over' });
+          this.table.trim(alarm.id);
+        }
         this.#save({ ...alarm, state }, nowMs);
       }
     });
@@ -130,6 +132,7 @@ export class AlarmDesk {
       this.counts.transitions++;
       state = withTransition(state, transition, (end) => this.table.firstActiveAfter(alarm.id, end));
     }
+    this.table.trim(alarm.id);
     if (state !== alarm.state) this.#save({ ...alarm, severity, state }, nowMs);
   }
 

@@ -89,7 +89,9 @@ export class AlarmTable {
     this.#note = db.prepare(
       'INSERT OR IGNORE INTO alarm_history (alarm, time, epoch, seq, word, at, who, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     );
-    this.#trim = db.prepare('DELETE FROM alarm_history WHERE id <= ?');
+    this.#trim = db.prepare(
+      `DELETE FROM alarm_history WHERE id <= (SELECT max(id) FROM alarm_history) - ${alarmLimits.historyMax}`,
+    );
     this.#trimOwn = db.prepare(
       `DELETE FROM alarm_history WHERE id IN (SELECT id FROM alarm_history WHERE alarm = ?
        ORDER BY time DESC, epoch DESC, seq DESC LIMIT -1 OFFSET ${alarmLimits.historyPerAlarmMax})`,
@@ -141,13 +143,15 @@ export class AlarmTable {
     this.#update.run(severity, state.word, nowMs, dueMsOf(state), JSON.stringify(state), id);
   }
 
-  /** False when this place of the alarm is known already; nothing is written then. */
+  /** False when this place of the alarm is known already; nothing is written then. What is beyond the limits leaves with `trim`. */
   note(alarm: number, { place, word, atMs, who, note }: HistoryEntry): boolean {
-    const { changes, lastInsertRowid } = this.#note.run(alarm, ...place, word, atMs, who, note);
-    if (changes === 0) return false;
-    this.#trim.run(lastInsertRowid - alarmLimits.historyMax);
+    return this.#note.run(alarm, ...place, word, atMs, who, note).changes > 0;
+  }
+
+  /** After entries of this alarm; it costs as much as the alarm has of them. */
+  trim(alarm: number): void {
+    this.#trim.run();
     this.#trimOwn.run(alarm);
-    return true;
   }
 
   firstActiveAfter(alarm: number, end: Place): Place | null {
