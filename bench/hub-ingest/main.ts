@@ -65,6 +65,7 @@ async function runOnce(figures: Figures, title: string, asked: Asked): Promise<s
     add('batch → PUBACK p50', 'ms', result.ackP50Ms);
     add('batch → PUBACK p99', 'ms', result.ackP99Ms);
     add('the senders themselves', '% of a core', (result.cpuSeconds / result.seconds) * 100);
+    console.error(`sent ${result.sent} readings in ${result.seconds.toFixed(1)} s; counting them`);
     const sum = warmed.sumHundredths + result.sumHundredths;
     const names = ['warm', 'edge'].flatMap((prefix) => namesOf(prefix, asked.agents));
     const matches = names.map((name) => `temperature{agent="${name}"}`);
