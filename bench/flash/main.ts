@@ -16,7 +16,7 @@ import { type AgentOptions, type AgentProcess, freePort, Site } from '../kit/sit
 import type { PublishResult } from '../load/publisher-process.ts';
 
 const options = {
-  seconds: { type: 'integer', default: 60, help: 'of each span; the profile flash checkpoints once a minute' },
+  seconds: { type: 'integer', default: 180, help: 'of each span; the profile flash checkpoints every three minutes' },
   runs: { type: 'integer', default: 3, help: 'spans, one after the other on the same processes' },
 } as const;
 

@@ -12,7 +12,7 @@ const costFactor = 4;
 const withoutCreditMs = 1000;
 const pageBytes = 4096;
 const msPerDay = 86_400_000;
-/** Measured (`npm run bench -- flash`): what a minute writes beside its commits, which is the checkpoint and the pages that it empties from the log. */
+/** Measured (`npm run bench -- flash`): what three minutes write beside their commits, which is the checkpoint and the pages that it empties from the log. */
 const checkpointBytes = 200 * 1024;
 /** Share of a day's bytes that may be saved up for a burst. */
 const burstShare = 1 / 48;
