@@ -1,7 +1,7 @@
 /** `source=edge` of `/api/v1/data`: readings out of the journals of agents, and what of them could not be got. */
 
 import { edgeLimits } from '../edge/edge-asker.ts';
-import { answerEdge, type EdgePage, targetsOf } from '../edge/edge-data.ts';
+import { answerEdge, beginningOf, type EdgePage, targetsOf } from '../edge/edge-data.ts';
 import type { TimeZone } from '../query/time-zone.ts';
 import { renderData, type Shape } from './data-output.ts';
 import { type Asked, questionOf } from './data-question.ts';
@@ -20,14 +20,15 @@ export async function answerFromEdge(
   refuseBuckets(asked);
   const nowMs = clock.now();
   const question = questionOf(asked, nowMs);
-  const targets = await queries.run(targetsOf(store, question), isAbandoned);
+  const beginning = beginningOf(store, question, nowMs);
+  const targets = await queries.run(targetsOf(store, question, beginning), isAbandoned);
   const context = { store, asker: edge, clock, isAbandoned };
-  const page = await edge.within(() => answerEdge(context, targets, question, nowMs));
+  const page = await edge.within(() => answerEdge(context, targets, question, beginning));
   if (page === undefined) {
     const detail = `${edgeLimits.questionsMax} questions to agents run already; try again in a second`;
     throw new HttpError('unavailable', detail, { 'retry-after': '1' });
   }
-  const complete = page.next === null && page.statements.every(({ missing }) => missing.length === 0);
+  const complete = page.next === null && !page.isLacking;
   return renderData(page, { format: asked.format, ...form }, { complete, next: page.next }, metaOf(page));
 }
 

@@ -141,6 +141,32 @@ describe('what comes', () => {
     expect(pages).toBe(3);
   });
 
+  it('is of the series that matched at first, on all pages; where they are called otherwise meanwhile, it ends', async () => {
+    const only = url.replace('temperature', encodeURIComponent('{agent="gw1",kind="reading"}'));
+    answering(({ cursor }) => page([[now - 5, 1]], { next: [(cursor?.[0] ?? 0) + 1, now, 3] }));
+    const first = await get(`${only}&limit=1`);
+    // The place within a commit counts readings of the names that were asked for.
+    fixture.agent('gw1', [calm, definition({ device: 'd2' })], '00000000000000a2');
+    const second = await get(`${only}&limit=1&cursor=${first.next}`);
+    expect(asked.map(({ names, cursor }) => [names.map(({ device }) => device), cursor?.[2]])).toEqual([
+      [['d1'], undefined],
+      [['d1'], 3],
+    ]);
+    const own = url.replace('temperature', encodeURIComponent('{agent="gw1",stream="calm"}'));
+    const begun = await get(`${own}&limit=1`);
+    fixture.agent('gw1', [calm, { ...calm, device: 'd3' }], '00000000000000a3');
+    const all = await get(`${own}&limit=1`);
+    const [, added] = asked.at(-1)?.names ?? [];
+    expect([asked.at(-1)?.cursor, added?.device]).toEqual([undefined, 'd3']);
+    fixture.core.order({ kind: 'series_rename', series: 1, names: { stream: 'other' } });
+    for (const { next } of [begun, all])
+      expect(await fixture.get(`${own}&limit=1&cursor=${next}`)).toMatchObject({
+        status: 400,
+        body: { detail: expect.stringContaining('begin again') },
+      });
+    expect(second.next).not.toBeNull();
+  });
+
   it('is asked for in larger pages while they come fast, and in smaller ones where they come slowly', async () => {
     const rowsAsked = async (pages: number, tookMs: number): Promise<number[]> => {
       asked = [];
@@ -205,6 +231,19 @@ describe('what could not be got', () => {
       'not complete: format=json says in meta what is missing',
       'false',
     ]);
+  });
+
+  it('is not forgotten on the pages that follow: the last one is not complete either', async () => {
+    const rows = [now - 5, now - 4].map((atMs, i): Row => [atMs, i]);
+    answering(({ agent, cursor }) => {
+      if (agent === 'gw1') return { refused: 'busy' };
+      return page(rows.slice(cursor?.[0] ?? 0).slice(0, 1), cursor === undefined ? { next: [1, now, 0] } : {});
+    });
+    const first = await get(`${url}&limit=1`);
+    expect(missing(first)).toMatchObject([[{ cause: 'refused' }], []]);
+    const last = await get(`${url}&limit=1&cursor=${first.next}`);
+    expect([last.next, last.series[0]?.columns['value'], missing(last)]).toEqual([null, [1], [[]]]);
+    expect(last.complete).toBe(false);
   });
 
   it('is told of an agent that is not there, refuses, or does not answer; the others are heard', async () => {

@@ -3,6 +3,7 @@
  * bytes or of its time; `next` leads on. What could not be got is told, agent by agent. Rows of one series are in order of time within one answer.
  */
 
+import { crc32 } from 'node:zlib';
 import type { Clock } from '@fogline/shared/clock';
 import { FoglineError, hasCode, messageOf } from '@fogline/shared/errors';
 import { type Answer, type Query, type RawCursor, type RawName, rawLimits } from '@fogline/shared/protocol/raw-query';
@@ -47,10 +48,12 @@ export interface EdgePage {
   readonly range: TimeRange;
   readonly parts: readonly SeriesPart[];
   readonly statements: readonly EdgeStatement[];
+  /** Something is missing, here or on a page before. */
+  readonly isLacking: boolean;
   readonly next: string | null;
 }
 
-type EdgeStore = Pick<StoreRead, 'listSeries' | 'listAgents' | 'namesAtAgent'>;
+type EdgeStore = Pick<StoreRead, 'listSeries' | 'listAgents' | 'namesAtAgent' | 'newestSeries'>;
 
 export interface EdgeContext {
   readonly store: EdgeStore;
@@ -67,11 +70,47 @@ interface Target {
   readonly names: readonly RawName[];
 }
 
+/** Where a page begins. */
+export interface EdgeBeginning {
+  readonly range: TimeRange;
+  /** Series that came after the first page are of another question. */
+  readonly newestSeries: number;
+  /** Something was missing on a page before. */
+  readonly isLacking: boolean;
+  /** Agents before this one are through; 0 = none. */
+  readonly agentId: number;
+  /** Within its journal, where its names are still those of this mark; undefined: at its beginning. */
+  readonly place: { readonly names: number; readonly cursor: RawCursor } | undefined;
+}
+
+/** Throws `query_invalid`. */
+export function beginningOf(store: EdgeStore, question: DataQuestion, nowMs: number): EdgeBeginning {
+  const { from, to, cursor } = question;
+  if (cursor === undefined) {
+    const newestSeries = store.newestSeries();
+    return { range: parseRange(from, to, nowMs), newestSeries, isLacking: false, agentId: 0, place: undefined };
+  }
+  const position = decodeCursor(cursor, markOf(question), 9);
+  const [fromMs = 0, toMs = 0, newestSeries = 0, lacking = 0, agentId = 0, names = 0, ...raw] = position;
+  const place = { names, cursor: [raw[0] ?? 0, raw[1] ?? 0, raw[2] ?? 0] as const };
+  const isLacking = lacking === 1;
+  return { range: { fromMs, toMs }, newestSeries, isLacking, agentId, place: names === 0 ? undefined : place };
+}
+
+function markOf({ selectors, from, to, qualities }: DataQuestion): string {
+  return fingerprint(['edge', selectors.map(({ text }) => text), from, to, qualities]);
+}
+
 /** Yields where others may run. Throws `query_invalid`. */
-export function* targetsOf(store: EdgeStore, { selectors }: DataQuestion): Generator<void, readonly Target[]> {
+export function* targetsOf(
+  store: EdgeStore,
+  { selectors }: DataQuestion,
+  { newestSeries, agentId, place }: EdgeBeginning,
+): Generator<void, readonly Target[]> {
   const infos = new Map(store.listAgents().map((info) => [info.agent, info]));
   const byAgent = new Map<string, { readonly names: RawName[]; readonly ids: Map<string, number> }>();
   for (const { id, agent } of matchingSeries(store, selectors)) {
+    if (id > newestSeries) break;
     const target = byAgent.get(agent) ?? { names: [], ids: new Map<string, number>() };
     byAgent.set(agent, target);
     for (const name of store.namesAtAgent(id)) {
@@ -86,45 +125,53 @@ export function* targetsOf(store: EdgeStore, { selectors }: DataQuestion): Gener
       );
     yield;
   }
-  return [...byAgent]
+  const targets = [...byAgent]
     .flatMap(([agent, target]) => {
       const info = infos.get(agent);
-      return info === undefined ? [] : [{ info, ...target }];
+      return info === undefined || info.id < agentId ? [] : [{ info, ...target }];
     })
     .sort((a, b) => a.info.id - b.info.id);
+  const [first] = targets;
+  // A place within a commit counts the readings of these names.
+  if (place !== undefined && (first?.info.id !== agentId || namesMark(first) !== place.names))
+    throw new FoglineError('query_invalid', 'cursor: the series that match were renamed or merged since; begin again');
+  return targets;
 }
 
-/** Throws `query_invalid`; `unavailable` when who asked went away. */
+/** Never 0. */
+function namesMark({ names }: Target): number {
+  return 1 + crc32(JSON.stringify(names.map(nameKey).sort()));
+}
+
+/** Throws `unavailable` when who asked went away. */
 export async function answerEdge(
   context: EdgeContext,
   targets: readonly Target[],
   question: DataQuestion,
-  nowMs: number,
+  { range, newestSeries, isLacking: wasLacking, agentId, place }: EdgeBeginning,
 ): Promise<EdgePage> {
-  const { selectors, from, to, qualities, limit, cursor } = question;
-  const mark = fingerprint(['edge', selectors.map(({ text }) => text), from, to, qualities]);
-  const position = cursor === undefined ? undefined : decodeCursor(cursor, mark, 7);
-  const [fromMs = 0, toMs = 0, agentId = 0, hasCursor = 0, ...raw] = position ?? [];
-  const range = position === undefined ? parseRange(from, to, nowMs) : { fromMs, toMs };
+  const { qualities, limit } = question;
   const budget = { rows: limit, read: answerLimits.rowsReadMax, bytes: answerLimits.bytesMax };
   const untilMs = context.clock.monotonic() + answerLimits.totalMs;
   const isSpent = (): boolean =>
     budget.rows <= 0 || budget.read <= 0 || budget.bytes <= 0 || context.clock.monotonic() >= untilMs;
   const parts: SeriesPart[] = [];
   const statements: EdgeStatement[] = [];
-  for (const target of targets.filter(({ info }) => info.id >= agentId)) {
-    const begin: RawCursor | undefined =
-      target.info.id === agentId && hasCursor === 1 ? [raw[0] ?? 0, raw[1] ?? 0, raw[2] ?? 0] : undefined;
+  let isLacking = wasLacking;
+  for (const target of targets) {
+    const begin = target.info.id === agentId ? place?.cursor : undefined;
     const asked = new Conversation(context, target, range, begin, qualities);
     const isBegun = statements.length === 0 || !isSpent();
     const isDone = isBegun && (await asked.run(budget, isSpent));
     parts.push(...asked.parts());
     if (isBegun) statements.push(asked.statement(isDone));
+    isLacking ||= asked.isLacking;
     if (isDone) continue;
-    const place = asked.cursor === undefined ? [0, 0, 0, 0] : [1, ...asked.cursor];
-    return { range, parts, statements, next: encodeCursor(mark, [range.fromMs, range.toMs, target.info.id, ...place]) };
+    const goOn = asked.cursor === undefined ? [0, 0, 0, 0] : [namesMark(target), ...asked.cursor];
+    const position = [range.fromMs, range.toMs, newestSeries, isLacking ? 1 : 0, target.info.id, ...goOn];
+    return { range, parts, statements, isLacking, next: encodeCursor(markOf(question), position) };
   }
-  return { range, parts, statements, next: null };
+  return { range, parts, statements, isLacking, next: null };
 }
 
 interface Budget {
@@ -200,6 +247,10 @@ class Conversation {
         const covered = { recordedMs: [], coveredFromMs: fromMs, coveredToMs: toMs };
         return { series, source: 'edge', level: undefined, also: [], columns: readingColumns, values, ...covered };
       });
+  }
+
+  get isLacking(): boolean {
+    return this.#missing.length > 0;
   }
 
   statement(isDone: boolean): EdgeStatement {

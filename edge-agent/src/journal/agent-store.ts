@@ -53,6 +53,11 @@ export class AgentStore {
     return this.#sql.lastCommit.get()?.id ?? 0;
   }
 
+  /** The newest that there ever was, held or not. */
+  newestCommitId(): number {
+    return Math.max(this.lastCommitId(), Number(this.loadText('checkpoint') ?? 0));
+  }
+
   /** The first commit after `id`, as stored. */
   nextCommit(id: number): { readonly id: number; readonly body: Uint8Array } | undefined {
     return this.#sql.nextCommit.get(id);

@@ -53,6 +53,8 @@ export function* readRawPage(
   for (;;) {
     const next = store.nextCommit(at.commit);
     if (next === undefined) {
+      // What was written last is gone, or this journal is an older one than that of the page before.
+      if (at.commit !== store.newestCommitId()) missing.begin('not_held', at);
       missing.end(nowMs);
       return pageTo(undefined);
     }

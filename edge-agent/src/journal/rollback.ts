@@ -19,8 +19,7 @@ export const forgetKey = 'forget_operators';
 export function isBehind(db: Database, water: HighWater): boolean {
   const { mark } = water;
   if (mark === undefined) return false;
-  const store = new AgentStore(db);
-  return mark.commit > Math.max(store.lastCommitId(), Number(store.loadText('checkpoint') ?? 0));
+  return mark.commit > new AgentStore(db).newestCommitId();
 }
 
 /** Returns how many items it forgot. */
@@ -52,7 +51,7 @@ export function acceptRollback(db: Database, water: HighWater): number {
     store.addToCounter('damage.rollbacks', 1);
     return total;
   });
-  water.note(Math.max(store.lastCommitId(), Number(store.loadText('checkpoint') ?? 0)), mark.epoch);
+  water.note(store.newestCommitId(), mark.epoch);
   return items;
 }
 

@@ -210,6 +210,21 @@ describe('what cannot be had is told:', () => {
     expect(times.filter((time) => isDeclared(written.get(time) ?? 0))).toEqual([]);
   });
 
+  it('what was written last, with nothing after it, also between two pages; and what an older journal never had', () => {
+    kit.clock.advance(10_000);
+    for (let n = 0; n < 4; n++) commit(kit.clock.now(), kit.clock.now() + 1);
+    const first = kit.store.readCommit(1).now;
+    const { next } = ask({ fromMs: first, rowsMax: 2 });
+    kit.core.checkpoint();
+    for (const id of [2, 3, 4]) kit.store.deleteCommit(id);
+    const gone = { missing: [{ reason: 'not_held', fromMs: first }], next: undefined, block: undefined };
+    expect(ask({ id: 2, fromMs: first, page: 2, cursor: next })).toMatchObject(gone);
+    expect(ask({ id: 3, fromMs: first })).toMatchObject({ missing: gone.missing, next: undefined });
+    expect(ask({ id: 4, fromMs: first, page: 2, cursor: [900, first, 0] })).toMatchObject(gone);
+    commit(kit.clock.now());
+    expect(ask({ id: 5, fromMs: kit.store.readCommit(5).now }).missing).toEqual([]);
+  });
+
   it('what is damaged; the rest comes, and the agent goes on', () => {
     for (let n = 0; n < 4; n++) commit(n);
     const { body } = kit.store.nextCommit(1) ?? { body: new Uint8Array() };
