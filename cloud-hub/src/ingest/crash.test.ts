@@ -267,6 +267,28 @@ it('a fold goes along with the groups that follow, in slices; nothing is missing
   expect(progress).toEqual([0, 0, 1, 2, 3]);
 });
 
+it('a fold that comes of age does not finish the one under way in one go: no ack waits for a whole fold', () => {
+  const hub = new Hub({ limits: { foldItemsMin: 1 } });
+  const agent = ready(hub);
+  agent.define(2, ...['b', 'c', 'd', 'e'].map((metric) => reading(metric)));
+  agent.send(1, ...[2, 3, 4, 5].map((series) => ({ series, time: t0, value: series })));
+  const rolledSeries = () => hub.db.prepare<{ n: number }>('SELECT count(DISTINCT series) AS n FROM rollups').get()?.n;
+  const progress = [5, 6, 7, 8, 9, 10].map((seq) => {
+    hub.clock.advance(30_000);
+    agent.send(seq, row(seq));
+    return [rolledSeries(), hub.core.read.counters().folds];
+  });
+  // The next begins when the first has ended.
+  expect(progress).toEqual([
+    [0, 1],
+    [1, 1],
+    [2, 1],
+    [3, 1],
+    [4, 1],
+    [5, 2],
+  ]);
+});
+
 it('the driver commits once for all that arrives in one turn, copies what it is given, and stops at the first failure', () => {
   const hub = new Hub();
   const agent = ready(hub);

@@ -221,12 +221,15 @@ export class HubCore {
     return group;
   }
 
-  /** Folds in step with what arrives, and faster, so that one fold ends before the next is due. */
+  /**
+   * Folds in step with what arrives, and faster, so that one fold ends before the tail is full again. By age the next begins only when
+   * the one before has ended: little may have arrived since.
+   */
   #foldAlong(itemsArrived: number): void {
     const nowMs = this.#ports.clock.now();
     this.#store.continueFold(Math.max(this.#limits.foldItemsMin, itemsArrived * 2), nowMs);
     const ageMs = this.#ports.clock.monotonic() - this.#foldedAtMs;
-    const isOld = ageMs >= this.#limits.tailAgeMs && this.#store.log.tailCount > 0;
+    const isOld = ageMs >= this.#limits.tailAgeMs && this.#store.log.tailCount > 0 && !this.#store.isFolding;
     if (!isOld && !this.#store.isFoldDue(this.#limits)) return;
     this.#store.startFold(nowMs);
     this.#foldedAtMs = this.#ports.clock.monotonic();

@@ -168,6 +168,11 @@ export class HubStore {
     this.counters.itemsApplied += content.items;
   }
 
+  /** Whether a fold is under way. */
+  get isFolding(): boolean {
+    return this.#rolling !== undefined;
+  }
+
   isFoldDue(limits: TailLimits): boolean {
     return (
       this.log.tailCount >= limits.tailBatchesMax ||
@@ -220,7 +225,7 @@ export class HubStore {
    * a fold is under way, which still needs its batches, nothing is forgotten.
    */
   dropBatches(agent: number, beforeHour: number, limit: number): boolean {
-    if (this.#rolling !== undefined) return true;
+    if (this.isFolding) return true;
     const pairs = this.log.before(agent, beforeHour, limit);
     const dropped = new Map<string, { epoch: number; lane: Lane; pairs: [number, number][] }>();
     for (const pair of pairs) {
