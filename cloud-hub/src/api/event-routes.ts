@@ -35,19 +35,20 @@ export const devicesRoute = defineRoute({
   },
 });
 
-const seriesPerTurn = 2_000;
-
 /** In the order in which their first series was defined, which never changes. */
-function* devicesOf(series: Iterable<SeriesInfo>): Generator<void, Device[]> {
+function* devicesOf(series: Iterable<SeriesInfo | undefined>): Generator<void, Device[]> {
   const devices = new Map<string, Device>();
-  let seen = 0;
-  for (const { id, agent, device, metric } of series) {
+  for (const found of series) {
+    if (found === undefined) {
+      yield;
+      continue;
+    }
+    const { id, agent, device, metric } = found;
     const key = `${agent}\0${device}`;
     const known = devices.get(key) ?? { agent, device, metrics: new Set<string>(), series: [] };
     devices.set(key, known);
     known.metrics.add(metric);
     known.series.push(id);
-    if (++seen % seriesPerTurn === 0) yield;
   }
   return [...devices.values()];
 }

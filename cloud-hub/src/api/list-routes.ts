@@ -96,9 +96,12 @@ function* seriesPage(
   const [after = 0] = cursor === undefined ? [] : decodeCursor(cursor, mark, 1);
   const page: SeriesInfo[] = [];
   for (const series of matchingSeries(store, match.map(parseSelector), after)) {
+    if (series === undefined) {
+      yield;
+      continue;
+    }
     if (page.length === limit) return { page, next: encodeCursor(mark, [page.at(-1)?.id ?? 0]) };
     page.push(series);
-    if (page.length % seriesPerTurn === 0) yield;
   }
   return { page, next: null };
 }
@@ -155,6 +158,10 @@ function* collectGaps(
   const rows: Row[] = [];
   const losses = new Map<string, ReturnType<typeof lossesBySeries>>();
   for (const series of matchingSeries(store, match.map(parseSelector), seriesFrom - 1)) {
+    if (series === undefined) {
+      yield;
+      continue;
+    }
     const lost = losses.get(series.agent) ?? lossesBySeries(store, [series.agent], range);
     losses.set(series.agent, lost);
     const found = yield* gapsOf(store, series, range, everyMs, lost.get(series.id) ?? []);

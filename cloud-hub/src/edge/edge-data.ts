@@ -109,7 +109,10 @@ export function* targetsOf(
 ): Generator<void, readonly Target[]> {
   const infos = new Map(store.listAgents().map((info) => [info.agent, info]));
   const byAgent = new Map<string, { readonly names: RawName[]; readonly ids: Map<string, number> }>();
-  for (const { id, agent } of matchingSeries(store, selectors)) {
+  for (const series of matchingSeries(store, selectors)) {
+    yield;
+    if (series === undefined) continue;
+    const { id, agent } = series;
     if (id > newestSeries) break;
     const target = byAgent.get(agent) ?? { names: [], ids: new Map<string, number>() };
     byAgent.set(agent, target);
@@ -123,7 +126,6 @@ export function* targetsOf(
         'query_invalid',
         `match: source=edge asks ${answerLimits.agentsMax} agents at most, each for ${rawLimits.seriesMax} metrics of devices; narrow it, for example by {agent="…",device="…"}`,
       );
-    yield;
   }
   const targets = [...byAgent]
     .flatMap(([agent, target]) => {

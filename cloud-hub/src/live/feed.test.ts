@@ -148,6 +148,24 @@ describe('the feed', () => {
     ]);
   });
 
+  it('misses no series that is defined while what matches is looked up', async () => {
+    const { agent, client, settle } = world();
+    const humidity = Array.from({ length: 400 }, (_, n) => definition({ metric: 'humidity', device: `d${n}` }));
+    agent('gw', [definition()]);
+    for (const name of ['a', 'b', 'c']) agent(name, humidity);
+    await client('nothing').open('complete');
+    const opening = client('temperature', 'humidity').open('complete');
+    await nextTurn();
+    await nextTurn();
+    const late = agent('gw2', [definition()]);
+    late.send([reading(0, 21)]);
+    const viewer = await opening;
+    late.send([reading(0, 22)]);
+    await settle();
+    expect(viewer.watch?.series).toBe(1_202);
+    expect(viewer.shown().get(1_202)).toEqual([22]);
+  });
+
   it('goes on where the client was, and tells series that came meanwhile', async () => {
     const { agent, client, settle } = world();
     const gw = agent('gw', [definition()]);

@@ -25,16 +25,32 @@ export class Selection {
     this.sites = sites;
   }
 
-  /** What is there now; yields where others may run. Throws `query_invalid` where that is too much. */
-  *fill(store: Pick<StoreRead, 'listSeries'>): Generator<void, void> {
+  /**
+   * What is there when it returns; yields where others may run. What is defined meanwhile is looked at in the end, in one go: one selector may be
+   * at its end before another, and ids ascend. Throws `query_invalid` where that is too much.
+   */
+  *fill(store: Pick<StoreRead, 'listSeries' | 'newestSeries'>): Generator<void, void> {
+    let newest = store.newestSeries();
     for (const info of matchingSeries(store, this.#selectors)) {
+      if (info === undefined) {
+        yield;
+        continue;
+      }
+      if (info.id > newest) break;
       if (!this.#add(info)) {
         throw new FoglineError(
           'query_invalid',
           `match: more than ${selectionLimits.seriesMax} series; narrow it, for example by {agent="…"}`,
         );
       }
-      if (this.size % 500 === 0) yield;
+    }
+    for (
+      let infos = store.listSeries({ after: newest });
+      infos.length > 0;
+      infos = store.listSeries({ after: newest })
+    ) {
+      for (const info of infos) this.offer(info);
+      newest = infos.at(-1)?.id ?? newest;
     }
   }
 

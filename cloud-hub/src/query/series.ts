@@ -34,28 +34,36 @@ export function nameOf(series: SeriesInfo): string {
     .join(',')}}`;
 }
 
-/** Ascending by id, above `after`; all series when there are no selectors. */
+/** Ascending by id, above `after`; all series when there are no selectors. Yields nothing now and then, so that others may run. */
 export function* matchingSeries(
   store: Pick<StoreRead, 'listSeries'>,
   selectors: readonly Selector[],
   after = 0,
-): Generator<SeriesInfo> {
+): Generator<SeriesInfo | undefined> {
   if (selectors.length === 0) {
     yield* pages(store, {}, after);
     return;
   }
   // Each selector is narrowed by the store for itself; a series that several match comes once.
   const sources = selectors.map((selector) => matchingOne(store, selector, after));
-  const heads = sources.map((source) => source.next());
+  const heads: (SeriesInfo | undefined)[] = [];
+  for (const source of sources) heads.push(yield* nextOf(source));
   for (;;) {
     let least: SeriesInfo | undefined;
-    for (const head of heads) if (head.done !== true && head.value.id < (least?.id ?? Infinity)) least = head.value;
+    for (const head of heads) if (head !== undefined && head.id < (least?.id ?? Infinity)) least = head;
     if (least === undefined) return;
     yield least;
-    for (const [index, head] of heads.entries()) {
-      const source = sources[index];
-      if (source !== undefined && head.done !== true && head.value.id === least.id) heads[index] = source.next();
-    }
+    for (const [index, source] of sources.entries())
+      if (heads[index]?.id === least.id) heads[index] = yield* nextOf(source);
+  }
+}
+
+/** The next series; undefined at the end. */
+function* nextOf(source: Generator<SeriesInfo | undefined, undefined>): Generator<undefined, SeriesInfo | undefined> {
+  for (;;) {
+    const { done, value } = source.next();
+    if (done === true || value !== undefined) return value;
+    yield undefined;
   }
 }
 
@@ -63,23 +71,24 @@ function* matchingOne(
   store: Pick<StoreRead, 'listSeries'>,
   selector: Selector,
   after: number,
-): Generator<SeriesInfo, undefined> {
-  for (const series of pages(store, filterOf(selector), after)) if (isMatch(selector, labelsOf(series))) yield series;
+): Generator<SeriesInfo | undefined, undefined> {
+  for (const series of pages(store, filterOf(selector), after))
+    if (series === undefined || isMatch(selector, labelsOf(series))) yield series;
 }
 
-const seriesPerPage = 1_000;
+const seriesPerPage = 500;
 
 function* pages(
   store: Pick<StoreRead, 'listSeries'>,
   filter: SeriesFilter,
   after: number,
-): Generator<SeriesInfo, undefined> {
+): Generator<SeriesInfo | undefined, undefined> {
   for (let last = after; ; ) {
     const page = store.listSeries({ ...filter, after: last, limit: seriesPerPage });
     yield* page;
-    const end = page.at(-1);
-    if (end === undefined) return;
-    last = end.id;
+    if (page.length < seriesPerPage) return;
+    last = page.at(-1)?.id ?? last;
+    yield undefined;
   }
 }
 
@@ -104,8 +113,6 @@ export interface Group {
 
 const seriesPerQuestionMax = 10_000;
 
-const seriesPerTurn = 500;
-
 /** Ascending by id. Yields where others may run. Throws `query_invalid` when too much matches. */
 export function* matchGroups(
   store: Pick<StoreRead, 'listSeries'>,
@@ -114,13 +121,16 @@ export function* matchGroups(
   const groups = new Map<string, SeriesInfo[]>();
   let count = 0;
   for (const series of matchingSeries(store, selectors)) {
+    if (series === undefined) {
+      yield;
+      continue;
+    }
     if (++count > seriesPerQuestionMax) {
       throw new FoglineError(
         'query_invalid',
         `match: more than ${seriesPerQuestionMax} series; narrow it, for example by {agent="…"}`,
       );
     }
-    if (count % seriesPerTurn === 0) yield;
     const key = JSON.stringify([series.agent, series.device, series.metric, series.unit, series.type, series.tags]);
     const members = groups.get(key);
     if (members === undefined) groups.set(key, [series]);
