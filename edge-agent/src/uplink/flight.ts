@@ -62,6 +62,10 @@ export class Flight {
     return this.#sent.size === 0 ? undefined : this.#bytesInFlight;
   }
 
+  bytesOf(reference: number): number {
+    return this.#bytes.get(reference) ?? 0;
+  }
+
   add(sent: Sent, bytes = 0): number {
     if (this.#sent.size === 0) this.#progressAt = sent.sentAt;
     const reference = this.#nextReference++;
@@ -77,7 +81,7 @@ export class Flight {
     const sent = this.#sent.get(reference);
     if (sent === undefined) return undefined;
     this.#sent.delete(reference);
-    this.#bytesInFlight -= this.#bytes.get(reference) ?? 0;
+    this.#bytesInFlight -= this.bytesOf(reference);
     this.#bytes.delete(reference);
     this.#track(sent, -1);
     this.#progressAt = now;

@@ -59,7 +59,11 @@ export function createMqttWire(options: MqttWireOptions): Wire {
         },
       );
     },
-    ping: () => current?.sendPing(),
+    ping() {
+      current?.sendPing();
+      // Who asks decides how long an answer may take.
+      current?.reschedulePing(true);
+    },
     close,
   };
 }

@@ -60,7 +60,7 @@ export class Uplink {
   #state: State = { name: 'stopped' };
   #timer: Timer | undefined;
   #watch: Timer | undefined;
-  #link: LinkWatch;
+  readonly #link = new LinkWatch();
   #readySince: number | undefined;
   #batchCursor = new Array<number>(laneCount).fill(0);
   #voidCursor = 0;
@@ -74,7 +74,6 @@ export class Uplink {
     this.#flight = new Flight(context.config.window);
     this.#windowMax = context.config.window;
     this.#definitions = new DefinitionsSent(context.agent, context.series);
-    this.#link = new LinkWatch(ports.clock.monotonic());
     this.#answers = new Answers(context, {
       ...ports,
       mayPublish: () => this.isReady && this.#flight.backlogCapacity > 0,
@@ -148,7 +147,7 @@ export class Uplink {
   #connect(): void {
     this.#state = { name: 'opening' };
     this.#timer = this.#ports.clock.after('uplink.open', openTimeoutMs, () => this.#abort('no connection came about'));
-    this.#link = new LinkWatch(this.#now());
+    this.#link.begin(this.#now());
     this.#watchLink();
     this.#ports.wire.open(wireOptions(this.#context), {
       onOpen: () => this.#greet(),
@@ -331,9 +330,10 @@ export class Uplink {
   }
 
   #onAck(reference: number): void {
-    this.#link.heard();
+    const bytes = this.#flight.bytesOf(reference);
     const sent = this.#flight.ack(reference, this.#now());
     if (sent === undefined) return;
+    this.#link.acked(bytes, this.#now() - sent.sentAt);
     const { outbox } = this.#context;
     switch (sent.kind) {
       case 'batch':
