@@ -48,20 +48,20 @@ class Run {
     this.others = undefined;
   }
 
-  /** Rows ascend in time, so the first with readings has the first of them. */
+  /** As extents are merged: windows may tell of times outside of them, so rows that ascend need not ascend in these. */
   add(count: number, min: number, max: number, firstTime: number, first: number, lastTime: number, last: number): void {
-    if (this.count === 0) {
-      this.min = min;
-      this.max = max;
+    const isFirst = this.count === 0;
+    if (isFirst || min < this.min) this.min = min;
+    if (isFirst || max > this.max) this.max = max;
+    if (isFirst || firstTime < this.firstTime || (firstTime === this.firstTime && first < this.first)) {
       this.firstTime = firstTime;
       this.first = first;
-    } else {
-      if (min < this.min) this.min = min;
-      if (max > this.max) this.max = max;
+    }
+    if (isFirst || lastTime > this.lastTime || (lastTime === this.lastTime && last > this.last)) {
+      this.lastTime = lastTime;
+      this.last = last;
     }
     this.count += count;
-    this.lastTime = lastTime;
-    this.last = last;
   }
 
   end(grid: ValueGrid): SpreadRow {

@@ -31,7 +31,12 @@ const value = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }),
   fc.constantFrom(-0, 0, 5e-324, Number.MAX_VALUE, -Number.MAX_VALUE, 2 ** 53, 0.1 + 0.2),
 );
-const reading = fc.record({ ms: fc.integer({ min: 0, max: minute - 1 }), value });
+/** Nothing keeps an agent from windows that tell of times outside of them. */
+const ms = fc.oneof(
+  { weight: 9, arbitrary: fc.integer({ min: 0, max: minute - 1 }) },
+  fc.integer({ min: -3 * minute, max: 4 * minute }),
+);
+const reading = fc.record({ ms, value });
 const row = fc.record({
   gap: fc.integer({ min: 1, max: 3 }),
   readings: fc.array(reading, { maxLength: 8 }),
@@ -45,8 +50,8 @@ function rowsOf(shapes: readonly (typeof row extends fc.Arbitrary<infer T> ? T :
   return shapes.map(({ gap, readings, held, hasSketch, isWhole }) => {
     startMs += gap * minute;
     const partial = Partial.empty({ sketch: hasSketch });
-    for (const { ms, value: own } of readings) partial.add(startMs + (isWhole ? ms - (ms % 1000) : ms), own);
-    for (const { ms, value: own } of held) partial.addHeld(own, ms);
+    for (const { ms: at, value: own } of readings) partial.add(startMs + (isWhole ? at - (at % 1000) : at), own);
+    for (const { ms: lasting, value: own } of held) partial.addHeld(own, lasting);
     return { startMs, partial: partial.encode() };
   });
 }
