@@ -17,23 +17,41 @@ interface Device {
   readonly series: number[];
 }
 
+const devicesQuery = z.object({
+  match: matchParam,
+  format: formatParam,
+  limit: limitParam(1_000, 10_000),
+  cursor: cursorParam,
+});
+
 export const devicesRoute = defineRoute({
   url: '/api/v1/devices',
   scope: 'read',
   answers: answers.devices,
   summary: 'The devices behind each agent, what they measure, and when they were seen last.',
-  query: z.object({ match: matchParam, format: formatParam, limit: limitParam(1_000, 10_000), cursor: cursorParam }),
-  async answer({ store, queries }, { match = [], format, limit, cursor }, isAbandoned) {
-    const mark = fingerprint(['devices', match]);
-    const [skipped = 0] = cursor === undefined ? [] : decodeCursor(cursor, mark, 1);
-    const devices = await queries.run(devicesOf(matchingSeries(store, match.map(parseSelector))), isAbandoned);
-    const page = devices.slice(skipped, skipped + limit);
-    const isEnd = skipped + page.length >= devices.length;
-    const next = isEnd ? null : encodeCursor(mark, [skipped + page.length]);
-    const rows = page.map((device) => deviceRow(store, device));
-    return renderList('devices', rows, { complete: isEnd, next }, format);
+  query: devicesQuery,
+  async answer({ store, queries }, query, isAbandoned) {
+    const { rows, next } = await queries.run(deviceRows(store, query), isAbandoned);
+    return renderList('devices', rows, { complete: next === null, next }, query.format);
   },
 });
+
+/** Yields where others may run. */
+function* deviceRows(
+  store: StoreRead,
+  { match = [], limit, cursor }: z.output<typeof devicesQuery>,
+): Generator<void, { readonly rows: Row[]; readonly next: string | null }> {
+  const mark = fingerprint(['devices', match]);
+  const [skipped = 0] = cursor === undefined ? [] : decodeCursor(cursor, mark, 1);
+  const devices = yield* devicesOf(matchingSeries(store, match.map(parseSelector)));
+  const rows: Row[] = [];
+  for (const device of devices.slice(skipped, skipped + limit)) {
+    yield;
+    rows.push(deviceRow(store, device));
+  }
+  const told = skipped + rows.length;
+  return { rows, next: told >= devices.length ? null : encodeCursor(mark, [told]) };
+}
 
 /** In the order in which their first series was defined, which never changes. */
 function* devicesOf(series: Iterable<SeriesInfo | undefined>): Generator<void, Device[]> {

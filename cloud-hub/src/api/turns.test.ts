@@ -1,5 +1,7 @@
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { openApiFixture } from '../testing/api-fixture.ts';
+import { definition } from '../testing/store-fixture.ts';
 import { QueryRunner } from './turns.ts';
 
 /** Takes 4 ms a step. */
@@ -29,6 +31,32 @@ describe('queries beside ingest', () => {
     isOver = true;
     expect(seen.filter((what) => what !== 'others')).toHaveLength(12);
     expect(seen.join(', ')).not.toMatch(/step \d, step/);
+  });
+
+  it('and while devices are told, each with what its series said last', async () => {
+    const { api, agent, clock, core } = openApiFixture(Date.UTC(2026, 0, 1));
+    agent(
+      'gw',
+      ['a', 'b', 'c'].map((device) => definition({ device })),
+    );
+    const seen: string[] = [];
+    const latest = core.read.latest.bind(core.read);
+    vi.spyOn(core.read, 'latest').mockImplementation((series) => {
+      clock.advance(4);
+      seen.push('device');
+      return latest(series);
+    });
+    let isOver = false;
+    const others = (): void => {
+      seen.push('others');
+      if (!isOver) setImmediate(others);
+    };
+    setImmediate(others);
+    const { statusCode } = await api.app.inject({ url: '/api/v1/devices', headers: { host: 'localhost' } });
+    isOver = true;
+    expect(statusCode).toBe(200);
+    expect(seen.filter((what) => what === 'device')).toHaveLength(3);
+    expect(seen.join(', ')).not.toMatch(/device, device/);
   });
 
   it('one whose client has gone is given up', async () => {
