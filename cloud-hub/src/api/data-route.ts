@@ -50,14 +50,9 @@ async function answerAsked(context: ApiContext, asked: Asked, isAbandoned: () =>
   const etag = etagOf([startedMs, caller.sites ?? null, asked.format, shape, zone.name, version]);
   const caching = { etag, 'cache-control': 'private, no-cache' };
   if (isKnown(context.ifNoneMatch, etag)) return { status: 304, contentType: 'text/plain', headers: caching, body: '' };
-  const page = await queries.run(answerData(store, question, nowMs), isAbandoned);
+  const { page, meta } = await queries.run(explained(store, question, nowMs), isAbandoned);
   const paging = { complete: page.next === null, next: page.next };
-  const rendered = renderData(
-    page,
-    { format: asked.format, shape, zone },
-    paging,
-    metaOf(store, page, question, nowMs),
-  );
+  const rendered = renderData(page, { format: asked.format, shape, zone }, paging, meta);
   return { ...rendered, headers: { ...rendered.headers, ...caching } };
 }
 
@@ -78,8 +73,18 @@ function shapeOf(text: string | undefined, format: Format): Shape {
 
 const gapsShownMax = 1_000;
 
-function metaOf(store: StoreRead, page: DataPage, { grid, aggregates }: DataQuestion, nowMs: number): Row {
-  const gaps = gapsOfPage(store, page, grid, nowMs);
+/** Yields where others may run. */
+function* explained(
+  store: StoreRead,
+  question: DataQuestion,
+  nowMs: number,
+): Generator<void, { readonly page: DataPage; readonly meta: Row }> {
+  const page = yield* answerData(store, question, nowMs);
+  const gaps = yield* gapsOfPage(store, page, question.grid, nowMs);
+  return { page, meta: metaOf(page, question, gaps) };
+}
+
+function metaOf(page: DataPage, { grid, aggregates }: DataQuestion, gaps: readonly Row[]): Row {
   return {
     fromMs: page.range.fromMs,
     toMs: page.range.toMs,
@@ -101,13 +106,20 @@ function metaOf(store: StoreRead, page: DataPage, { grid, aggregates }: DataQues
 }
 
 /** Buckets without data, and what was declared lost; without buckets only the latter, for nothing says when a reading was due. */
-function gapsOfPage(store: StoreRead, page: DataPage, grid: Grid | undefined, nowMs: number): Row[] {
+function* gapsOfPage(
+  store: StoreRead,
+  page: DataPage,
+  grid: Grid | undefined,
+  nowMs: number,
+): Generator<void, readonly Row[]> {
   const losses = lossesBySeries(store, new Set(page.parts.map(({ series }) => series.agent)), page.range);
-  return page.parts.flatMap((part) => {
+  const found: Row[] = [];
+  for (const part of page.parts) {
+    yield;
     const { series } = part;
     // What has not happened yet is not missing, and the bucket of this moment is still open.
     const range = { fromMs: part.coveredFromMs, toMs: Math.min(part.coveredToMs, grid?.startOf(nowMs) ?? nowMs) };
-    if (range.fromMs >= range.toMs) return [];
+    if (range.fromMs >= range.toMs) continue;
     const { recordedMs } = part;
     const empty = grid === undefined ? [] : emptyRanges(recordedMs, grid, range);
     const quiet = quietUntil(series, grid === undefined ? [] : [...lastBefore(store, part), ...recordedMs]);
@@ -116,8 +128,9 @@ function gapsOfPage(store: StoreRead, page: DataPage, grid: Grid | undefined, no
     const horizonMs = expiredBefore(store.expiry(), series, isOfReadings ? levels[3] : part.level);
     const expiredMs = grid === undefined ? horizonMs : firstWhole(grid, horizonMs);
     const gaps = explainGaps(empty, lossesAt(losses.get(series.id) ?? [], part.level), range, quiet, expiredMs);
-    return gaps.map((gap) => ({ series: series.id, ...gap }));
-  });
+    for (const gap of gaps) found.push({ series: series.id, ...gap });
+  }
+  return found;
 }
 
 /** For a held series: the last reading before the answer, whose value may still stand in it. */

@@ -59,6 +59,35 @@ describe('queries beside ingest', () => {
     expect(seen.join(', ')).not.toMatch(/device, device/);
   });
 
+  it('and while gaps of an answer are explained, series by series', async () => {
+    const start = Date.UTC(2026, 0, 1);
+    const { api, agent, clock, core } = openApiFixture(start + 86_400_000);
+    const held = Array.from({ length: 40 }, (_, n) =>
+      definition({ device: `d${n}`, sampling: 'held', holdMs: 3_600_000 }),
+    );
+    agent('gw', held).send(held.map((_, series) => ({ series, timeMs: start, value: 1 })));
+    let reads = 0;
+    let readsMax = 0;
+    const spreads = core.read.spreads.bind(core.read);
+    vi.spyOn(core.read, 'spreads').mockImplementation((...asked) => {
+      clock.advance(4);
+      readsMax = Math.max(readsMax, ++reads);
+      return spreads(...asked);
+    });
+    let isOver = false;
+    const others = (): void => {
+      reads = 0;
+      if (!isOver) setImmediate(others);
+    };
+    setImmediate(others);
+    const url = `/api/v1/data?match=temperature&from=${start + 7_200_000}&to=${start + 14_400_000}&every=1h&agg=last&fill=null`;
+    const { statusCode } = await api.app.inject({ url, headers: { host: 'localhost' } });
+    isOver = true;
+    expect(statusCode).toBe(200);
+    // One series is looked up in four levels, the coarsest twice.
+    expect(readsMax).toBeLessThan(10);
+  });
+
   it('one whose client has gone is given up', async () => {
     const clock = new ManualClock();
     const seen: string[] = [];
