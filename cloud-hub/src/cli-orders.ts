@@ -54,7 +54,7 @@ function openCore(db: Database, { retention, alarms: config }: HubConfig): HubCo
   const clock = systemClock;
   const onAlarms = (batch: AppliedBatch): void => alarms.applied(batch);
   const core = new HubCore(db, { clock, send: () => undefined, onAlarms }, { retention });
-  const rest = { clock, random: systemRandom, log: silentLogger, isBusy: () => false };
+  const rest = { clock, random: systemRandom, log: silentLogger, isBusy: () => false, hasRoom: () => true };
   const alarms = new Alarms({ db, store: core.read, config, ...rest });
   return core;
 }

@@ -121,7 +121,7 @@ class Rooms {
     const audit = new AuditLog(dataFolder, clock, (error) => log.error({ error }, 'refusals could not be audited'));
     this.#audit = audit;
     const core = this.#openCore(db);
-    const alarms = this.#makeAlarms(db, core);
+    const alarms = this.#makeAlarms(db, core, room);
     this.#alarms = alarms;
     const beforeDelivery = (): void => this.#watch?.poll();
     const live = openLive({ store: core.read, clock, random, log: log.child('live'), beforeDelivery });
@@ -186,11 +186,12 @@ class Rooms {
     return new HubCore(db, { clock, log: log.child('ingest'), ...told }, { retention: this.#config.retention });
   }
 
-  #makeAlarms(db: Database, core: HubCore): Alarms {
+  #makeAlarms(db: Database, core: HubCore, room: DiskRoom): Alarms {
     const { clock, random, log } = this.#ports;
     const { alarms: config } = this.#config;
     const isBusy = (): boolean => core.queuedBytes() > 0;
-    return new Alarms({ db, store: core.read, clock, random, log: log.child('alarms'), config, isBusy });
+    const hasRoom = (): boolean => room.hasRoom();
+    return new Alarms({ db, store: core.read, clock, random, log: log.child('alarms'), config, isBusy, hasRoom });
   }
 
   #send(agent: string, kind: DownKind, payload: Uint8Array): void {
@@ -253,8 +254,8 @@ class Rooms {
       folder.saveCredentials();
       driver.resume();
     };
-    this.#alarms?.start(fail);
     room.watch({ db, clock, log: log.child('room'), onRoom });
+    this.#alarms?.start(fail);
     this.#driver = driver;
     this.#upkeep = upkeep;
     this.#damageWatch = damageWatch;

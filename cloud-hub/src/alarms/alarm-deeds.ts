@@ -21,13 +21,15 @@ const shelveMsMax = 7 * 86_400_000;
 export class AlarmDeeds {
   readonly #db: Database;
   readonly #table: AlarmTable;
+  readonly #hasRoom: () => boolean;
 
-  constructor(db: Database) {
+  constructor(db: Database, hasRoom: () => boolean = () => true) {
     this.#db = db;
+    this.#hasRoom = hasRoom;
     this.#table = new AlarmTable(db);
   }
 
-  /** Throws `not_found`; `usage` where there is nothing to acknowledge. */
+  /** Throws `not_found`; `usage` where there is nothing to acknowledge; `unavailable`, as the others do, where the disk is full. */
   acknowledge(id: number, deed: Deed): void {
     this.#do(id, 'acknowledged', deed, (state) => {
       const { place, activated } = state;
@@ -54,6 +56,8 @@ export class AlarmDeeds {
   }
 
   #do(id: number, word: string, { who, nowMs, note }: Deed, change: (state: AlarmState) => AlarmState): void {
+    if (!this.#hasRoom())
+      throw new FoglineError('unavailable', 'the disk of the hub is full: nothing is changed until there is room');
     this.#db.transaction(() => {
       const alarm = this.#table.get(id);
       if (alarm === undefined)

@@ -369,6 +369,18 @@ describe('what is kept', () => {
   });
 });
 
+describe('history that was heard while the clock of the hub was wrong', () => {
+  it('takes none with it that was heard before and is young', () => {
+    const { send, db, desk, view, clock } = openDesk();
+    send([1, 'active']);
+    clock.jumpWall(0);
+    send([2, 'cleared']);
+    clock.jumpWall(now);
+    db.transaction(() => desk.table.expire(now - 1, 100));
+    expect(view.history(1, { fromMs: 0, toMs: 10, limit: 10 }).map(({ word }) => word)).toEqual(['active']);
+  });
+});
+
 describe('a batch that the store lost and the alarms remember', () => {
   it('changes nothing and is told to nobody when it comes again', () => {
     const clock = new ManualClock(now);

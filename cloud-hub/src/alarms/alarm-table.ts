@@ -3,7 +3,7 @@
  * within a transaction of the caller. Bounded by `alarmLimits`: the oldest history leaves, and a new alarm beyond the limit is not kept.
  */
 import type { Database, Statement } from '@fogline/shared/sqlite';
-import { type AlarmState, isUntold, newAlarm, type Place } from './alarm-state.ts';
+import { type AlarmState, type AlarmWord, isUntold, newAlarm, type Place } from './alarm-state.ts';
 import type { Severity } from './severity.ts';
 
 export const alarmLimits = {
@@ -48,6 +48,13 @@ interface AlarmSql extends AlarmIdentity {
   readonly body: string;
 }
 
+/** What a rule has to know of an alarm of its own. */
+export interface OnOfRule {
+  readonly agent: number;
+  readonly series: number;
+  readonly word: AlarmWord;
+}
+
 interface PlaceSql {
   readonly time: number;
   readonly epoch: string;
@@ -60,6 +67,7 @@ export class AlarmTable {
   readonly #find: Statement<AlarmSql>;
   readonly #get: Statement<AlarmSql>;
   readonly #on: Statement<AlarmSql>;
+  readonly #onOfRule: Statement<OnOfRule>;
   readonly #due: Statement<AlarmSql>;
   readonly #count: Statement<{ count: number }>;
   readonly #insert: Statement<never>;
@@ -79,6 +87,10 @@ export class AlarmTable {
     this.#get = db.prepare(`SELECT ${alarmColumns} FROM alarms WHERE id = ?`);
     this.#on = db.prepare(
       `SELECT ${alarmColumns} FROM alarms WHERE state IN ('active', 'stale') AND origin = ? ORDER BY id`,
+    );
+    // By the index of identities: others may have many that are on.
+    this.#onOfRule = db.prepare(
+      "SELECT agent, series, state AS word FROM alarms WHERE origin = 'rule' AND rule = ? AND +state IN ('active', 'stale')",
     );
     this.#due = db.prepare(`SELECT ${alarmColumns} FROM alarms WHERE due <= ? ORDER BY due LIMIT ?`);
     this.#count = db.prepare('SELECT count(*) AS count FROM alarms');
@@ -101,7 +113,7 @@ export class AlarmTable {
        ORDER BY time, epoch, seq LIMIT 1`,
     );
     this.#oldest = db.prepare('SELECT id, at FROM alarm_history ORDER BY id LIMIT ?');
-    this.#forget = db.prepare('DELETE FROM alarm_history WHERE id <= ?');
+    this.#forget = db.prepare('DELETE FROM alarm_history WHERE id <= ? AND at < ?');
     this.#forgetAlarms = db.prepare(
       `DELETE FROM alarms WHERE state IN ('cleared', 'ended', 'unknown') AND changed < ?
        AND NOT EXISTS (SELECT 1 FROM alarm_history h WHERE h.alarm = alarms.id)`,
@@ -134,6 +146,11 @@ export class AlarmTable {
     return this.#on.all(origin).map(alarmFrom);
   }
 
+  /** Those of one rule that are active or stale. */
+  onOfRule(rule: string): OnOfRule[] {
+    return this.#onOfRule.all(rule);
+  }
+
   /** Those whose shelf is over, or whose state is to be told since. */
   due(nowMs: number, limit: number): StoredAlarm[] {
     return this.#due.all(nowMs, limit).map(alarmFrom);
@@ -163,7 +180,8 @@ export class AlarmTable {
   expire(beforeMs: number, entriesMax: number): boolean {
     const old = this.#oldest.all(entriesMax).filter(({ at }) => at < beforeMs);
     const last = old.at(-1);
-    if (last !== undefined) this.#forget.run(last.id);
+    // The clock may have been wrong when it was heard: what is young stays.
+    if (last !== undefined) this.#forget.run(last.id, beforeMs);
     if (old.length === entriesMax) return true;
     this.#forgetAlarms.run(beforeMs);
     return false;

@@ -23,6 +23,8 @@ export interface AlarmsOptions {
   readonly config: AlarmsConfig;
   /** Something waits to be committed: rules wait. */
   isBusy(): boolean;
+  /** Of the disk: without it nothing is written here, until there is. */
+  hasRoom(): boolean;
   /** How names of webhooks are resolved; default: by the system, and only to addresses that may be reached. */
   readonly lookup?: LookupFunction;
 }
@@ -41,11 +43,13 @@ export class Alarms {
   #missing: MissingWatch | undefined;
   #rules: RuleRunner | undefined;
   #fail: (error: unknown) => void = () => undefined;
+  #isTidy = false;
+  #mayHaveRevoked = true;
   #timers: Timer[] = [];
 
   constructor(options: AlarmsOptions) {
     this.#options = options;
-    this.deeds = new AlarmDeeds(options.db);
+    this.deeds = new AlarmDeeds(options.db, () => options.hasRoom());
     this.webhooks = new Webhooks({ ...options, webhooks: options.config.webhooks });
     this.#desk = new AlarmDesk(options.db, {
       subjects: options.store,
@@ -64,7 +68,8 @@ export class Alarms {
 
   /** Agents were revoked, perhaps. */
   credentialsChanged(): void {
-    this.#guarded(() => this.#missing?.credentialsChanged());
+    this.#mayHaveRevoked = true;
+    this.#guarded(() => this.#tidy());
   }
 
   /** The alarms of agents of these sites; undefined = all. */
@@ -96,23 +101,26 @@ export class Alarms {
 
   /** `fail`: the storage failed; nothing more is done. */
   start(fail: (error: unknown) => void): void {
-    const { db, clock, config, store, log, isBusy } = this.#options;
+    const { db, clock, config, store, log, isBusy, hasRoom } = this.#options;
     this.#fail = fail;
     this.webhooks.start(fail);
-    this.#endUnconfigured();
     const { missing, rules } = config;
     if (missing !== undefined) {
       const watch = new MissingWatch(missing, this.#desk, store, clock);
       this.#missing = watch;
-      this.#every('hub.missing-agents', lookMs, () => watch.look());
-      watch.credentialsChanged();
+      this.#every('hub.missing-agents', lookMs, () => (hasRoom() ? watch.look() : watch.excuse()));
     }
+    this.#tidy();
     if (rules.length > 0) {
-      this.#rules = new RuleRunner(rules, { desk: this.#desk, store, clock, log, isBusy, fail });
+      this.#rules = new RuleRunner(rules, { desk: this.#desk, store, clock, log, isBusy, hasRoom, fail });
       this.#rules.start();
     }
-    this.#every('hub.alarms', tickMs, () => this.#desk.tellDue(clock.now()));
+    this.#every('hub.alarms', tickMs, () => {
+      this.#tidy();
+      if (hasRoom()) this.#desk.tellDue(clock.now());
+    });
     this.#every('hub.alarms-expiry', expireMs, () => {
+      if (!hasRoom()) return;
       db.transaction(() => this.#desk.table.expire(clock.now() - config.keepMs, expiredAtOnceMax));
     });
   }
@@ -122,6 +130,18 @@ export class Alarms {
     this.#rules?.stop();
     this.#missing = undefined;
     for (const timer of this.#timers) timer.cancel();
+  }
+
+  /** As soon as there is room: ends and gives up what is waited for no more. */
+  #tidy(): void {
+    if (!this.#options.hasRoom()) return;
+    if (!this.#isTidy) {
+      this.webhooks.forgetOthers();
+      this.#endUnconfigured();
+    }
+    this.#isTidy = true;
+    if (this.#mayHaveRevoked) this.#missing?.credentialsChanged();
+    this.#mayHaveRevoked = false;
   }
 
   /** What kept them is gone from the configuration. */

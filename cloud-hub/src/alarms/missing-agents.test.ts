@@ -117,6 +117,25 @@ describe('an agent', () => {
     expect(states()).toEqual(['ended']);
   });
 
+  it('that may come again is missing when it is away, and was not before', () => {
+    const { clock, agent, db, alarms, states, history } = openWorld();
+    const registry = new AgentRegistry(db, clock);
+    registry.create('gw');
+    registry.revoke('gw');
+    alarms.credentialsChanged();
+    // Its connection is cut after that.
+    setOnline(agent, false);
+    clock.advance(60 * minute);
+    registry.rotate('gw');
+    alarms.credentialsChanged();
+    setOnline(agent, true);
+    clock.advance(minute);
+    expect(states()).toEqual([]);
+    setOnline(agent, false);
+    clock.advance(6 * minute);
+    expect(history().map(([, word]) => word)).toEqual(['active']);
+  });
+
   it('that never came is not missing', () => {
     const { clock, db, states, open, alarms } = openWorld();
     new AgentRegistry(db, clock).create('never');

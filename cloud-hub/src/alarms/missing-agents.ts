@@ -39,6 +39,11 @@ export class MissingAgents {
     this.#known.delete(agent);
   }
 
+  /** Nobody could be heard: everyone has the whole time anew. */
+  excuse(atMs: number): void {
+    for (const known of this.#known.values()) known.heardAtMs = atMs;
+  }
+
   /** It came, said something of itself, or left. */
   heard(agent: string, isOnline: boolean, atMs: number): void {
     const known = this.#known.get(agent);

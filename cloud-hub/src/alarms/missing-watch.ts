@@ -39,10 +39,16 @@ export class MissingWatch {
     const atMs = this.#clock.monotonic();
     for (const name of agents) {
       const info = this.#fleet.agent(name);
-      if (info === undefined) continue;
+      // Of one that was revoked, that its connection was cut.
+      if (info === undefined || info.isRevoked) continue;
       this.#agents.heard(name, info.isOnline, atMs);
       this.#lastSeenMs.set(name, info.lastSeenMs);
     }
+  }
+
+  /** The hub took nothing in. */
+  excuse(): void {
+    this.#agents.excuse(this.#clock.monotonic());
   }
 
   /** Throws what the storage throws. */

@@ -28,12 +28,16 @@ export interface NotifierPorts {
   readonly log: Pick<Logger, 'warn'>;
   readonly counts: NotificationCounts;
   post(message: Message, signal: AbortSignal): Promise<PostResult>;
+  /** What was sent can be noted. */
+  hasRoom(): boolean;
   /** The storage failed. */
   fail(error: unknown): void;
 }
 
 /** Full jitter, while the breaker is closed. */
 const retry = { baseMs: 1_000, maxMs: 60_000, healthyMs: 1 } as const;
+/** On a disk without room. */
+const fullMs = 5_000;
 
 export class Notifier {
   readonly #webhook: string;
@@ -72,9 +76,13 @@ export class Notifier {
   }
 
   #next(): void {
-    const { queue, db, clock, counts, log } = this.#ports;
+    const { queue, db, clock, counts, log, hasRoom } = this.#ports;
     const found = queue.next(this.#webhook);
     if (found === undefined) return;
+    if (!hasRoom()) {
+      this.#wait(fullMs);
+      return;
+    }
     if (isExpired(found, clock.now())) {
       const expired = db.transaction(() => queue.expire(this.#webhook, clock.now()));
       counts.expired += expired;
@@ -84,6 +92,13 @@ export class Notifier {
     }
     this.#isBusy = true;
     void this.#ports.post(found, this.#end.signal).then((result) => this.#settle(found, result));
+  }
+
+  #wait(ms: number): void {
+    this.#timer = this.#ports.clock.after('hub.notifier', ms, () => {
+      this.#timer = undefined;
+      this.poke();
+    });
   }
 
   #settle(notification: Notification, result: PostResult): void {
@@ -100,10 +115,7 @@ export class Notifier {
       );
       this.#isHealthy = false;
       log.warn({ webhook: this.#webhook, id, why: result.why, breaker: this.breaker }, 'a notification was not taken');
-      this.#timer = clock.after('hub.notifier', wait, () => {
-        this.#timer = undefined;
-        this.poke();
-      });
+      this.#wait(wait);
       return;
     }
     this.#breaker.succeeded();

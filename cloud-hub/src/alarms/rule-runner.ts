@@ -8,7 +8,7 @@ import type { Logger } from '@fogline/shared/log';
 import { bucketOf } from '../store/levels.ts';
 import type { StoreRead } from '../store/read.ts';
 import type { AlarmDesk, Decision } from './alarm-desk.ts';
-import type { AlarmWord } from './alarm-state.ts';
+import type { OnOfRule } from './alarm-table.ts';
 import { type Evaluated, evaluateRule, type RuleStore } from './evaluate-rule.ts';
 import { decide, type RuleConfig } from './rule.ts';
 
@@ -19,6 +19,8 @@ export interface RuleRunnerPorts {
   readonly log: Pick<Logger, 'warn'>;
   /** Something waits to be committed: rules wait. */
   isBusy(): boolean;
+  /** On a full disk nothing can be decided. */
+  hasRoom(): boolean;
   /** The storage failed. */
   fail(error: unknown): void;
 }
@@ -37,6 +39,8 @@ const idleMs = 1_000;
 const everyMs = 25;
 /** Of each turn: about a tenth of the time, while there is something to do. */
 const budgetMs = 3;
+/** Of each turn: they are written when its time is over. */
+const decisionsMax = 16;
 /** A turn that finds messages waiting is left out, but not for ever. */
 const postponedMax = 20;
 
@@ -44,8 +48,8 @@ interface Job {
   readonly rule: RuleConfig;
   readonly endMs: number;
   readonly evaluation: Generator<Evaluated | undefined>;
-  /** State of its alarms when it began, by agent and series. */
-  readonly on: Map<string, { readonly agent: number; readonly series: number; readonly word: AlarmWord }>;
+  /** Its alarms that were on when it began and were not looked at yet, by agent and series. */
+  readonly on: Map<string, OnOfRule>;
 }
 
 export class RuleRunner {
@@ -84,7 +88,8 @@ export class RuleRunner {
   }
 
   #turn(): void {
-    const { clock, desk, isBusy } = this.#ports;
+    const { clock, desk, isBusy, hasRoom } = this.#ports;
+    if (!hasRoom()) return;
     if (isBusy() && this.#postponed < postponedMax) {
       this.#postponed++;
       return;
@@ -96,7 +101,7 @@ export class RuleRunner {
       this.#job ??= this.#nextJob();
       if (this.#job === undefined) break;
       this.#step(this.#job, decisions);
-    } while (clock.monotonic() < stopMs);
+    } while (clock.monotonic() < stopMs && decisions.length < decisionsMax);
     desk.decided(decisions, clock.now());
   }
 
@@ -106,27 +111,36 @@ export class RuleRunner {
     const nowMs = clock.now();
     const due = this.#rules
       .map((rule) => ({ rule, endMs: bucketOf(nowMs - rule.settleMs, rule.everyMs) }))
-      .filter(({ rule, endMs }) => endMs > (this.#lastEndMs.get(rule.name) ?? Number.NEGATIVE_INFINITY))
+      .filter(({ rule, endMs }) => this.#isNew(rule, endMs))
       .sort((a, b) => a.endMs - b.endMs);
     const [first] = due;
     if (first === undefined) return undefined;
     const { rule, endMs } = first;
     const before = this.#lastEndMs.get(rule.name);
-    if (before !== undefined) this.counts.skipped += (endMs - before) / rule.everyMs - 1;
+    if (before !== undefined && before < endMs) this.counts.skipped += (endMs - before) / rule.everyMs - 1;
     this.#lastEndMs.set(rule.name, endMs);
-    const own = desk.table.on('rule').filter((alarm) => alarm.rule === rule.name);
-    const on = new Map(
-      own.map(({ agent, series, state }) => [`${agent}/${series}`, { agent, series, word: state.word }]),
-    );
+    const on = new Map(desk.table.onOfRule(rule.name).map((alarm) => [`${alarm.agent}/${alarm.series}`, alarm]));
     return { rule, endMs, evaluation: evaluateRule(store, rule, endMs, nowMs), on };
+  }
+
+  /** A clock that was set back by a bucket or more was wrong before: its time counts now. */
+  #isNew({ name, everyMs }: RuleConfig, endMs: number): boolean {
+    const before = this.#lastEndMs.get(name);
+    return before === undefined || endMs > before || before - endMs > everyMs;
   }
 
   #step(job: Job, decisions: Decision[]): void {
     const step = this.#next(job);
     if (step === 'end') {
-      this.#job = undefined;
-      this.counts.evaluated++;
-      for (const { agent, series } of job.on.values()) decisions.push(decisionOf(job, agent, series, 'ended'));
+      const [gone] = job.on;
+      if (gone === undefined) {
+        this.#job = undefined;
+        this.counts.evaluated++;
+        return;
+      }
+      const [key, { agent, series }] = gone;
+      job.on.delete(key);
+      decisions.push(decisionOf(job, agent, series, 'ended'));
       return;
     }
     if (step === undefined) return;

@@ -161,6 +161,27 @@ describe('a rule', () => {
     expect(logged).toEqual([{ rule: 'r', problem: expect.stringContaining('ask for agg=twa, last, min or max') }]);
   });
 
+  it('goes on when the clock of the hub is set back, with the buckets of the time that it is then', () => {
+    const { clock, agent, rows } = openWorld('{ r: { match: temperature, every: 5m, above: 30 } }');
+    clock.jumpWall(start + 10 * 86_400_000);
+    clock.advance(5 * minute);
+    clock.jumpWall(start);
+    agent('gw', [definition()]).send([{ series: 0, timeMs: start + 1_000, value: 40 }]);
+    clock.advance(5 * minute + settled);
+    expect(rows()).toMatchObject([{ state: 'active' }]);
+  });
+
+  it('looks at no bucket again because its clock was set back a little', () => {
+    const { clock, agent, history } = openWorld('{ r: { match: temperature, every: 5m, above: 30 } }');
+    const sender = agent('gw', [definition()]);
+    sender.send([{ series: 0, timeMs: start + 1_000, value: 40 }]);
+    sender.send([{ series: 0, timeMs: start + 5 * minute, value: 20 }]);
+    clock.advance(10 * minute + settled);
+    clock.jumpWall(clock.now() - minute);
+    clock.advance(2 * minute);
+    expect(history().map(([, word]) => word)).toEqual(['active', 'cleared']);
+  });
+
   it('waits while messages wait, and not for ever', () => {
     let isBusy = false;
     const { clock, agent, rows } = openWorld('{ r: { match: temperature, every: 5m, above: 30 } }', () => isBusy);
@@ -193,6 +214,24 @@ describe('a rule', () => {
     narrowed.stop();
     open().start(fail);
     expect(rows().map(({ state }) => state)).toEqual(['ended', 'ended']);
+  });
+
+  it('ends many alarms some at a time, so that commits go on', () => {
+    const { clock, agent, rows, alarms, open } = openWorld('{ r: { match: temperature, every: 5m, above: 30 } }');
+    const devices = Array.from({ length: 100 }, (_, i) => definition({ device: `d${i}` }));
+    agent('gw', devices).send(devices.map((_, series) => ({ series, timeMs: start, value: 40 })));
+    clock.advance(5 * minute + 2 * settled);
+    expect(rows().map(({ state }) => state)).toEqual(devices.map(() => 'active'));
+    alarms.stop();
+    open({ rules: rulesOf('{ r: { match: pressure, every: 5m, above: 30 } }') }).start(fail);
+    const ended = [0];
+    for (let turn = 0; turn < 10_000 && ended.at(-1) !== devices.length; turn++) {
+      clock.advance(25);
+      ended.push(rows().filter(({ state }) => state === 'ended').length);
+    }
+    const steps = ended.slice(1).map((count, at) => count - (ended[at] ?? 0));
+    expect(Math.max(...steps)).toBeLessThan(20);
+    expect(ended.at(-1)).toBe(devices.length);
   });
 
   it('goes on where it was after a restart, once agents had time to come back', () => {

@@ -57,7 +57,7 @@ async function receive(...answers: (number | ((response: ServerResponse) => void
 
 interface World extends Pick<AlarmFixture, 'clock' | 'logged'> {
   readonly alarms: Alarms;
-  open(fields?: Partial<WebhookConfig>): Alarms;
+  open(fields?: Partial<WebhookConfig>, hasRoom?: () => boolean): Alarms;
   settled(counts: Partial<Alarms['webhooks']['counts']>): Promise<void>;
   send(...rows: readonly (readonly [timeMs: number, word: string])[]): void;
 }
@@ -65,7 +65,7 @@ interface World extends Pick<AlarmFixture, 'clock' | 'logged'> {
 function openWorld(port: number, fields: Partial<WebhookConfig> = {}, lookup: { lookup?: LookupFunction } = {}): World {
   const fixture = openAlarmFixture(start);
   let alarms: Alarms | undefined;
-  const open = (changed: Partial<WebhookConfig> = {}): Alarms => {
+  const open = (changed: Partial<WebhookConfig> = {}, hasRoom = (): boolean => true): Alarms => {
     const webhook = {
       name: 'ops',
       url: new URL(`http://127.0.0.1:${port}/alarms?x=1`),
@@ -76,7 +76,7 @@ function openWorld(port: number, fields: Partial<WebhookConfig> = {}, lookup: { 
       ...fields,
       ...changed,
     };
-    alarms = fixture.open({ webhooks: [webhook] }, lookup);
+    alarms = fixture.open({ webhooks: [webhook] }, { hasRoom, ...lookup });
     rooms.push(alarms);
     return alarms;
   };
@@ -330,6 +330,20 @@ describe('what waits', () => {
     expect(dropped).toBe(3);
     expect(queue.next('ops')?.id).toBe('msg_3');
     expect(queue.waiting()).toEqual({ ops: queueLimits.notificationsMax });
+  });
+
+  it('waits on a full disk, where it could not be noted that it was sent, and goes with the first room', async () => {
+    const { got, port, count } = await receive(200);
+    const { send, open, clock, settled } = openWorld(port);
+    send([1, 'active']);
+    let hasRoom = false;
+    open({}, () => hasRoom).start(fail);
+    clock.advance(60_000);
+    expect(got).toEqual([]);
+    hasRoom = true;
+    clock.advance(5_000);
+    await count(1);
+    await settled({ sent: 1 });
   });
 
   it('for a webhook that is gone leaves with the next start, counted', async () => {

@@ -19,6 +19,7 @@ export interface WebhooksOptions {
   readonly log: Pick<Logger, 'warn'>;
   readonly webhooks: readonly WebhookConfig[];
   readonly lookup?: LookupFunction;
+  hasRoom(): boolean;
 }
 
 /** So long after a transaction it is committed. */
@@ -53,9 +54,8 @@ export class Webhooks {
 
   /** Begins to deliver, what an earlier process left too. `fail`: the storage failed. */
   start(fail: (error: unknown) => void): void {
-    const { db, clock, random, log, webhooks, lookup } = this.#options;
+    const { db, clock, random, log, webhooks, lookup, hasRoom } = this.#options;
     const ports = { clock, ...(lookup === undefined ? {} : { lookup }) };
-    this.#forgetOthers();
     for (const target of webhooks) {
       const notifier = new Notifier(target.name, {
         db,
@@ -64,6 +64,7 @@ export class Webhooks {
         random,
         log,
         counts: this.counts,
+        hasRoom,
         fail,
         post: (message, signal) => postMessage(target, message, signal, ports),
       });
@@ -77,15 +78,8 @@ export class Webhooks {
     this.#notifiers.clear();
   }
 
-  waiting(): Readonly<Record<string, number>> {
-    return this.#queue.waiting();
-  }
-
-  breakers(): Readonly<Record<string, BreakerState>> {
-    return Object.fromEntries([...this.#notifiers].map(([name, notifier]) => [name, notifier.breaker]));
-  }
-
-  #forgetOthers(): void {
+  /** Gives up what waits for webhooks that are not configured any more. */
+  forgetOthers(): void {
     const { db, log, webhooks } = this.#options;
     const known = new Set(webhooks.map(({ name }) => name));
     for (const [webhook, count] of Object.entries(this.#queue.waiting())) {
@@ -93,5 +87,13 @@ export class Webhooks {
       this.counts.unconfigured += db.transaction(() => this.#queue.forget(webhook));
       log.warn({ webhook, count }, 'notifications were given up: their webhook is not configured any more');
     }
+  }
+
+  waiting(): Readonly<Record<string, number>> {
+    return this.#queue.waiting();
+  }
+
+  breakers(): Readonly<Record<string, BreakerState>> {
+    return Object.fromEntries([...this.#notifiers].map(([name, notifier]) => [name, notifier.breaker]));
   }
 }

@@ -36,6 +36,7 @@ export function openAlarmFixture(nowMs: number): AlarmFixture {
       log,
       config: { ...defaultAlarms, ...config },
       isBusy: () => false,
+      hasRoom: () => true,
       ...options,
     });
     return alarms;

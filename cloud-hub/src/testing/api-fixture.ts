@@ -47,6 +47,7 @@ export function openApiFixture(
     log: silentLogger,
     config: defaultAlarms,
     isBusy: () => false,
+    hasRoom: () => true,
   });
   const tokens = new ApiTokens(store.db, clock);
   const audit = new AuditLog(':memory:', clock);

@@ -87,7 +87,14 @@ async function verdictOn(world: World, stream: string): Promise<Verdict> {
   const api = buildApi({
     ...shared,
     live: openLive({ ...shared, random: own.random, beforeDelivery: () => undefined }),
-    alarms: new Alarms({ db: world.hubDb, store: read, isBusy: () => false, ...own, config: defaultAlarms }),
+    alarms: new Alarms({
+      db: world.hubDb,
+      store: read,
+      isBusy: () => false,
+      hasRoom: () => true,
+      ...own,
+      config: defaultAlarms,
+    }),
     metrics: new Metrics(),
     access: { isLoopback: true, callerOf: () => undefined },
     tokens: new ApiTokens(world.hubDb, world.clock),
