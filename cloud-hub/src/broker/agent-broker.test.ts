@@ -211,6 +211,18 @@ describe('the broker of agents', () => {
     await expect.poll(() => hub.isHeard('gw1', 'query')).toBe(false);
   });
 
+  it('knows that an agent listens as long as one of its connections does', async () => {
+    const { broker: hub } = await open();
+    const before = await connect('gw1');
+    const after = await connect('gw1', { clientId: 'gw1:ffffffffffffffff' });
+    for (const client of [before, after]) await client.subscribeAsync('fl/1/gw1/query', { qos: 1 });
+    await before.endAsync();
+    await expect.poll(() => hub.connectionCount()).toBe(1);
+    expect(hub.isHeard('gw1', 'query')).toBe(true);
+    await after.endAsync();
+    await expect.poll(() => hub.isHeard('gw1', 'query')).toBe(false);
+  });
+
   it('refuses a foreign subscription without closing', async () => {
     const { broker: hub } = await open();
     const client = await connect('gw1');

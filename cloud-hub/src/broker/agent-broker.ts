@@ -62,6 +62,7 @@ interface Connected extends AgentIdentity {
 
 export async function openAgentBroker(options: AgentBrokerOptions): Promise<AgentBroker> {
   const connections = new Map<number, BrokerClient<Connected>>();
+  const listeners = new Listeners();
   const broker: Broker = await openBroker<Connected>({
     host: options.host,
     port: options.port,
@@ -91,12 +92,18 @@ export async function openAgentBroker(options: AgentBrokerOptions): Promise<Agen
       options.submit(message.identity.agent, kind, message.payload, () => done('ok'));
     },
     onConnect: (client) => void connections.set(client.connection, client),
-    onDisconnect: ({ connection }) => void connections.delete(connection),
+    onSubscribed({ connection }, topics) {
+      if (connections.has(connection)) listeners.add(connection, topics);
+    },
+    onDisconnect({ connection }) {
+      connections.delete(connection);
+      listeners.delete(connection);
+    },
   });
   return {
     port: broker.port,
     send: (agent, kind, payload) => broker.publish(topicOf(agent, kind), payload, { qos: 1, retain: false }),
-    isHeard: (agent, kind) => broker.isHeard(topicOf(agent, kind)),
+    isHeard: (agent, kind) => listeners.have(topicOf(agent, kind)),
     connectedAgents: () => [...new Set([...connections.values()].map(({ identity }) => identity.agent))],
     dropRevoked() {
       for (const { identity, clientId } of connections.values()) {
@@ -107,4 +114,34 @@ export async function openAgentBroker(options: AgentBrokerOptions): Promise<Agen
     counters: () => broker.counters(),
     close: () => broker.close(),
   };
+}
+
+/** Who has subscribed to which topic: asked for often, and there may be many agents. */
+class Listeners {
+  readonly #topics = new Map<number, Set<string>>();
+  readonly #connections = new Map<string, Set<number>>();
+
+  have(topic: string): boolean {
+    return this.#connections.has(topic);
+  }
+
+  /** Agents subscribe to whole topics only. */
+  add(connection: number, topics: readonly string[]): void {
+    const own = this.#topics.get(connection) ?? new Set();
+    this.#topics.set(connection, own);
+    for (const topic of topics) {
+      own.add(topic);
+      const connections = this.#connections.get(topic) ?? new Set();
+      this.#connections.set(topic, connections.add(connection));
+    }
+  }
+
+  delete(connection: number): void {
+    for (const topic of this.#topics.get(connection) ?? []) {
+      const connections = this.#connections.get(topic);
+      connections?.delete(connection);
+      if (connections?.size === 0) this.#connections.delete(topic);
+    }
+    this.#topics.delete(connection);
+  }
 }

@@ -268,6 +268,18 @@ describe('an answer', () => {
     expect(answers().map(({ id }) => id)).toEqual([2]);
   });
 
+  it('is not read and sent again while it is on its way, which is long on a slow link', () => {
+    commit(1);
+    say({});
+    kit.clock.advance(1_000);
+    say({});
+    expect(answers()).toHaveLength(1);
+    kit.hub.ackAll();
+    kit.clock.advance(1_000);
+    expect(answers()).toEqual([]);
+    expect(timesIn(ask())).toEqual([1]);
+  });
+
   it('is forgotten with its session; asked again in the next, it comes', () => {
     commit(1);
     say({});
@@ -306,7 +318,14 @@ it('the journal is read in slices; what is committed between two of them comes t
   const published: Uint8Array[] = [];
   const questions = new Answers(
     { agent: 'pi', outbox: new Outbox(kit.store, 'pi'), series },
-    { clock, log: silentLogger, mayPublish: () => true, publish: (payload) => void published.push(payload) },
+    {
+      clock,
+      log: silentLogger,
+      mayPublish: () => true,
+      isUnderWay: () => false,
+      publish: (payload) => void published.push(payload),
+      refuse: (payload) => void published.push(payload),
+    },
   );
   questions.take(
     encodeQuery({ agent: 'pi', id: 1, page: 1, ...everything, rowsMax: 100, cursor: undefined, names: [name] }),

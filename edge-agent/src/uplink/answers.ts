@@ -21,7 +21,12 @@ export const answerLimits = {
 interface AnswerPorts extends Pick<UplinkPorts, 'clock' | 'log'> {
   /** There is a place in the window for what can wait. */
   mayPublish(): boolean;
-  publish(payload: Uint8Array, how: 'in its turn' | 'at once'): void;
+  /** The answer of this page was published and is not acked. */
+  isUnderWay(query: Query): boolean;
+  /** In its turn. */
+  publish(payload: Uint8Array, query: Query): void;
+  /** At once. */
+  refuse(payload: Uint8Array): void;
 }
 
 /** One page: being read, then waiting for its turn. */
@@ -56,12 +61,12 @@ export class Answers {
     const { id, page } = query;
     const [own] = [this.#work?.query, ...this.#pending].filter((other) => other?.id === id);
     // Asked again because the hub has waited for long: it is under way.
-    if (own?.page === page) return;
+    if (own?.page === page || this.#ports.isUnderWay(query)) return;
     this.#pending = this.#pending.filter((other) => other !== own);
     if (this.#work?.query === own) this.#work = undefined;
     if (this.#pending.length + (this.#work === undefined ? 0 : 1) >= answerLimits.pendingMax) {
       const refused = `busy: ${answerLimits.pendingMax} questions wait already`;
-      this.#ports.publish(this.#answer(query, { refused }), 'at once');
+      this.#ports.refuse(this.#answer(query, { refused }));
       return;
     }
     this.#pending.push(query);
@@ -70,10 +75,10 @@ export class Answers {
 
   /** There may be a place in the window. */
   pump(): void {
-    const payload = this.#work?.payload;
-    if (payload === undefined || !this.#ports.mayPublish()) return;
+    const { query, payload } = this.#work ?? {};
+    if (query === undefined || payload === undefined || !this.#ports.mayPublish()) return;
     this.#work = undefined;
-    this.#ports.publish(payload, 'in its turn');
+    this.#ports.publish(payload, query);
     this.#wake();
   }
 

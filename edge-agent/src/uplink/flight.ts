@@ -15,7 +15,8 @@ export type Sent =
       readonly lines: readonly { lane: 0 | 1 | 2 | 3; hour: number; version: number }[];
       readonly sentAt: number;
     }
-  | { readonly kind: 'answer' | 'control'; readonly sentAt: number };
+  | { readonly kind: 'answer'; readonly id: number; readonly page: number; readonly sentAt: number }
+  | { readonly kind: 'control'; readonly sentAt: number };
 
 /** An ack of the backlog faster than this lets one more batch fly; slower than `slowAckMs` halves the pace. */
 const fastAckMs = 500;
@@ -100,6 +101,12 @@ export class Flight {
 
   holdsVoid(id: number): boolean {
     for (const sent of this.#sent.values()) if (sent.kind === 'void' && sent.id === id) return true;
+    return false;
+  }
+
+  holdsAnswer(id: number, page: number): boolean {
+    for (const sent of this.#sent.values())
+      if (sent.kind === 'answer' && sent.id === id && sent.page === page) return true;
     return false;
   }
 

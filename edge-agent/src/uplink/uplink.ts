@@ -77,8 +77,10 @@ export class Uplink {
     this.#answers = new Answers(context, {
       ...ports,
       mayPublish: () => this.isReady && this.#flight.backlogCapacity > 0,
-      publish: (payload, how) =>
-        this.#publish(answerKind, payload, { kind: how === 'at once' ? 'control' : 'answer', sentAt: this.#now() }),
+      isUnderWay: ({ id, page }) => this.#flight.holdsAnswer(id, page),
+      publish: (payload, { id, page }) =>
+        this.#publish(answerKind, payload, { kind: 'answer', id, page, sentAt: this.#now() }),
+      refuse: (payload) => this.#publish(answerKind, payload, { kind: 'control', sentAt: this.#now() }),
     });
   }
 
