@@ -55,8 +55,9 @@ describe('a webhook', () => {
   });
 
   it.each([
-    [`url: "ftp://a.example", secret: ${long}`, 'url: "ftp://a.example" is no address: write https://'],
-    [`url: "nonsense", secret: ${long}`, 'url: "nonsense" is no address'],
+    [`url: "ftp://a.example", secret: ${long}`, 'url: is no address: write https://'],
+    [`url: "nonsense", secret: ${long}`, 'url: is no address'],
+    [`url: "htps://user:hunter2@a.example", secret: ${long}`, 'url: is no address'],
     [`url: "https://u:p@a.example", secret: ${long}`, 'url: has a name or password in it'],
     [
       `url: "https://127.0.0.1/", secret: ${long}`,

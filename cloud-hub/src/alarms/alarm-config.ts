@@ -115,8 +115,9 @@ function resolveWebhook(of: string, raw: z.output<typeof webhook>, context: Conf
 }
 
 function addressProblem(url: URL, written: string, allowsPrivate: boolean): string | undefined {
+  // Not repeated: there may be a password in it.
   if (URL.parse(written) === null || !['http:', 'https:'].includes(url.protocol))
-    return `"${written}" is no address: write https://…`;
+    return 'is no address: write https://…';
   if (url.username !== '' || url.password !== '')
     return 'has a name or password in it, which would be in every log: the signature says who sends';
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
