@@ -249,6 +249,27 @@ describe('damage while it runs', () => {
   });
 });
 
+describe('an alarm whose state cannot be read', () => {
+  const planted = (body: string): void => {
+    const other = openDataFolder(folder);
+    other.exec(
+      `INSERT INTO alarms (origin, rule, agent, series, state, changed, body) VALUES ('missing', '', 1, 0, 'active', 0, '${body}')`,
+    );
+    other.close();
+  };
+
+  it.each(['{"word"', '{"wosd":"active"}'])('%s is found by the next start, which goes on without it', async (body) => {
+    const hub = await open();
+    hub.agents.create('gw1');
+    await hub.close();
+    planted(body);
+    const next = await open();
+    expect(await get(next, '/api/v1/alarms')).toMatchObject({ status: 200, body: { alarms: [] } });
+    expect(await (await fetch(`${next.httpUrl}/metrics`)).text()).toContain('fogline_hub_is_salvaged 1\n');
+    await next.close();
+  });
+});
+
 describe('addresses', () => {
   async function occupy(): Promise<number> {
     const server = createServer();

@@ -2,6 +2,7 @@
  * Alarms and their history in the hub's database. Nothing is kept in memory, so other processes may write too; every call that writes is
  * within a transaction of the caller. Bounded by `alarmLimits`: the oldest history leaves, and a new alarm beyond the limit is not kept.
  */
+import { FoglineError } from '@fogline/shared/errors';
 import type { Database, Statement } from '@fogline/shared/sqlite';
 import { type AlarmState, type AlarmWord, isUntold, newAlarm, type Place } from './alarm-state.ts';
 import type { Severity } from './severity.ts';
@@ -195,5 +196,14 @@ function dueMsOf(state: AlarmState): number | null {
 }
 
 function alarmFrom({ body, ...row }: AlarmSql): StoredAlarm {
-  return { ...row, state: JSON.parse(body) as AlarmState };
+  return { ...row, state: stateFrom(row.id, body) };
+}
+
+/** Throws `storage_corrupt`. */
+export function stateFrom(alarm: number, body: string): AlarmState {
+  try {
+    return JSON.parse(body) as AlarmState;
+  } catch (error) {
+    throw new FoglineError('storage_corrupt', `the state of alarm ${alarm} cannot be read`, { cause: error });
+  }
 }

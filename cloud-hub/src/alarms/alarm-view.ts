@@ -1,7 +1,7 @@
 /** What of the alarms a caller may see: rows with the names that series and agent have now, filtered and paged by the database. */
 import type { Database, Statement, Value } from '@fogline/shared/sqlite';
-import { type AlarmState, type AlarmWord, acknowledgementOf, isShelved } from './alarm-state.ts';
-import type { AlarmOrigin, HistoryEntry } from './alarm-table.ts';
+import { type AlarmWord, acknowledgementOf, isShelved } from './alarm-state.ts';
+import { type AlarmOrigin, type HistoryEntry, stateFrom } from './alarm-table.ts';
 
 export interface AlarmRow {
   readonly id: number;
@@ -147,7 +147,7 @@ export function countByState(db: Database): Record<string, number> {
 }
 
 function rowFrom(row: ViewSql, nowMs: number): AlarmRow {
-  const state = JSON.parse(row.body) as AlarmState;
+  const state = stateFrom(row.id, row.body);
   const { id, origin, rule, agent, site, series, device, metric, tags, severity, changed } = row;
   const acknowledgement = acknowledgementOf(state);
   return {

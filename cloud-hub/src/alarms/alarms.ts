@@ -101,8 +101,12 @@ export class Alarms {
 
   /** `fail`: the storage failed; nothing more is done. */
   start(fail: (error: unknown) => void): void {
-    const { db, clock, config, store, log, isBusy, hasRoom } = this.#options;
     this.#fail = fail;
+    this.#guarded(() => this.#start(fail));
+  }
+
+  #start(fail: (error: unknown) => void): void {
+    const { db, clock, config, store, log, isBusy, hasRoom } = this.#options;
     this.webhooks.start(fail);
     const { missing, rules } = config;
     if (missing !== undefined) {

@@ -6,6 +6,7 @@ import { messageOf } from '@fogline/shared/errors';
 import { decodeBatch } from '@fogline/shared/protocol/messages';
 import { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { Database } from '@fogline/shared/sqlite';
+import { isUnreadableAlarm } from './alarm-rows.ts';
 import { type BatchContent, decodeContent } from './batch-content.ts';
 import { BatchLog, type LoggedBatch } from './batch-log.ts';
 import { type DroppedRow, droppedPairs } from './dropped-ranges.ts';
@@ -77,6 +78,8 @@ function problemInRows(db: Database): string | undefined {
     )
     .get();
   if (dangling !== undefined && dangling.n > 0) return `${dangling.n} definitions of series that are not there`;
+  const alarm = db.prepare<{ id: number }>(`SELECT id FROM alarms WHERE ${isUnreadableAlarm} LIMIT 1`).get();
+  if (alarm !== undefined) return `the state of alarm ${alarm.id} cannot be read`;
   const stored = db.prepare<{ what: number; ms: number; checksum: number }>('SELECT * FROM horizons').all();
   if (!stored.every(isSound)) return 'a horizon of what was removed does not match its checksum';
   const horizons = new Horizons(db);

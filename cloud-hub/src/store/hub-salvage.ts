@@ -10,6 +10,7 @@ import { attempt, copyRow, keyColumns, readable, tableNames } from '@fogline/sha
 import { SeqRanges } from '@fogline/shared/seq-ranges';
 import type { Database, Value } from '@fogline/shared/sqlite';
 import { restoreCredentials } from '../fleet/credential-copy.ts';
+import { isUnreadableAlarm } from './alarm-rows.ts';
 import { decodeContent, findUnknownSeries, type Settled } from './batch-content.ts';
 import type { LoggedBatch } from './batch-log.ts';
 import { contentOf, epochNames } from './hub-check.ts';
@@ -106,7 +107,7 @@ function copyDefinitions(to: Database, read: Read): void {
 
 /** An alarm without its series is about nothing, or soon about another: the number is given to the next one. */
 function dropStrayAlarms(to: Database): void {
-  to.exec(`DELETE FROM alarms WHERE NOT json_valid(body) OR agent NOT IN (SELECT id FROM agents)
+  to.exec(`DELETE FROM alarms WHERE ${isUnreadableAlarm} OR agent NOT IN (SELECT id FROM agents)
       OR (series <> 0 AND series NOT IN (SELECT id FROM series));
     DELETE FROM alarm_history WHERE alarm NOT IN (SELECT id FROM alarms)`);
 }

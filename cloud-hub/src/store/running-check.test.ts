@@ -61,6 +61,11 @@ describe('finds', () => {
     ['a roll-up whose bytes changed', `UPDATE rollups SET ${flip('partial')}`, 'roll-ups: '],
     ['a roll-up whose key changed', 'UPDATE rollups SET start = start + 1 WHERE level = 60000', 'roll-ups: '],
     ['a series that is gone', 'DELETE FROM series WHERE id = 1', 'definitions: series 0'],
+    [
+      'an alarm that cannot be read',
+      "INSERT INTO alarms (origin, rule, agent, series, state, changed, body) VALUES ('agent', '', 1, 1, 'active', 0, '{}')",
+      'alarms: the state of 1',
+    ],
     ['a void that cannot be read', "UPDATE voids SET pieces = '['", 'voids: '],
     ['a table that cannot be read', 'DROP TABLE voids', 'voids: '],
   ])('%s', (_what, sql, problem) => {

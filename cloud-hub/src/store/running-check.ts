@@ -1,11 +1,12 @@
 /**
  * Looks for damage in the database of a running hub, one row a step: every batch against its row and its places in the indexes, every entry of
- * an index against its batch, every roll-up, single and packed, against its checksum, every definition, every void. Nothing is held between two steps, so a
+ * an index against its batch, every roll-up, single and packed, against its checksum, every definition, every void, every alarm. Nothing is held between two steps, so a
  * commit may come between any two. What it cannot see, and the check of a start does: entries that are missing from ranges and ledger,
  * and pages that no table uses.
  */
 import { messageOf } from '@fogline/shared/errors';
 import type { Database, Value } from '@fogline/shared/sqlite';
+import { isUnreadableAlarm } from './alarm-rows.ts';
 import { type BatchRow, fromRow } from './batch-log.ts';
 import { type BlockSql, blockCheck, contentOf, type EpochNames } from './hub-check.ts';
 import { hourMs } from './levels.ts';
@@ -24,6 +25,7 @@ export function* checkRunning(db: Database): Steps {
   yield* guarded('packed roll-ups', checkBlocks(db));
   yield* guarded('definitions', checkDefinitions(db));
   yield* guarded('voids', checkVoids(db));
+  yield* guarded('alarms', checkAlarms(db));
 }
 
 /** Any error while reading is a finding. */
@@ -162,5 +164,16 @@ function* checkVoids(db: Database): Steps {
     }
     for (const name of ['pieces', 'hours']) JSON.parse(String(row[name]));
     yield undefined;
+  }
+}
+
+function* checkAlarms(db: Database): Steps {
+  const unreadable = db.prepare(`SELECT 1 FROM alarms WHERE id = ? AND ${isUnreadableAlarm}`);
+  for (const row of rowsOf<Row>(db, 'alarms', ['id'])) {
+    if (typeof row === 'string') yield row;
+    else
+      yield unreadable.get(row['id'] ?? null) === undefined
+        ? undefined
+        : `the state of ${String(row['id'])} cannot be read`;
   }
 }
