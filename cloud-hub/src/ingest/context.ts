@@ -1,7 +1,7 @@
 /** What the handlers of one message share, and what they leave to be done after COMMIT. */
 
 import type { Clock } from '@fogline/shared/clock';
-import { type ColumnMemory, ReusedColumns } from '@fogline/shared/codec/columns';
+import { type ColumnMemory, NewColumns, ReusedColumns } from '@fogline/shared/codec/columns';
 import type { AgentState } from '../store/agent-table.ts';
 import type { HubStore } from '../store/hub-store.ts';
 import type { HeldRange, QuarantineReason } from '../store/quarantine.ts';
@@ -34,6 +34,7 @@ export class IngestContext {
   /** Whether rows of this group are wanted after COMMIT. */
   isWatched = false;
   readonly #reused = new ReusedColumns();
+  readonly #kept = new NewColumns();
   /** Last hello of each agent in this process. */
   readonly sessions = new Map<string, Session>();
   /** After COMMIT, in order. */
@@ -64,9 +65,9 @@ export class IngestContext {
     this.log?.warn({ agent: agent.name, kind, reason, detail }, 'a message was quarantined');
   }
 
-  /** For the readings of one message, valid until the next one's: rows that viewers keep get memory of their own. */
-  columnMemory(): ColumnMemory | undefined {
-    if (this.isWatched) return undefined;
+  /** For the readings of one message, valid until the next one's: rows that viewers keep lie together. */
+  columnMemory(): ColumnMemory {
+    if (this.isWatched) return this.#kept.memory;
     this.#reused.reset();
     return this.#reused.memory;
   }

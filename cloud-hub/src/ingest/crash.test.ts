@@ -226,6 +226,21 @@ it('a restored backup makes the welcome go back, and what is sent again heals it
   expect(visible(restored)).toEqual(visible(hub));
 });
 
+it('rows that viewers keep lie together, whatever is decoded between the commits', () => {
+  const hub = new Hub();
+  const agent = ready(hub);
+  const rows = Array.from({ length: 1_000 }, (_, i) => ({ series: 0, time: t0 + i, value: i }));
+  agent.send(1, ...rows);
+  const query = { agent: 'gw1', fromMs: t0, toMs: t0 + 60_000, series: new Set([1]) };
+  for (let seq = 1_001; seq <= 1_100; seq++) {
+    agent.send(seq, row(seq));
+    for (const { readings } of hub.core.read.raw(query)) expect(readings.count).toBeGreaterThan(0);
+  }
+  const kept = hub.changes.flatMap(({ batches }) => batches.flatMap(({ readings }) => readings));
+  expect(kept).toHaveLength(101);
+  expect(new Set(kept.map(({ time }) => time.buffer)).size).toBe(1);
+});
+
 it('a fold happens by itself when the tail exceeds a limit or grows old, and not when idle', () => {
   const folds = (limits: object, advanceMs: number): number => {
     const hub = new Hub({ limits });
