@@ -4,7 +4,7 @@
  */
 import { FoglineError } from '@fogline/shared/errors';
 import type { Database } from '@fogline/shared/sqlite';
-import { type AlarmState, acknowledged } from './alarm-state.ts';
+import { type AlarmState, acknowledged, shelveMsMax } from './alarm-state.ts';
 import { AlarmTable } from './alarm-table.ts';
 
 /** Who does something, when, and what they say of it. */
@@ -16,7 +16,6 @@ export interface Deed {
 
 /** In the place of an epoch: what people do is no transition. */
 export const deedEpoch = 'hub';
-const shelveMsMax = 7 * 86_400_000;
 
 export class AlarmDeeds {
   readonly #db: Database;

@@ -313,6 +313,17 @@ describe('a shelved alarm', () => {
     expect(() => deeds.unshelve(1, by('anna'))).toThrow('not shelved');
   });
 
+  it('is shelved for 7d at most, also when the clock was far ahead', () => {
+    const { send, deeds, by, clock, row, told } = openDesk();
+    send([1, 'active']);
+    clock.jumpWall(now + 3_650 * 86_400_000);
+    deeds.shelve(1, 60_000, by('anna'));
+    clock.jumpWall(now);
+    expect(row()?.shelved).toBeNull();
+    send([2, 'cleared']);
+    expect(told).toEqual(['active 1', 'cleared 2']);
+  });
+
   it('is never shelved for ever', () => {
     const { send, deeds, by } = openDesk();
     send([1, 'active']);

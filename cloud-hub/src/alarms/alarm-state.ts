@@ -30,6 +30,8 @@ export interface Acknowledgement {
   readonly covers: Place;
 }
 
+export const shelveMsMax = 7 * 86_400_000;
+
 export interface Shelf {
   readonly by: string;
   readonly atMs: number;
@@ -114,6 +116,7 @@ export function isUntold({ place, told }: AlarmState): boolean {
   return place !== null && isAfter(place, told);
 }
 
+/** A shelf of a clock that was far ahead is none. */
 export function isShelved({ shelf }: AlarmState, nowMs: number): boolean {
-  return shelf !== null && nowMs < shelf.untilMs;
+  return shelf !== null && nowMs < shelf.untilMs && shelf.untilMs - nowMs <= shelveMsMax;
 }

@@ -68,6 +68,7 @@ export class AlarmTable {
   readonly #find: Statement<AlarmSql>;
   readonly #get: Statement<AlarmSql>;
   readonly #on: Statement<AlarmSql>;
+  readonly #onMerged: Statement<AlarmSql>;
   readonly #onOfRule: Statement<OnOfRule>;
   readonly #due: Statement<AlarmSql>;
   readonly #count: Statement<{ count: number }>;
@@ -88,6 +89,10 @@ export class AlarmTable {
     this.#get = db.prepare(`SELECT ${alarmColumns} FROM alarms WHERE id = ?`);
     this.#on = db.prepare(
       `SELECT ${alarmColumns} FROM alarms WHERE state IN ('active', 'stale') AND origin = ? ORDER BY id`,
+    );
+    this.#onMerged = db.prepare(
+      `SELECT ${alarmColumns} FROM alarms WHERE state IN ('active', 'stale')
+       AND EXISTS (SELECT 1 FROM series s WHERE s.id = alarms.series AND s.merged_into > 0) LIMIT ?`,
     );
     // By the index of identities: others may have many that are on.
     this.#onOfRule = db.prepare(
@@ -145,6 +150,11 @@ export class AlarmTable {
   /** Those that are active or stale. */
   on(origin: AlarmOrigin): StoredAlarm[] {
     return this.#on.all(origin).map(alarmFrom);
+  }
+
+  /** Those that are active or stale, of series that were merged into others. */
+  onMerged(limit: number): StoredAlarm[] {
+    return this.#onMerged.all(limit).map(alarmFrom);
   }
 
   /** Those of one rule that are active or stale. */

@@ -38,6 +38,8 @@ export interface AlarmFilter {
   readonly agent?: string | undefined;
   readonly severity?: string | undefined;
   readonly id?: number;
+  /** Those of series that were merged into others, too: there is no more to come of them. */
+  readonly hasMerged?: boolean;
   /** Ids above. */
   readonly after?: number;
   readonly limit: number;
@@ -81,10 +83,9 @@ interface HistorySql {
   readonly note: string;
 }
 
-/** What was merged into another series is read as that. */
 const selectAlarms = `SELECT m.id, m.origin, m.rule, a.name AS agent, a.site, m.series, s.device, s.metric, s.tags, m.severity, m.changed, m.body
   FROM alarms m JOIN agents a ON a.id = m.agent LEFT JOIN series s ON s.id = m.series
-  WHERE coalesce(s.merged_into, 0) = 0 AND (m.series = 0 OR s.id IS NOT NULL)`;
+  WHERE (m.series = 0 OR s.id IS NOT NULL)`;
 
 export class AlarmView {
   readonly #db: Database;
@@ -97,9 +98,10 @@ export class AlarmView {
   }
 
   /** Ascending by id. */
-  list({ state, agent, severity, id, after = 0, limit }: AlarmFilter, nowMs: number): AlarmRow[] {
+  list({ state, agent, severity, id, hasMerged = false, after = 0, limit }: AlarmFilter, nowMs: number): AlarmRow[] {
     const where = ['m.id > ?'];
     const values: Value[] = [after];
+    if (!hasMerged) where.push('coalesce(s.merged_into, 0) = 0');
     const only = (column: string, value: string | number | undefined): void => {
       if (value === undefined) return;
       where.push(`${column} = ?`);

@@ -9,6 +9,7 @@ import type { StoreRead } from '../store/read.ts';
 import type { AlarmsConfig } from './alarm-config.ts';
 import { AlarmDeeds } from './alarm-deeds.ts';
 import { AlarmDesk, type Decision } from './alarm-desk.ts';
+import type { StoredAlarm } from './alarm-table.ts';
 import { AlarmView, countByState } from './alarm-view.ts';
 import { MissingWatch } from './missing-watch.ts';
 import { type RuleCounts, RuleRunner } from './rule-runner.ts';
@@ -31,9 +32,11 @@ export interface AlarmsOptions {
 
 const tickMs = 1_000;
 const lookMs = 5_000;
-const expireMs = 60_000;
+const tidyMs = 60_000;
 /** Entries of the history that leave at once. */
 const expiredAtOnceMax = 1_000;
+/** Alarms whose series was merged into another that end at once. */
+const mergedAtOnceMax = 16;
 
 export class Alarms {
   readonly deeds: AlarmDeeds;
@@ -123,8 +126,9 @@ export class Alarms {
       this.#tidy();
       if (hasRoom()) this.#desk.tellDue(clock.now());
     });
-    this.#every('hub.alarms-expiry', expireMs, () => {
+    this.#every('hub.alarms-tidy', tidyMs, () => {
       if (!hasRoom()) return;
+      this.#end(this.#desk.table.onMerged(mergedAtOnceMax));
       db.transaction(() => this.#desk.table.expire(clock.now() - config.keepMs, expiredAtOnceMax));
     });
   }
@@ -150,17 +154,22 @@ export class Alarms {
 
   /** What kept them is gone from the configuration. */
   #endUnconfigured(): void {
-    const { config, clock } = this.#options;
+    const { config } = this.#options;
     const rules = new Set(config.rules.map(({ name }) => name));
     const { table } = this.#desk;
     const gone = [
       ...table.on('rule').filter(({ rule }) => !rules.has(rule)),
       ...(config.missing === undefined ? table.on('missing') : []),
     ];
+    this.#end(gone);
+  }
+
+  #end(gone: readonly StoredAlarm[]): void {
+    const nowMs = this.#options.clock.now();
     const ended = gone.map(({ severity, ...identity }): Decision => {
-      return { identity, severity, word: 'ended', timeMs: clock.now() };
+      return { identity, severity, word: 'ended', timeMs: nowMs };
     });
-    this.#desk.decided(ended, clock.now());
+    this.#desk.decided(ended, nowMs);
   }
 
   #every(name: string, ms: number, work: () => void): void {

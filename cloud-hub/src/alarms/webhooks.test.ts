@@ -55,7 +55,7 @@ async function receive(...answers: (number | ((response: ServerResponse) => void
   return { got, port, count };
 }
 
-interface World extends Pick<AlarmFixture, 'clock' | 'logged'> {
+interface World extends Pick<AlarmFixture, 'clock' | 'logged' | 'core' | 'agent' | 'rows'> {
   readonly alarms: Alarms;
   open(fields?: Partial<WebhookConfig>, hasRoom?: () => boolean): Alarms;
   settled(counts: Partial<Alarms['webhooks']['counts']>): Promise<void>;
@@ -217,6 +217,26 @@ describe('a notification', () => {
     const other = openWorld(port, { severities: ['critical'] });
     other.send([1, 'active']);
     expect(other.alarms.webhooks.waiting()).toEqual({});
+  });
+
+  it('tells the end of an alarm whose series was merged into another', async () => {
+    const { got, port, count } = await receive(200);
+    const { alarms, clock, send, core, agent, rows } = openWorld(port);
+    agent('gw', [definition({ stream: 'alarms', metric: 'overheat', device: 'd2', type: 'text' })], 'b'.repeat(16));
+    alarms.start(fail);
+    send([1, 'active']);
+    clock.advance(0);
+    await count(1);
+    core.order({ kind: 'series_merge', series: 1, into: 2 });
+    clock.advance(60_000);
+    await count(2);
+    expect(got.map(({ body }) => (JSON.parse(body) as { type: string; data: object }).type)).toEqual([
+      'alarm.active',
+      'alarm.ended',
+    ]);
+    expect(JSON.parse(got[1]?.body ?? '')).toMatchObject({ data: { alarm: 'overheat', device: 'd1' } });
+    expect(alarms.countByState()).not.toHaveProperty('active');
+    expect(rows()).toEqual([]);
   });
 
   it('is read no answer: one that never ends takes no memory, one that never comes ends after 10 s', async () => {

@@ -41,7 +41,7 @@ export class Webhooks {
   /** Within the transaction that changed the alarm, after that was written. */
   tell({ id, state: { place } }: StoredAlarm, nowMs: number): void {
     const { webhooks, clock, log } = this.#options;
-    const alarm = this.#view.get(id, nowMs);
+    const [alarm] = this.#view.list({ id, hasMerged: true, limit: 1 }, nowMs);
     if (alarm === undefined || place === null) return;
     for (const { name, states, severities } of webhooks) {
       if (!states.includes(alarm.state) || !severities.includes(alarm.severity ?? 'unknown')) continue;
