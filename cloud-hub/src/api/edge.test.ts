@@ -345,6 +345,16 @@ describe('questions are bounded:', () => {
     await Promise.all(others);
   });
 
+  it('so many spans that are missing in one answer', async () => {
+    const spans = Array.from({ length: rawLimits.missingMax }, (_, i) => {
+      return { reason: 'not_held', fromMs: from + i, toMs: from + i + 1 } as const;
+    });
+    answering(({ page: number }) => ({ missing: spans, next: [number, now, 0] }));
+    const { meta, next } = await get();
+    expect(meta.edge.flatMap((one) => one.missing).length).toBeLessThan(50_000);
+    expect(next).not.toBeNull();
+  });
+
   it('so many agents and names', async () => {
     const many = Array.from({ length: rawLimits.seriesMax + 1 }, (_, i) => definition({ device: `d${i}` }));
     fixture.agent('gw3', many);

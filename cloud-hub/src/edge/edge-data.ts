@@ -24,6 +24,9 @@ const answerLimits = {
   totalMs: 20_000,
 } as const;
 
+/** Of a span that is missing, in an answer. */
+const spanBytes = 128;
+
 /** Readings asked for in one page: more while pages come fast, fewer where a link is slow. */
 const pageRows = { first: 1_024, min: 256, fastMs: 500, slowMs: 2_000 } as const;
 
@@ -278,7 +281,7 @@ class Conversation {
       this.#context.asker.foundInvalid();
       return this.#lacks('invalid', messageOf(error));
     }
-    budget.bytes -= answer.block?.byteLength ?? 0;
+    budget.bytes -= (answer.block?.byteLength ?? 0) + spanBytes * answer.missing.length;
     for (const { reason, fromMs = null, toMs } of answer.missing)
       this.#missing.push({ cause: reason, fromMs, toMs, detail: details[reason] });
     return true;

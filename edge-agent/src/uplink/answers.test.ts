@@ -291,6 +291,20 @@ describe('an answer', () => {
     expect(timesIn(ask())).toEqual([1]);
   });
 
+  it('does not leave before the welcome, not even a refusal', () => {
+    kit.hub.cut();
+    kit.clock.advance(60_000);
+    kit.hub.events?.onOpen();
+    for (let id = 1; id <= answerLimits.pendingMax + 1; id++) say({ id });
+    kit.clock.advance(1_000);
+    expect(new Set(kit.hub.published.map(({ kind }) => kind))).toEqual(new Set(['hello']));
+    const hello = kit.hub.hello();
+    if (hello !== undefined) kit.hub.say('pi', 'welcome', welcomeTo(hello));
+    kit.hub.ackAll();
+    kit.clock.advance(1_000);
+    expect(answers()[0]).toMatchObject({ id: 2, refused: undefined });
+  });
+
   it('does not follow what is no question to this agent', () => {
     kit.hub.say('pi', 'query', Uint8Array.of(1, 2, 3));
     say({ agent: 'other' });

@@ -25,7 +25,7 @@ interface AnswerPorts extends Pick<UplinkPorts, 'clock' | 'log'> {
   isUnderWay(query: Query): boolean;
   /** In its turn. */
   publish(payload: Uint8Array, query: Query): void;
-  /** At once. */
+  /** At once, where anything may leave. */
   refuse(payload: Uint8Array): void;
 }
 

@@ -80,7 +80,9 @@ export class Uplink {
       isUnderWay: ({ id, page }) => this.#flight.holdsAnswer(id, page),
       publish: (payload, { id, page }) =>
         this.#publish(answerKind, payload, { kind: 'answer', id, page, sentAt: this.#now() }),
-      refuse: (payload) => this.#publish(answerKind, payload, { kind: 'control', sentAt: this.#now() }),
+      refuse: (payload) => {
+        if (this.isReady) this.#publish(answerKind, payload, { kind: 'control', sentAt: this.#now() });
+      },
     });
   }
 
