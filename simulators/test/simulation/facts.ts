@@ -71,7 +71,7 @@ export class Facts {
     const hear = ({ batches, itemsGone, reason }: Readonly<Record<string, unknown>>): void => {
       if (typeof batches === 'number' && batches > 0) this.note('acked batches rewound', batches);
       if (typeof itemsGone === 'number' && itemsGone > 0) this.note('items declared gone', itemsGone);
-      if (reason === 'the hub stopped acknowledging') this.note('stall noticed');
+      if (reason === 'the hub fell silent') this.note('stall noticed');
     };
     const logger: Logger = { debug: hear, info: hear, warn: hear, error: hear, child: () => logger };
     return logger;
