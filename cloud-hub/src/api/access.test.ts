@@ -154,6 +154,19 @@ describe('on loopback', () => {
     },
   );
 
+  it('a change that failed is answered as a problem, though it cannot be audited now', async () => {
+    const { api, audit } = openApiFixture(now);
+    audit.record = () => {
+      throw new FoglineError('storage_io', 'commit to /srv/audit.db failed: database or disk is full');
+    };
+    const url = '/api/v1/alarms/9/ack';
+    const response = await api.app.inject({ method: 'POST', url, headers: { host: 'localhost' }, payload: {} });
+    expect(response.statusCode).toBe(404);
+    expect(response.headers['content-type']).toBe('application/problem+json');
+    expect(response.json()).toMatchObject({ detail: expect.stringContaining('no alarm 9') });
+    expect(audit.list()).toMatchObject([{ what: 'POST /api/v1/alarms/:id/ack', outcome: 'not_found' }]);
+  });
+
   it('a change that cannot be audited is not confirmed', async () => {
     const fixture = openGuarded(true);
     fixture.audit.record = () => {

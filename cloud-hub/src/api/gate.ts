@@ -91,8 +91,15 @@ export class Gate {
     const who = caller?.name ?? passage.who ?? 'nobody';
     const what = `${method} ${url ?? 'an unknown address'}`;
     const entry = { who, from, what, target: targetOf(request), outcome: problem ?? 'ok' };
-    if (isRefused) this.#options.audit.refuse(entry);
-    else this.#options.audit.record(entry);
+    const { audit } = this.#options;
+    if (isRefused) return audit.refuse(entry);
+    try {
+      audit.record(entry);
+    } catch (error) {
+      if (problem === undefined) throw error;
+      // Nothing is confirmed: it is noted when that can be had.
+      audit.refuse(entry);
+    }
   }
 }
 
