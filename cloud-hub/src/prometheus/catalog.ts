@@ -95,12 +95,12 @@ export function* matchingExposures(
 const pageSeries = 1_000;
 const seriesPerTurn = 100;
 
-/** What the store can narrow by itself. */
+/** What the store can narrow by an index. */
 function filterOf({ list }: Matchers): SeriesFilter {
-  const filter: { agent?: string; stream?: string; device?: string; metric?: string } = {};
+  const filter: { agent?: string; device?: string; metric?: string } = {};
   for (const { label, operator, value } of list) {
     if (operator !== '=' || value === '') continue;
-    if (label === 'agent' || label === 'stream' || label === 'device' || label === 'metric') filter[label] = value;
+    if (label === 'agent' || label === 'device' || label === 'metric') filter[label] = value;
     // A name with an underscore may stand for a metric spelled otherwise, or for an aggregate of windows.
     if (label === nameLabel && !value.includes('_')) filter.metric = value;
   }

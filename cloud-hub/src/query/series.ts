@@ -92,11 +92,11 @@ function* pages(
   }
 }
 
-const indexed = ['agent', 'stream', 'device', 'metric'] as const;
+const indexed = ['agent', 'device', 'metric'] as const;
 
-/** What the store can narrow by itself; the selector is applied to the result all the same. */
+/** What the store can narrow by an index; the selector is applied to the result all the same, page by page. */
 function filterOf(selector: Selector): SeriesFilter {
-  const filter: { agent?: string; stream?: string; device?: string; metric?: string } = {};
+  const filter: { agent?: string; device?: string; metric?: string } = {};
   for (const { label, isNegated, value } of selector.matchers) {
     const field = indexed.find((name) => name === label);
     if (field !== undefined && !isNegated) filter[field] = value;

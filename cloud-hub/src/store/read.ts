@@ -59,13 +59,11 @@ export interface SeriesInfo {
   readonly widthsMs: readonly number[];
 }
 
-/** Absent = any. Results ascend by id. */
+/** Absent = any. Results ascend by id. What has no index is left to who asks, page by page, so that no look takes long. */
 export interface SeriesFilter {
   readonly agent?: string;
-  readonly stream?: string;
   readonly device?: string;
   readonly metric?: string;
-  readonly kind?: 'reading' | 'window';
   /** Only of agents of these sites. */
   readonly sites?: readonly string[];
   /** Only ids above this: the cursor of the previous page. */

@@ -97,10 +97,8 @@ export class StoreReader implements StoreRead {
     const values: Value[] = [filter.after ?? 0];
     const terms = [
       ['a.name', filter.agent],
-      ['s.stream', filter.stream],
       ['s.device', filter.device],
       ['s.metric', filter.metric],
-      ['s.kind', filter.kind],
     ] as const;
     for (const [column, value] of terms) {
       if (value === undefined) continue;

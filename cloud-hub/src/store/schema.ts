@@ -85,6 +85,8 @@ CREATE TABLE series (
   UNIQUE (agent, identity)
 );
 CREATE INDEX series_metric ON series (metric);
+CREATE INDEX series_agent ON series (agent, metric);
+CREATE INDEX series_device ON series (device, metric);
 CREATE TABLE definitions (
   epoch INTEGER NOT NULL,
   local INTEGER NOT NULL,
@@ -299,7 +301,7 @@ export interface HubDatabaseOptions {
 }
 
 /** 'FLHB' */
-export const hubDatabase = { applicationId: 0x464c4842, schemaVersion: 5, schema, cacheKib: 16_384 } as const;
+export const hubDatabase = { applicationId: 0x464c4842, schemaVersion: 6, schema, cacheKib: 16_384 } as const;
 
 /** Opens or creates a hub's database; `:memory:` or the bytes of a backup for tests and simulations. Throws `storage_open`. */
 export function openHubDatabase(file: string | Uint8Array, options: HubDatabaseOptions = {}): Database {

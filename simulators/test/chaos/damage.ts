@@ -17,7 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { levels } from '@fogline/cloud-hub/store/levels';
-import type { StoreRead } from '@fogline/cloud-hub/store/read';
+import type { SeriesInfo, StoreRead } from '@fogline/cloud-hub/store/read';
 import type { CoreConfig } from '@fogline/edge-agent/core-config';
 import { AgentStore } from '@fogline/edge-agent/journal/agent-store';
 import { openJournal } from '@fogline/edge-agent/journal/open-journal';
@@ -218,10 +218,14 @@ export function checkDeclared(world: World, agent: SimAgent): Omit<DamageOutcome
   };
 }
 
+function liveSeries(read: StoreRead): SeriesInfo[] {
+  return read.listSeries({}).filter(({ stream }) => stream === 'live');
+}
+
 /** How often each reading of the raw stream is at the hub. */
 function heldReadings(read: StoreRead): Map<string, number> {
   const held = new Map<string, number>();
-  for (const { id, agent, device } of read.listSeries({ stream: 'live' })) {
+  for (const { id, agent, device } of liveSeries(read)) {
     for (const { readings } of read.raw({ agent, series: new Set([id]), fromMs: 0, toMs: 4e12 })) {
       for (let row = 0; row < readings.count; row++) {
         const key = `${device}|${readings.time[row]}|${readings.value[row]}`;
@@ -233,7 +237,7 @@ function heldReadings(read: StoreRead): Map<string, number> {
 }
 
 function checkRollups(read: StoreRead): void {
-  for (const { id, agent, device } of read.listSeries({ stream: 'live' })) {
+  for (const { id, agent, device } of liveSeries(read)) {
     for (const level of levels) {
       const expected = new Map<number, Partial>();
       for (const { readings } of read.raw({ agent, series: new Set([id]), fromMs: 0, toMs: 4e12 })) {

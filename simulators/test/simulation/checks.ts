@@ -109,9 +109,10 @@ function checkCounts(agent: SimAgent, read: StoreRead): void {
   for (const [lane, name] of lanes.entries()) {
     const streams = agent.config.pipelines.filter((pipeline) => pipeline.lane === lane);
     if (streams.length === 0 || streams.some(({ window }) => window !== undefined)) continue;
+    const names = new Set(streams.map(({ name: stream }) => stream));
     let held = 0;
-    for (const { name: stream } of streams)
-      for (const { id } of read.listSeries({ agent: agent.name, stream }))
+    for (const { id, stream } of read.listSeries({ agent: agent.name }))
+      if (names.has(stream))
         for (const { partial } of read.rollups(id, 86_400_000, 0, Number.MAX_SAFE_INTEGER))
           held += Partial.decode(partial).count;
     const lines = read.ledger(agent.name).filter((line) => line.lane === lane);
