@@ -1,5 +1,5 @@
 /** A file that grows is read once, all of it, over rotation, truncation and crashes around any commit. */
-import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -196,6 +196,28 @@ describe('a file that is followed', () => {
       append(1);
       await restart();
       await until(6);
+    },
+  );
+
+  it.each([
+    ['1', '2'],
+    ['2', '1'],
+  ])(
+    'was rotated to .%s, then to .%s, within one tick of the clock of files: no line is missed',
+    async (first, then) => {
+      follow();
+      append(3);
+      await until(3);
+      kit.core.kill();
+      await sleep(20);
+      append(2);
+      renameSync(path, `${path}.${first}`);
+      append(4);
+      renameSync(path, `${path}.${then}`);
+      append(1);
+      for (const name of [first, then]) utimesSync(`${path}.${name}`, 1_700_000_000, 1_700_000_000);
+      await restart();
+      await until(10);
     },
   );
 

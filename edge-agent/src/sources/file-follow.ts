@@ -222,15 +222,16 @@ interface Rotated {
  */
 async function rotatedSince(path: string, inodes: ReadonlySet<number>): Promise<Rotated[]> {
   const [folder, name] = [dirname(path), basename(path)];
-  const files: (Rotated & { readonly atMs: number })[] = [];
+  const files: (Rotated & { readonly atMs: number; readonly bornMs: number })[] = [];
   for (const other of await readdir(folder)) {
     if (!other.startsWith(name) || other === name || compressed.test(other)) continue;
     const found = await statOf(join(folder, other));
     const isMeant = inodes.has(found?.ino ?? -1) || rotation.test(other.slice(name.length));
     if (isMeant && found?.isFile() === true)
-      files.push({ path: join(folder, other), inode: found.ino, atMs: found.mtimeMs });
+      files.push({ path: join(folder, other), inode: found.ino, atMs: found.mtimeMs, bornMs: found.birthtimeMs });
   }
-  const ordered = files.toSorted((a, b) => a.atMs - b.atMs).slice(-rotatedMax);
+  // The last line of one and the first of the next may have one time: the clock of files ticks every few milliseconds.
+  const ordered = files.toSorted((a, b) => a.atMs - b.atMs || a.bornMs - b.bornMs).slice(-rotatedMax);
   const first = ordered.findIndex(({ inode }) => inodes.has(inode));
   return first < 0 ? [] : ordered.slice(first);
 }

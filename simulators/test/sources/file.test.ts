@@ -8,7 +8,7 @@ import { openStage } from '../support/stage.ts';
 import { agentStatus, openSystem } from '../support/system.ts';
 
 const thisFile = 'simulators/test/sources/file.test.ts';
-const rows = 400_000;
+const rows = 1_000_000;
 const kills = 6;
 
 describe('a file', () => {
@@ -30,7 +30,6 @@ describe('a file', () => {
       for (let kill = 0; kill < kills; kill++) {
         const before = await atHub();
         await stage.until('more of it arrives', 60_000, async () => before === 2 * rows || (await atHub()) > before);
-        await sleep(random.below(100));
         await system.agent.kill();
         const { out } = await stage.run('agent', ['status', '--config', system.agentConfig]);
         const read = Number(/file\.old\.\w+ (\d+)/.exec(out)?.[1] ?? 0);
