@@ -11,6 +11,8 @@ export interface LyingLink {
   readonly swallowed: number;
   /** Swallows so many more batches. */
   swallow(batches: number): void;
+  /** Swallows no more from here on. */
+  beHonest(): void;
   close(): Promise<void>;
 }
 
@@ -60,6 +62,9 @@ export async function openLyingLink(hubPort: number, batches: number): Promise<L
     },
     swallow(batches) {
       toSwallow += batches;
+    },
+    beHonest() {
+      toSwallow = 0;
     },
     async close() {
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()));

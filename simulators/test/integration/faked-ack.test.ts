@@ -3,7 +3,7 @@
  * notice, and the next `welcome` must bring them back, because an ack is not a delete.
  */
 import { describe, expect, it } from 'vitest';
-import { openLyingLink } from '../../src/faults/lying-link.ts';
+import { type LyingLink, openLyingLink } from '../../src/faults/lying-link.ts';
 import { openStage } from '../support/stage.ts';
 import { agentStatus, openSystem } from '../support/system.ts';
 import {
@@ -23,15 +23,17 @@ const streams = [exact];
 
 describe.skipIf(missing !== undefined)(`Intel Lab readings${missing === undefined ? '' : `: no ${missing}`}`, () => {
   it('batches lost behind a false ack are noticed, and are back after the next welcome', {
-    timeout: 300_000,
+    timeout: 120_000,
   }, async () => {
     const stage = openStage('faked');
+    let liar: LyingLink | undefined;
     const system = await openSystem(stage, {
       ...labSystem(streams),
       async beforeHub(hubPort) {
-        const liar = await openLyingLink(hubPort, 3);
-        stage.onClose(() => liar.close());
-        return liar.port;
+        const opened = await openLyingLink(hubPort, 3);
+        stage.onClose(() => opened.close());
+        liar = opened;
+        return opened.port;
       },
     });
     const expected = await expectedBuckets(stage, rows);
@@ -43,8 +45,10 @@ describe.skipIf(missing !== undefined)(`Intel Lab readings${missing === undefine
     const deceived = await compareAtHub(system, streams, expected);
     expect(deceived.differing).toBeGreaterThan(0);
 
+    // An agent that came late sent all of it in fewer batches than are to vanish; those that come again must not.
+    liar?.beHonest();
     system.link.cut('rst');
-    await allArrived(stage, system, { streams, readings, withinMs: 180_000 });
+    await allArrived(stage, system, { streams, readings, withinMs: 60_000 });
     expect((await compareAtHub(system, streams, expected)).differences).toEqual([]);
   });
 });
