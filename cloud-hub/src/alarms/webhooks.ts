@@ -39,12 +39,15 @@ export class Webhooks {
   }
 
   /** Within the transaction that changed the alarm, after that was written. */
-  tell({ id, state: { place } }: StoredAlarm, nowMs: number): void {
+  tell({ id, severity, state: { word, place } }: StoredAlarm, nowMs: number): void {
     const { webhooks, clock, log } = this.#options;
+    const wanting = webhooks.filter(
+      ({ states, severities }) => states.includes(word) && severities.includes(severity ?? 'unknown'),
+    );
+    if (wanting.length === 0 || place === null) return;
     const [alarm] = this.#view.list({ id, hasMerged: true, limit: 1 }, nowMs);
-    if (alarm === undefined || place === null) return;
-    for (const { name, states, severities } of webhooks) {
-      if (!states.includes(alarm.state) || !severities.includes(alarm.severity ?? 'unknown')) continue;
+    if (alarm === undefined) return;
+    for (const { name } of wanting) {
       const dropped = this.#queue.add(name, messageOf(name, alarm, place), nowMs);
       this.counts.overflow += dropped;
       if (dropped > 0) log.warn({ webhook: name, dropped }, 'too many notifications wait: the oldest were given up');
