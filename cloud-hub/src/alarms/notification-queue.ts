@@ -24,7 +24,7 @@ interface NotificationSql {
 
 export class NotificationQueue {
   readonly #insert: Statement<never>;
-  readonly #overflowing: Statement<{ id: number }>;
+  readonly #trim: Statement<never>;
   readonly #next: Statement<NotificationSql>;
   readonly #remove: Statement<never>;
   readonly #expire: Statement<never>;
@@ -33,7 +33,10 @@ export class NotificationQueue {
 
   constructor(db: Database) {
     this.#insert = db.prepare('INSERT INTO notifications (webhook, message, body, at) VALUES (?, ?, ?, ?)');
-    this.#overflowing = db.prepare('SELECT id FROM notifications WHERE webhook = ? ORDER BY id DESC LIMIT -1 OFFSET ?');
+    this.#trim = db.prepare(
+      `DELETE FROM notifications WHERE id IN (SELECT id FROM notifications WHERE webhook = ?
+       ORDER BY id DESC LIMIT -1 OFFSET ${queueLimits.notificationsMax})`,
+    );
     this.#next = db.prepare(
       'SELECT n.id AS row, n.message AS id, n.body, n.at AS atMs FROM notifications n WHERE n.webhook = ? ORDER BY n.id LIMIT 1',
     );
@@ -46,9 +49,7 @@ export class NotificationQueue {
   /** Returns how many were dropped to make room. */
   add(webhook: string, { id, body }: Message, nowMs: number): number {
     this.#insert.run(webhook, id, body, nowMs);
-    const overflowing = this.#overflowing.all(webhook, queueLimits.notificationsMax);
-    for (const { id: row } of overflowing) this.#remove.run(row);
-    return overflowing.length;
+    return this.#trim.run(webhook).changes;
   }
 
   /** The oldest. */
