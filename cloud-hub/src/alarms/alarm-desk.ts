@@ -60,23 +60,29 @@ export class AlarmDesk {
     const agentId = this.#ports.subjects.agent(agent)?.id;
     if (agentId === undefined) return;
     const rowsOf = new Map<number, number>();
-    const found = new Map<number, Transition[]>();
+    /** By series; null: of a series that tells of no alarm. */
+    const found = new Map<number, Transition[] | null>();
     for (const { count, series, time, value, flags, strings } of readings) {
       for (let row = 0; row < count; row++) {
         const id = series[row] ?? 0;
         const ordinal = rowsOf.get(id) ?? 0;
         rowsOf.set(id, ordinal + 1);
         if (((flags[row] ?? 0) & flagText) === 0) continue;
-        const transitions = found.get(id) ?? (this.#isAlarm(id) ? [] : undefined);
-        if (transitions === undefined) continue;
-        found.set(id, transitions);
+        let transitions = found.get(id);
+        if (transitions === undefined) {
+          transitions = this.#isAlarm(id) ? [] : null;
+          found.set(id, transitions);
+        }
+        if (transitions === null) continue;
         const word = transitionWordOf(strings[value[row] ?? 0] ?? '');
         if (word === undefined) this.counts.unreadable++;
         else transitions.push({ word, place: [time[row] ?? 0, epoch, first + ordinal] });
       }
     }
-    for (const [series, transitions] of found)
+    for (const [series, transitions] of found) {
+      if (transitions === null) continue;
       this.#take({ origin: 'agent', rule: '', agent: agentId, series }, null, transitions, nowMs);
+    }
   }
 
   /** What the hub itself decided, in a transaction of its own. */
