@@ -371,10 +371,15 @@ describe('what is kept', () => {
       { series: 1, timeMs: 2, value: 'cleared' },
     ];
     other.send(rows, [], 0);
-    expect(db.transaction(() => desk.table.expire(clock.now(), 100))).toBe(false);
+    const entriesLeft = (beforeMs: number, entriesMax: number): number | undefined => {
+      db.transaction(() => desk.table.expire(beforeMs, entriesMax));
+      return db.prepare<{ count: number }>('SELECT count(*) AS count FROM alarm_history').get()?.count;
+    };
+    expect(entriesLeft(clock.now(), 100)).toBe(3);
     expect(view.list({ limit: 10 }, now)).toHaveLength(2);
-    expect(db.transaction(() => desk.table.expire(clock.now() + 1, 2))).toBe(true);
-    expect(db.transaction(() => desk.table.expire(clock.now() + 1, 2))).toBe(false);
+    expect(entriesLeft(clock.now() + 1, 2)).toBe(1);
+    expect(view.list({ limit: 10 }, now)).toHaveLength(2);
+    expect(entriesLeft(clock.now() + 1, 2)).toBe(0);
     expect(view.list({ limit: 10 }, now)).toMatchObject([{ alarm: 'overheat', state: 'active' }]);
     expect(view.history(1, { fromMs: 0, toMs: 10, limit: 10 })).toEqual([]);
   });

@@ -187,15 +187,13 @@ export class AlarmTable {
     return found === undefined ? null : [found.time, found.epoch, found.seq];
   }
 
-  /** Forgets some of the history that the hub heard before, and alarms that are over and have none left. True when there is more. */
-  expire(beforeMs: number, entriesMax: number): boolean {
+  /** Forgets some of the history that the hub heard before, and alarms that are over and have none left. */
+  expire(beforeMs: number, entriesMax: number): void {
     const old = this.#oldest.all(entriesMax).filter(({ at }) => at < beforeMs);
     const last = old.at(-1);
     // The clock may have been wrong when it was heard: what is young stays.
     if (last !== undefined) this.#forget.run(last.id, beforeMs);
-    if (old.length === entriesMax) return true;
     this.#forgetAlarms.run(beforeMs);
-    return false;
   }
 }
 
