@@ -20,7 +20,7 @@ beforeEach(() => {
     send: () => {},
     onAlarms: (batch) => desk.applied(batch, systemClock.now()),
   });
-  const desk = new AlarmDesk(db, { subjects: core.read });
+  const desk = new AlarmDesk(db, { subjects: core.read, tell: () => {} });
   const agent = new FixtureAgent(
     core,
     'gw',

@@ -20,7 +20,7 @@ export interface AlarmSubjects {
 export interface DeskPorts {
   readonly subjects: AlarmSubjects;
   /** Within the transaction: the state of this alarm is to be told. */
-  tell?(alarm: StoredAlarm, nowMs: number): void;
+  tell(alarm: StoredAlarm, nowMs: number): void;
 }
 
 /** What a rule of the hub comes to. */
@@ -147,6 +147,6 @@ export class AlarmDesk {
     const isDue = isUntold(alarm.state) && !isShelved(alarm.state, nowMs);
     const state = isDue ? { ...alarm.state, told: alarm.state.place } : alarm.state;
     this.table.save({ ...alarm, state }, nowMs);
-    if (isDue) this.#ports.tell?.({ ...alarm, state }, nowMs);
+    if (isDue) this.#ports.tell({ ...alarm, state }, nowMs);
   }
 }
