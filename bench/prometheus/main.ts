@@ -2,7 +2,7 @@
  * A day of readings behind the Prometheus door: how long Grafana's range queries take, from the text of the query to the text of the
  * answer, on one thread. Rounds go over all queries, so that what else the machine does falls on each of them.
  */
-import type { Budget } from '@fogline/cloud-hub/prometheus/budget';
+import { type Budget, QueryMemory } from '@fogline/cloud-hub/prometheus/budget';
 import { answerRange } from '@fogline/cloud-hub/prometheus/engine';
 import { defaultLookBackMs, StoreSource } from '@fogline/cloud-hub/prometheus/store-source';
 import { definition, openStoreFixture } from '@fogline/cloud-hub/testing/store-fixture';
@@ -29,11 +29,12 @@ const queries: readonly (readonly [query: string, stepS: number])[] = [
 export async function run(): Promise<void> {
   const { core } = filledStore();
   const source = (budget: Budget) => new StoreSource(core.read, budget, defaultLookBackMs);
+  const memory = new QueryMemory();
   const figures = new Figures();
   for (let round = 0; round < rounds; round++) {
     for (const [query, stepS] of queries) {
       const begin = performance.now();
-      const answer = answerRange(source, query, { startMs, endMs, stepMs: stepS * 1000 });
+      const answer = answerRange(source, query, { startMs, endMs, stepMs: stepS * 1000 }, memory);
       for (let step = answer.next(); step.done !== true; ) step = answer.next();
       figures.add('24 h', `${query}, step ${stepS}s`, 'ms', performance.now() - begin);
     }

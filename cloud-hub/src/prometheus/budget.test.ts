@@ -12,7 +12,7 @@ describe('a query ends with the name of its limit when it would', () => {
     ['look at samples too often', 'visitsMax', (budget, amount) => budget.visit(amount)],
   ];
   it.each(cases)('%s', (_what, limit, spend) => {
-    const budget = new Budget();
+    const budget = new Budget(new QueryMemory());
     spend(budget, queryLimits[limit]);
     const more = (): void => spend(budget, 1_000);
     expect(more).toThrow(`(${limit})`);

@@ -58,7 +58,7 @@ export class Budget {
   #cells = 0;
   #visits = 0;
 
-  constructor(memory = new QueryMemory()) {
+  constructor(memory: QueryMemory) {
     this.#memory = memory;
   }
 

@@ -1,5 +1,5 @@
 /** A query from its text to the `data` of Prometheus' answer. Yields where others may run. */
-import { Budget, QueryMemory, queryLimits } from './budget.ts';
+import { Budget, type QueryMemory, queryLimits } from './budget.ts';
 import { typeOf } from './check.ts';
 import { badData } from './errors.ts';
 import { type EvaluationContext, evaluate, evaluateRange } from './evaluate.ts';
@@ -15,7 +15,7 @@ export type Answer = Generator<void, string>;
 type Sources = (budget: Budget) => SampleSource;
 
 /** Throws `query_invalid`, `limit_exceeded`, and `unavailable` where others that share the `memory` hold too much of it. */
-export function* answerInstant(source: Sources, text: string, timeMs: number, memory = new QueryMemory()): Answer {
+export function* answerInstant(source: Sources, text: string, timeMs: number, memory: QueryMemory): Answer {
   const expression = parseExpression(text);
   const type = typeOf(expression);
   const grid = gridOf(timeMs, timeMs, 1);
@@ -39,7 +39,7 @@ export function* answerRange(
   source: Sources,
   text: string,
   { startMs, endMs, stepMs }: RangeQuestion,
-  memory = new QueryMemory(),
+  memory: QueryMemory,
 ): Answer {
   if (endMs < startMs) throw badData('end timestamp must not be before start time');
   if (stepMs <= 0) throw badData('zero or negative query resolution step widths are not accepted');

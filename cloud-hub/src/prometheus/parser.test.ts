@@ -2,7 +2,7 @@
 import { hasCode } from '@fogline/shared/errors';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { Budget } from './budget.ts';
+import { type Budget, QueryMemory } from './budget.ts';
 import { answerInstant, answerRange } from './engine.ts';
 import type { SampleSource } from './source.ts';
 
@@ -17,11 +17,13 @@ const nothing: SampleSource = {
   },
 };
 
+const memory = new QueryMemory();
+
 function outcome(text: string): 'answered' | 'refused' {
   try {
     for (const answer of [
-      answerInstant(() => nothing, text, 1_000),
-      answerRange(() => nothing, text, { startMs: 0, endMs: 5_000, stepMs: 1_000 }),
+      answerInstant(() => nothing, text, 1_000, memory),
+      answerRange(() => nothing, text, { startMs: 0, endMs: 5_000, stepMs: 1_000 }, memory),
     ]) {
       let step = answer.next();
       while (step.done !== true) step = answer.next();
@@ -70,6 +72,6 @@ it('a budget is counted for each query anew', () => {
     seen.add(budget);
     return nothing;
   };
-  for (const text of ['x', 'x']) answerInstant(source, text, 0).next();
+  for (const text of ['x', 'x']) answerInstant(source, text, 0, memory).next();
   expect(seen.size).toBe(2);
 });
