@@ -2,18 +2,18 @@
 import { userInfo } from 'node:os';
 import { type Command, defineCommand } from '@fogline/shared/cli';
 import { systemClock } from '@fogline/shared/clock';
-import { FoglineError } from '@fogline/shared/errors';
 import type { Database } from '@fogline/shared/sqlite';
 import { AlarmDeeds, type Deed } from './alarms/alarm-deeds.ts';
 import { alarmStates } from './alarms/alarm-state.ts';
 import { type AlarmRow, AlarmView } from './alarms/alarm-view.ts';
+import { idsOf } from './cli-ids.ts';
 import { configOf, type Env, type PlaceOptions, place, withAudit, withDatabase } from './cli-place.ts';
 import { openExisting } from './data-folder.ts';
 import { isoOf, parseRange } from './query/time.ts';
 
 const pageRows = 1_000;
 const note = { type: 'text', help: 'why, for whoever reads the history', placeholder: 'TEXT', default: '' } as const;
-const idPositional = { name: 'ID', help: 'first column of alarms list' } as const;
+const { positional: idPositional, idOf } = idsOf('alarms list');
 
 const list = defineCommand({
   name: 'alarms list',
@@ -129,11 +129,6 @@ function act({ options, env, word, id }: Act, work: (deeds: AlarmDeeds, deed: De
     const row = new AlarmView(db, undefined).get(id, nowMs);
     return row === undefined ? `alarm ${id}` : lineOf(row);
   });
-}
-
-function idOf(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new FoglineError('usage', `"${text}" is no id: take the first column of "fogline-hub alarms list"`);
 }
 
 export const alarmCommands = [list, history, acknowledge, shelve, unshelve];

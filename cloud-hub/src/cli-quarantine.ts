@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, defineCommand } from '@fogline/shared/cli';
 import { FoglineError } from '@fogline/shared/errors';
+import { idsOf } from './cli-ids.ts';
 import { give } from './cli-orders.ts';
 import { place, withDatabase } from './cli-place.ts';
 import { openExisting } from './data-folder.ts';
@@ -25,12 +26,7 @@ const list = defineCommand({
   },
 });
 
-const idPositional = { name: 'ID', help: 'first column of quarantine list' } as const;
-
-function idOf(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new FoglineError('usage', `"${text}" is no id: take the first column of "fogline-hub quarantine list"`);
-}
+const { positional: idPositional, idOf } = idsOf('quarantine list');
 
 const show = defineCommand({
   name: 'quarantine show',

@@ -2,6 +2,7 @@
 import { defineCommand } from '@fogline/shared/cli';
 import { systemClock } from '@fogline/shared/clock';
 import { FoglineError } from '@fogline/shared/errors';
+import { idsOf } from './cli-ids.ts';
 import { give } from './cli-orders.ts';
 import { place, withDatabase } from './cli-place.ts';
 import { openExisting } from './data-folder.ts';
@@ -30,12 +31,7 @@ const list = defineCommand({
   },
 });
 
-const seriesPositional = { name: 'ID', help: 'first column of series list' } as const;
-
-function idOf(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new FoglineError('usage', `"${text}" is no id: take the first column of "fogline-hub series list"`);
-}
+const { positional: seriesPositional, idOf } = idsOf('series list');
 
 const rename = defineCommand({
   name: 'series rename',
