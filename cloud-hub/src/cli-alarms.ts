@@ -1,13 +1,11 @@
 /** `fogline-hub alarms …`: what is the matter, what was, and who takes care of it. All of them work while the hub runs. */
-import { userInfo } from 'node:os';
 import { type Command, defineCommand } from '@fogline/shared/cli';
 import { systemClock } from '@fogline/shared/clock';
-import type { Database } from '@fogline/shared/sqlite';
 import { AlarmDeeds, type Deed } from './alarms/alarm-deeds.ts';
 import { alarmStates } from './alarms/alarm-state.ts';
 import { type AlarmRow, AlarmView } from './alarms/alarm-view.ts';
 import { idsOf } from './cli-ids.ts';
-import { configOf, type Env, type PlaceOptions, place, withAudit, withDatabase } from './cli-place.ts';
+import { auditDone, type Env, type PlaceOptions, place, shellUser, withDatabase } from './cli-place.ts';
 import { openExisting } from './data-folder.ts';
 import { isoOf, parseRange } from './query/time.ts';
 
@@ -119,13 +117,10 @@ interface Act {
 
 /** Does it in the database of the hub, which need not run, and notes it in the audit log; returns what the alarm is then. */
 function act({ options, env, word, id }: Act, work: (deeds: AlarmDeeds, deed: Deed) => void): string {
-  const who = `shell:${userInfo().username}`;
-  return withDatabase(openExisting, options, env, (db: Database) => {
+  return withDatabase(openExisting, options, env, (db, folder) => {
     const nowMs = systemClock.now();
-    work(new AlarmDeeds(db), { who, nowMs, note: options.note });
-    withAudit(configOf(options, env).value.dataFolder, (audit) =>
-      audit.record({ who, from: '', what: `alarms ${word}`, target: `id=${id}`, outcome: 'ok' }),
-    );
+    work(new AlarmDeeds(db), { who: shellUser(), nowMs, note: options.note });
+    auditDone(folder, `alarms ${word}`, `id=${id}`);
     const row = new AlarmView(db, undefined).get(id, nowMs);
     return row === undefined ? `alarm ${id}` : lineOf(row);
   });

@@ -30,11 +30,12 @@ export function withDatabase<Result>(
   open: (folder: string) => Database,
   options: PlaceOptions,
   env: Env,
-  work: (db: Database) => Result,
+  work: (db: Database, folder: string) => Result,
 ): Result {
-  const db = open(configOf(options, env).value.dataFolder);
+  const folder = configOf(options, env).value.dataFolder;
+  const db = open(folder);
   try {
-    return work(db);
+    return work(db, folder);
   } finally {
     db.close();
   }
@@ -49,18 +50,26 @@ export function withAudit<Result>(folder: string, work: (audit: AuditLog) => Res
   }
 }
 
+/** Whoever gives the command, as the audit log and the history of alarms name them. */
+export function shellUser(): string {
+  return `shell:${userInfo().username}`;
+}
+
+/** The audit log has it that the command did `what` to `target`. */
+export function auditDone(folder: string, what: string, target: string): void {
+  withAudit(folder, (audit) => audit.record({ who: shellUser(), from: '', what, target, outcome: 'ok' }));
+}
+
 /** For what changes credentials: their copy changes with them, and the audit log has it as `what` done to `target`. */
 export function withCredentials<Result>(
   open: (folder: string) => Database,
   { options, env, what, target }: { options: PlaceOptions; env: Env; what: string; target: string },
   work: (db: Database) => Result,
 ): Result {
-  return withDatabase(open, options, env, (db) => {
+  return withDatabase(open, options, env, (db, folder) => {
     const result = work(db);
-    const folder = configOf(options, env).value.dataFolder;
     copyCredentials(folder, db);
-    const who = `shell:${userInfo().username}`;
-    withAudit(folder, (audit) => audit.record({ who, from: '', what, target, outcome: 'ok' }));
+    auditDone(folder, what, target);
     return result;
   });
 }
