@@ -55,6 +55,16 @@ export function refusalOf(address: string, allowsPrivate: boolean): string | und
   return undefined;
 }
 
+/** As sockets take it, without the brackets of IPv6. */
+export function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
+/** As `refusalOf`, of an address; names are asked for when they are resolved. */
+export function refusalOfHost(host: string, allowsPrivate: boolean): string | undefined {
+  return isIP(host) === 0 ? undefined : refusalOf(host, allowsPrivate);
+}
+
 /** A lookup for sockets that gives only addresses which may be reached. */
 export function guardedLookup(allowsPrivate: boolean, resolve: typeof lookup = lookup): LookupFunction {
   return (hostname, options: LookupOptions, callback) => {

@@ -1,11 +1,9 @@
 /** What the hub's configuration says of alarms. */
-
-import { isIP } from 'node:net';
 import type { ConfigContext } from '@fogline/shared/config';
 import { duration, name, secret } from '@fogline/shared/config/fields';
 import { formatDuration } from '@fogline/shared/units';
 import { z } from 'zod';
-import { refusalOf } from './address-guard.ts';
+import { hostOf, refusalOfHost } from './address-guard.ts';
 import { toldStates } from './alarm-state.ts';
 import type { MissingConfig } from './missing-watch.ts';
 import type { RuleConfig } from './rule.ts';
@@ -120,8 +118,8 @@ function addressProblem(url: URL, written: string, allowsPrivate: boolean): stri
     return 'is no address: write https://…';
   if (url.username !== '' || url.password !== '')
     return 'has a name or password in it, which would be in every log: the signature says who sends';
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  const refusal = isIP(host) === 0 ? undefined : refusalOf(host, allowsPrivate);
+  const host = hostOf(url);
+  const refusal = refusalOfHost(host, allowsPrivate);
   return refusal === undefined ? undefined : `cannot go to ${host}: ${refusal}`;
 }
 

@@ -5,10 +5,10 @@
 import { createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { isIP, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
 import type { Clock } from '@fogline/shared/clock';
 import { messageOf } from '@fogline/shared/errors';
-import { guardedLookup, refusalOf } from './address-guard.ts';
+import { guardedLookup, hostOf, refusalOfHost } from './address-guard.ts';
 
 export interface WebhookTarget {
   readonly url: URL;
@@ -53,8 +53,8 @@ export function postMessage(
   const { url, key, allowsPrivate } = target;
   const { clock, lookup = guardedLookup(allowsPrivate) } = ports;
   const seconds = Math.floor(clock.now() / 1000);
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  const why = isIP(host) === 0 ? undefined : refusalOf(host, allowsPrivate);
+  const host = hostOf(url);
+  const why = refusalOfHost(host, allowsPrivate);
   if (why !== undefined) return Promise.resolve({ kind: 'failed', why: `${host}: ${why}` });
   return new Promise((resolve) => {
     const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)({
