@@ -7,6 +7,7 @@ import { z } from 'zod';
 import type { Deed } from '../alarms/alarm-deeds.ts';
 import { alarmStates } from '../alarms/alarm-state.ts';
 import type { AlarmRow } from '../alarms/alarm-view.ts';
+import { severities } from '../alarms/severity.ts';
 import { decodeCursor, encodeCursor, fingerprint } from '../query/cursor.ts';
 import { parseRange } from '../query/time.ts';
 import { type Rendered, renderList, renderObject } from './output.ts';
@@ -23,7 +24,7 @@ const listAlarms = defineRoute({
   answers: answers.alarms,
   query: z.object({
     state: choiceParam([any, ...alarmStates], any).describe('Only in this state.'),
-    severity: choiceParam([any, 'info', 'warning', 'critical'], any).describe(
+    severity: choiceParam([any, ...severities], any).describe(
       'Only of this severity; alarms of agents have none here.',
     ),
     agent: z.string().max(64).optional().describe('Only of this agent.'),
