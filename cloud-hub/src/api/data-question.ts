@@ -9,7 +9,7 @@ import { lttbPointsMin } from '../query/lttb.ts';
 import { type Quality, qualityNames } from '../query/parts.ts';
 import { parseSelector } from '../query/selector.ts';
 import { parseRange } from '../query/time.ts';
-import { choiceParam, cursorParam, formatParam, limitParam, matchParam, refuseQuery } from './params.ts';
+import { choiceOf, cursorParam, formatParam, limitParam, matchParam, refuseQuery } from './params.ts';
 
 export const dataQuery = z.object({
   match: matchParam,
@@ -127,11 +127,10 @@ const downsamples = ['minmax', 'lttb'] as const;
 /** How many points LTTB is to choose; undefined where the envelope or nothing chooses. */
 function lttbPointsOf({ downsample, points, agg, every, tz, fill, limit }: Asked): number | undefined {
   if (downsample === undefined) return undefined;
-  const parsed = choiceParam(downsamples, 'minmax').safeParse(downsample);
-  if (!parsed.success) throw refuseQuery(`downsample: ${parsed.error.issues[0]?.message ?? ''}`);
+  const chosen = choiceOf('downsample', downsamples, downsample);
   if (points === undefined)
     throw refuseQuery('downsample: says how points are chosen; add points, for example points=800');
-  if (parsed.data === 'minmax') return undefined;
+  if (chosen === 'minmax') return undefined;
   const others = Object.entries({ agg, every, tz, fill: fill === 'none' ? undefined : fill });
   const meaningless = others.find(([, value]) => value !== undefined)?.[0];
   if (meaningless !== undefined)
@@ -156,9 +155,5 @@ function gridOf({ every, points, tz, from, to, agg }: Asked, nowMs: number): Gri
 }
 
 function parseQualities(text: string): Quality[] {
-  return text.split(',').map((part) => {
-    const parsed = choiceParam(qualityNames, 'good').safeParse(part.trim());
-    if (parsed.success) return parsed.data;
-    throw refuseQuery(`quality: ${parsed.error.issues[0]?.message ?? ''}`);
-  });
+  return text.split(',').map((part) => choiceOf('quality', qualityNames, part.trim()));
 }

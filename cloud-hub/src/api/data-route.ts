@@ -16,7 +16,7 @@ import { type Asked, dataQuery, questionOf } from './data-question.ts';
 import { answerFromEdge } from './edge-answer.ts';
 import { etagOf, isKnown } from './etag.ts';
 import type { Format, Rendered, Row } from './output.ts';
-import { choiceParam, parseQuery, refuseQuery } from './params.ts';
+import { choiceOf, parseQuery, refuseQuery } from './params.ts';
 import { type ApiContext, defineRoute } from './route.ts';
 
 const facts = {
@@ -43,7 +43,8 @@ async function answerAsked(context: ApiContext, asked: Asked, isAbandoned: () =>
   const { store, clock, queries, startedMs, caller } = context;
   const shape = shapeOf(asked.shape, asked.format);
   const zone = TimeZone.of(asked.tz ?? 'UTC');
-  if (sourceOf(asked.source) === 'edge') return answerFromEdge(context, asked, { shape, zone }, isAbandoned);
+  if (choiceOf('source', ['hub', 'edge'], asked.source ?? 'hub') === 'edge')
+    return answerFromEdge(context, asked, { shape, zone }, isAbandoned);
   const nowMs = clock.now();
   const question = questionOf(asked, nowMs);
   const version = await queries.run(versionOf(store, question, nowMs), isAbandoned);
@@ -56,18 +57,10 @@ async function answerAsked(context: ApiContext, asked: Asked, isAbandoned: () =>
   return { ...rendered, headers: { ...rendered.headers, ...caching } };
 }
 
-function sourceOf(text: string | undefined): 'hub' | 'edge' {
-  const source = choiceParam(['hub', 'edge'], 'hub').safeParse(text);
-  if (source.success) return source.data;
-  throw refuseQuery(`source: ${source.error.issues[0]?.message ?? ''}`);
-}
-
 function shapeOf(text: string | undefined, format: Format): Shape {
-  const shape = text === undefined ? undefined : choiceParam(['columns', 'rows'], 'columns').safeParse(text);
-  if (shape?.success === false) throw refuseQuery(`shape: ${shape.error.issues[0]?.message ?? ''}`);
-  if (format === 'json') return shape?.data ?? 'columns';
-  if (shape?.data === 'columns')
-    throw refuseQuery(`shape: ${format} has rows only; leave shape out, or write format=json`);
+  const shape = text === undefined ? undefined : choiceOf('shape', ['columns', 'rows'], text);
+  if (format === 'json') return shape ?? 'columns';
+  if (shape === 'columns') throw refuseQuery(`shape: ${format} has rows only; leave shape out, or write format=json`);
   return 'rows';
 }
 

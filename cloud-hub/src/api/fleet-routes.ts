@@ -8,7 +8,7 @@ import { isoOf, parseRange, type TimeRange } from '../query/time.ts';
 import { hourMs } from '../store/levels.ts';
 import type { AgentInfo, LedgerLine, StoreRead } from '../store/read.ts';
 import { type Row, renderList } from './output.ts';
-import { choiceParam, cursorParam, formatParam, limitParam, refuseQuery } from './params.ts';
+import { choiceOf, cursorParam, formatParam, limitParam, refuseQuery } from './params.ts';
 import { defineRoute } from './route.ts';
 
 const eventsShownMax = 5;
@@ -114,10 +114,7 @@ export const ledgerRoute = defineRoute({
 });
 
 function laneOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const parsed = choiceParam(lanes, 'normal').safeParse(text);
-  if (!parsed.success) throw refuseQuery(`lane: ${parsed.error.issues[0]?.message ?? ''}`);
-  return lanes.indexOf(parsed.data);
+  return text === undefined ? undefined : lanes.indexOf(choiceOf('lane', lanes, text));
 }
 
 /** Lines whose hour nobody knows (−1) belong to no range. */

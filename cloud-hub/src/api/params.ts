@@ -98,11 +98,21 @@ export function choiceParam<const Choice extends string>(choices: readonly Choic
     .transform((text, context): Choice => {
       const found = text === undefined ? otherwise : choices.find((choice) => choice === text);
       if (found !== undefined) return found;
-      const message = `"${text?.slice(0, 40)}" is none of ${choices.join(', ')}${didYouMean(text ?? '', choices)}`;
-      context.addIssue({ code: 'custom', message });
+      context.addIssue({ code: 'custom', message: noChoice(text ?? '', choices) });
       return z.NEVER;
     })
     .meta({ enum: choices, default: otherwise });
+}
+
+/** As `choiceParam`, where the parameter is read by hand. Throws `query_invalid`. */
+export function choiceOf<const Choice extends string>(name: string, choices: readonly Choice[], text: string): Choice {
+  const found = choices.find((choice) => choice === text);
+  if (found === undefined) throw refuseQuery(`${name}: ${noChoice(text, choices)}`);
+  return found;
+}
+
+function noChoice(text: string, choices: readonly string[]): string {
+  return `"${text.slice(0, 40)}" is none of ${choices.join(', ')}${didYouMean(text, choices)}`;
 }
 
 /** An error for a parameter: what is wrong and what to write instead. */
