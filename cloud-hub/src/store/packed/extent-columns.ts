@@ -16,6 +16,7 @@ export const headVerbatim = 256;
 /** Where a row stands in each group of columns. */
 export interface RowPlace {
   readonly head: number;
+  readonly shape: number;
   readonly timed: number;
   readonly several: number;
   readonly general: number;
@@ -24,6 +25,34 @@ export interface RowPlace {
   readonly sketch: number;
   readonly odd: number;
 }
+
+/** Where a row stands in the columns of extents, and which of them it has. */
+type ExtentPlace = Pick<RowPlace, 'shape' | 'timed' | 'several' | 'general'>;
+
+/** Counts, row by row, where each stands in the columns of extents: a column holds the rows that have it. */
+class Cursor {
+  shape: number = shapes.empty;
+  timed = -1;
+  several = -1;
+  general = -1;
+  odd = -1;
+
+  step(head: number): void {
+    if (head === headVerbatim) {
+      this.shape = shapes.empty;
+      this.odd++;
+      return;
+    }
+    const shape = shapeOf(head);
+    this.shape = shape;
+    if (shape !== shapes.empty) this.timed++;
+    if (shape >= shapes.uniform) this.several++;
+    if (shape === shapes.general) this.general++;
+  }
+}
+
+/** A `PlacedRow` to be filled. */
+type OpenRow = { -readonly [Field in keyof PlacedRow]: PlacedRow[Field] };
 
 /** Rows of one step, on the grid, until they become a spread. */
 class Run {
@@ -49,7 +78,7 @@ class Run {
   }
 
   /** As extents are merged: windows may tell of times outside of them, so rows that ascend need not ascend in these. */
-  add(count: number, min: number, max: number, firstTime: number, first: number, lastTime: number, last: number): void {
+  add({ count, min, max, first, last }: PlacedRow, firstTime: number, lastTime: number): void {
     const isFirst = this.count === 0;
     if (isFirst || min < this.min) this.min = min;
     if (isFirst || max > this.max) this.max = max;
@@ -101,16 +130,9 @@ export class ExtentColumns {
   constructor(from: ByteReader, heads: Float64Array, grid: ValueGrid) {
     this.#heads = heads;
     this.#grid = grid;
-    let timed = 0;
-    let several = 0;
-    let general = 0;
-    for (const head of heads) {
-      if (head === headVerbatim) continue;
-      const shape = shapeOf(head);
-      if (shape !== shapes.empty) timed++;
-      if (shape >= shapes.uniform) several++;
-      if (shape === shapes.general) general++;
-    }
+    const last = new Cursor();
+    for (const head of heads) last.step(head);
+    const [timed, several, general] = [last.timed + 1, last.several + 1, last.general + 1];
     this.#firstOffset = readColumn(from, timed);
     this.#count = readColumn(from, several);
     this.#lastOffset = readColumn(from, several);
@@ -120,27 +142,20 @@ export class ExtentColumns {
     this.#high = readColumn(from, general);
   }
 
-  /** Each column holds the rows that have it, so where a row stands is counted from the first. */
   *places(): Generator<RowPlace> {
-    const place = { timed: -1, several: -1, general: -1, summed: -1, held: -1, sketch: -1, odd: -1 };
+    const cursor = new Cursor();
+    let summed = -1;
+    let held = -1;
+    let sketch = -1;
     for (const head of this.#heads) {
-      if (head === headVerbatim) {
-        place.odd++;
-        yield { ...place, head };
-        continue;
+      cursor.step(head);
+      const { shape, timed, several, general, odd } = cursor;
+      if (shape === shapes.general && hasSums(head, this.#count[several] as number)) {
+        summed++;
+        if (headHasSketch(head)) sketch++;
       }
-      const shape = shapeOf(head);
-      if (shape !== shapes.empty) place.timed++;
-      if (shape >= shapes.uniform) place.several++;
-      if (shape === shapes.general) {
-        place.general++;
-        if (hasSums(head, this.#count[place.several] as number)) {
-          place.summed++;
-          if (headHasSketch(head)) place.sketch++;
-        }
-      }
-      if (headHasHeld(head)) place.held++;
-      yield { ...place, head };
+      if (head !== headVerbatim && headHasHeld(head)) held++;
+      yield { head, shape, timed, several, general, summed, held, sketch, odd };
     }
   }
 
@@ -155,17 +170,11 @@ export class ExtentColumns {
   ): SpreadRow[] {
     const found: SpreadRow[] = [];
     const run = new Run();
-    let timed = -1;
-    let several = -1;
-    let general = -1;
-    let odd = -1;
+    const cursor = new Cursor();
+    const placed: OpenRow = { ...emptyRow(0) };
     for (let row = 0; row < starts.length; row++) {
       const head = this.#heads[row] as number;
-      const shape = head === headVerbatim ? shapes.empty : shapeOf(head);
-      if (head === headVerbatim) odd++;
-      if (shape !== shapes.empty) timed++;
-      if (shape >= shapes.uniform) several++;
-      if (shape === shapes.general) general++;
+      cursor.step(head);
       const startMs = (starts[row] as number) * levelMs;
       if (startMs < fromMs) continue;
       if (startMs >= toMs) break;
@@ -176,56 +185,57 @@ export class ExtentColumns {
       run.rows++;
       if (head === headVerbatim) {
         run.others ??= new Spread();
-        run.others.mergeSpread(verbatim(odd));
-      } else if (shape !== shapes.empty) this.#addTo(run, head, startMs, timed, several, general);
+        run.others.mergeSpread(verbatim(cursor.odd));
+      } else if (cursor.shape !== shapes.empty) {
+        this.#decode(placed, cursor);
+        run.add(placed, this.#firstTime(head, cursor, startMs), this.#lastTime(head, cursor, startMs));
+      }
     }
     if (run.rows > 0) found.push(run.end(this.#grid));
     return found;
   }
 
-  #addTo(run: Run, head: number, startMs: number, timed: number, several: number, general: number): void {
-    const shape = shapeOf(head);
-    const unit = timeUnitOf(head);
-    const firstTime = startMs + (this.#firstOffset[timed] as number) * unit;
-    const last = this.#last[timed] as number;
-    if (shape === shapes.single) {
-      run.add(1, last, last, firstTime, last, firstTime, last);
-      return;
-    }
-    const count = this.#count[several] as number;
-    const lastTime = startMs + (this.#lastOffset[several] as number) * unit;
-    if (shape === shapes.uniform) {
-      run.add(count, last, last, firstTime, last, lastTime, last);
-      return;
-    }
-    const first = (timed === 0 ? last : (this.#last[timed - 1] as number)) + (this.#first[general] as number);
-    const min = Math.min(first, last) - (this.#low[general] as number);
-    const max = Math.max(first, last) + (this.#high[general] as number);
-    run.add(count, min, max, firstTime, first, lastTime, last);
+  /** On the grid. */
+  rowAt(place: RowPlace): PlacedRow {
+    const { shape, timed } = place;
+    const row: OpenRow = { ...emptyRow(timed < 0 ? 0 : (this.#last[timed] as number)) };
+    if (shape !== shapes.empty) this.#decode(row, place);
+    return row;
   }
 
-  /** On the grid. */
-  rowAt({ head, timed, several, general }: RowPlace): PlacedRow {
-    const shape = shapeOf(head);
-    if (shape === shapes.empty) return emptyRow(timed < 0 ? 0 : (this.#last[timed] as number));
+  /** Of a row that is not empty. */
+  #decode(row: OpenRow, { shape, timed, several, general }: ExtentPlace): void {
     const last = this.#last[timed] as number;
     const lastBefore = timed === 0 ? last : (this.#last[timed - 1] as number);
-    const count = shape === shapes.single ? 1 : (this.#count[several] as number);
-    if (shape !== shapes.general) return { count, min: last, max: last, first: last, last, lastBefore };
+    row.count = shape === shapes.single ? 1 : (this.#count[several] as number);
+    row.last = last;
+    row.lastBefore = lastBefore;
+    if (shape !== shapes.general) {
+      row.first = last;
+      row.min = last;
+      row.max = last;
+      return;
+    }
     const first = lastBefore + (this.#first[general] as number);
-    const min = Math.min(first, last) - (this.#low[general] as number);
-    const max = Math.max(first, last) + (this.#high[general] as number);
-    return { count, min, max, first, last, lastBefore };
+    row.first = first;
+    row.min = Math.min(first, last) - (this.#low[general] as number);
+    row.max = Math.max(first, last) + (this.#high[general] as number);
+  }
+
+  #firstTime(head: number, { timed }: ExtentPlace, startMs: number): number {
+    return startMs + (this.#firstOffset[timed] as number) * timeUnitOf(head);
+  }
+
+  #lastTime(head: number, place: ExtentPlace, startMs: number): number {
+    if (place.shape === shapes.single) return this.#firstTime(head, place, startMs);
+    return startMs + (this.#lastOffset[place.several] as number) * timeUnitOf(head);
   }
 
   /** Fills the extents of a row that was not empty. */
-  readInto(extents: Extents, { head, timed, several }: RowPlace, row: PlacedRow, startMs: number): void {
-    const shape = shapeOf(head);
-    if (shape === shapes.empty) return;
-    const unit = timeUnitOf(head);
-    extents.firstTime = startMs + (this.#firstOffset[timed] as number) * unit;
-    extents.lastTime =
-      shape === shapes.single ? extents.firstTime : startMs + (this.#lastOffset[several] as number) * unit;
+  readInto(extents: Extents, place: RowPlace, row: PlacedRow, startMs: number): void {
+    if (place.shape === shapes.empty) return;
+    extents.firstTime = this.#firstTime(place.head, place, startMs);
+    extents.lastTime = this.#lastTime(place.head, place, startMs);
     extents.min = valueOn(this.#grid, row.min);
     extents.max = valueOn(this.#grid, row.max);
     extents.firstValue = valueOn(this.#grid, row.first);
