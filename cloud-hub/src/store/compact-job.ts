@@ -5,11 +5,11 @@
  * which nothing was merged are not decoded again as long as they are the same.
  */
 import type { Lane } from '@fogline/shared/protocol/limits';
-import { type BatchMessage, decodeBatch, isThinned } from '@fogline/shared/protocol/messages';
+import { decodeBatch, isThinned } from '@fogline/shared/protocol/messages';
 import { type BatchContent, decodeContent } from './batch-content.ts';
 import type { BatchRange, SizedRange } from './batch-log.ts';
 import type { BatchHours, HubStore } from './hub-store.ts';
-import { mergingBatches, textBytesMax } from './merge-batches.ts';
+import { type BatchToMerge, mergingBatches, textBytesMax } from './merge-batches.ts';
 import type { UpkeepPorts } from './upkeep.ts';
 
 /** Of one merged batch; reached, no more are added. */
@@ -118,13 +118,13 @@ function groupsOf(store: HubStore, epochId: number): (local: number) => number {
 /** What goes into one merged batch. */
 interface Segment {
   readonly parts: BatchHours[];
-  readonly messages: BatchMessage[];
+  readonly batches: BatchToMerge[];
   receivedMs: number;
   bytes: number;
   textBytes: number;
 }
 
-const emptySegment = (): Segment => ({ parts: [], messages: [], receivedMs: 0, bytes: 0, textBytes: 0 });
+const emptySegment = (): Segment => ({ parts: [], batches: [], receivedMs: 0, bytes: 0, textBytes: 0 });
 
 /** False where all of it had better stay as it is. */
 function* mergeRun(
@@ -149,7 +149,7 @@ function* mergeRun(
       segment = emptySegment();
     }
     if (content !== undefined) {
-      segment.messages.push(message);
+      segment.batches.push({ message, readings: content.readings });
       segment.parts.push({ id: batch, hours: [...content.hours.keys()] });
       segment.receivedMs = Math.max(segment.receivedMs, stored.receivedMs);
       segment.bytes += stored.payload.byteLength;
@@ -172,14 +172,15 @@ function* mergeSegment(
   store: HubStore,
   epoch: number,
   lane: Lane,
-  { parts, messages, receivedMs, bytes }: Segment,
+  { parts, batches, receivedMs, bytes }: Segment,
   ports: UpkeepPorts,
 ): Generator<void, boolean> {
   if (parts.length < batchesMin) return false;
-  const payload = yield* mergingBatches(messages, groupsOf(store, epoch));
+  yield;
+  const payload = yield* mergingBatches(batches, groupsOf(store, epoch));
   if (payload === undefined || payload.byteLength >= bytes) return false;
   yield;
-  const [first, last] = [messages[0]?.first ?? 0, messages.at(-1)?.last ?? 0];
+  const [first, last] = [batches[0]?.message.first ?? 0, batches.at(-1)?.message.last ?? 0];
   ports.transaction(() => store.replaceBatches({ epoch, lane, first, last, receivedMs, payload }, parts));
   return true;
 }

@@ -13,32 +13,31 @@ import { runEnd } from './batch-content.ts';
 /** Rows encoded in one step. */
 const readingsPerPart = 4_096;
 const windowsPerPart = 2_048;
-const decodedPerStep = 16;
 /** Texts of one batch, decoded: half of what a batch may unfold to. */
 export const textBytesMax = 32 * 1024 * 1024;
+
+export interface BatchToMerge {
+  readonly message: BatchMessage;
+  /** What its parts of readings hold. */
+  readonly readings: readonly ReadingColumns[];
+}
 
 /**
  * Contiguous ranges of one agent, epoch and lane, ascending, of readings and windows; `groupOf`: local series that carry like values. Yields
  * between steps; undefined where they had better stay apart: windows that are small only because they are all alike.
  */
 export function* mergingBatches(
-  messages: readonly BatchMessage[],
+  batches: readonly BatchToMerge[],
   groupOf: (series: number) => number,
 ): Generator<void, Uint8Array | undefined> {
-  const [head] = messages;
-  const end = messages.at(-1);
+  const head = batches[0]?.message;
+  const end = batches.at(-1)?.message;
   invariant(head !== undefined && end !== undefined, 'batches to merge');
   const parts: BatchPart[] = [];
-  const readings: ReadingColumns[] = [];
-  const windows: Uint8Array[] = [];
-  for (const [i, { parts: own }] of messages.entries()) {
-    if (i % decodedPerStep === decodedPerStep - 1) yield;
-    for (const part of own) {
-      if (part.kind === 'readings') readings.push(decodeReadings(part.bytes));
-      else windows.push(part.bytes);
-    }
-  }
-  yield;
+  const readings = batches.flatMap((batch) => batch.readings);
+  const windows = batches.flatMap(({ message }) =>
+    message.parts.filter(({ kind }) => kind === 'windows').map(({ bytes }) => bytes),
+  );
   if (readings.length > 0) yield* encodeParts(mergeColumns(readings), groupOf, parts);
   for (const blobs of chunksOf(windows)) {
     yield;
