@@ -66,6 +66,11 @@ export function headHasTime(head: number): boolean {
   return shapeOf(head) !== shapes.empty;
 }
 
+/** Does a partial of this head and count have sums (and a sketch, if any) of its own? Elsewhere they follow from the extents. */
+export function headHasSums(head: number, count: number): boolean {
+  return shapeOf(head) === shapes.general && count > 2;
+}
+
 /** Unit of the times, ms. */
 export function timeUnitOf(head: number): number {
   return (head & flagSeconds) === 0 ? 1 : 1000;

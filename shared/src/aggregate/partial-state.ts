@@ -11,6 +11,7 @@ import { blockMax, Moments } from './moments.ts';
 import {
   headHasHeld,
   headHasSketch,
+  headHasSums,
   headHasTime,
   makeHead,
   readExtremes,
@@ -112,7 +113,7 @@ export class PartialState {
       writeTimes(writer, head, this.absorbed, this.extents);
       writeExtremes(writer, head, this.extents);
     }
-    const isGeneral = shapeOf(head) === shapes.general && this.absorbed > 2;
+    const isGeneral = headHasSums(head, this.absorbed);
     if (isGeneral) {
       this.sums().sum.write(writer);
       this.sums().sumSq.write(writer);
@@ -129,7 +130,7 @@ export class PartialState {
       this.absorbed = readTimes(reader, head, this.extents);
       readExtremes(reader, head, this.absorbed, this.extents);
     }
-    const isGeneral = shapeOf(head) === shapes.general && this.absorbed > 2;
+    const isGeneral = headHasSums(head, this.absorbed);
     if (isGeneral) this.#readSums(reader);
     else this.#deriveSums(shapeOf(head));
     if (headHasHeld(head)) {

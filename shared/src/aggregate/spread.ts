@@ -9,7 +9,7 @@ import { ExactSum } from './exact-sum.ts';
 import { Extents } from './extents.ts';
 import { integerOf, lastPlaceOf } from './float-parts.ts';
 import { addCounts } from './held.ts';
-import { headHasTime, readExtremes, readHead, readTimes, shapeOf, shapes } from './partial-layout.ts';
+import { headHasSums, headHasTime, readExtremes, readHead, readTimes } from './partial-layout.ts';
 
 const scratchReader = new ByteReader(new Uint8Array(0));
 const scratchSum = new ExactSum();
@@ -30,7 +30,7 @@ export class Spread extends Extents {
     spread.count = readTimes(scratchReader, head, spread);
     readExtremes(scratchReader, head, spread.count, spread);
     if (!hasSum) return spread;
-    if (shapeOf(head) === shapes.general && spread.count > 2) {
+    if (headHasSums(head, spread.count)) {
       scratchSum.clear();
       scratchSum.read(scratchReader);
       spread.sum = scratchSum.exact();

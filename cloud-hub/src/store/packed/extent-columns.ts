@@ -1,12 +1,18 @@
 /** The columns of a block that say how many readings a row has, their extents and times: what comes first in it, and all that a chart needs. */
 import type { Extents } from '@fogline/shared/aggregate/extents';
-import { headHasHeld, headHasSketch, shapeOf, shapes, timeUnitOf } from '@fogline/shared/aggregate/partial-layout';
+import {
+  headHasHeld,
+  headHasSketch,
+  headHasSums,
+  shapeOf,
+  shapes,
+  timeUnitOf,
+} from '@fogline/shared/aggregate/partial-layout';
 import { Spread } from '@fogline/shared/aggregate/spread';
 import type { ByteReader } from '@fogline/shared/codec/byte-io';
 import { bucketOf } from '../levels.ts';
 import type { SpreadRow } from '../read.ts';
 import { readColumn } from './columns.ts';
-import { hasSums } from './partial-fields.ts';
 import { emptyRow, type PlacedRow } from './plain-row.ts';
 import { type ValueGrid, valueOn } from './value-grid.ts';
 
@@ -150,7 +156,7 @@ export class ExtentColumns {
     for (const head of this.#heads) {
       cursor.step(head);
       const { shape, timed, several, general, odd } = cursor;
-      if (shape === shapes.general && hasSums(head, this.#count[several] as number)) {
+      if (shape === shapes.general && headHasSums(head, this.#count[several] as number)) {
         summed++;
         if (headHasSketch(head)) sketch++;
       }

@@ -15,14 +15,14 @@
  */
 import { deflateRawSync } from 'node:zlib';
 import { Extents } from '@fogline/shared/aggregate/extents';
-import { headHasHeld, headHasSketch, shapeOf, shapes } from '@fogline/shared/aggregate/partial-layout';
+import { headHasHeld, headHasSketch, headHasSums, shapeOf, shapes } from '@fogline/shared/aggregate/partial-layout';
 import { Spread } from '@fogline/shared/aggregate/spread';
 import { ByteReader, ByteWriter } from '@fogline/shared/codec/byte-io';
 import { FoglineError, invariant } from '@fogline/shared/errors';
 import type { RollupRow, SpreadRow, SpreadsAsked } from '../read.ts';
 import { readColumn, writeColumn, writeWideColumn } from './columns.ts';
 import { ExtentColumns, headVerbatim, type RowPlace } from './extent-columns.ts';
-import { bytesOf, hasSums } from './partial-fields.ts';
+import { bytesOf } from './partial-fields.ts';
 import { type BlockGrid, type BlockPlan, type PlainRow, planBlock } from './plain-row.ts';
 import { SumColumns } from './sum-columns.ts';
 
@@ -94,7 +94,7 @@ function writeBlock({ grid, rows: planned }: BlockPlan, rows: readonly RollupRow
   writeRowColumns(plain, grid);
   const odd = rows.flatMap((row, i) => (planned[i] === undefined ? [row.partial] : []));
   const sketches = plain.flatMap((row) =>
-    hasSums(row.head, row.count) && headHasSketch(row.head) ? [row.sketch] : [],
+    headHasSums(row.head, row.count) && headHasSketch(row.head) ? [row.sketch] : [],
   );
   for (const list of [sketches, odd]) {
     writeColumn(
@@ -112,7 +112,7 @@ function writeRowColumns(rows: readonly PlainRow[], grid: BlockGrid): void {
   const timed = rows.filter(({ head }) => shapeOf(head) !== shapes.empty);
   const several = timed.filter(({ head }) => shapeOf(head) !== shapes.single);
   const general = several.filter(({ head }) => shapeOf(head) === shapes.general);
-  const summed = general.filter(({ count }) => count > 2);
+  const summed = general.filter(({ head, count }) => headHasSums(head, count));
   const held = rows.filter(({ head }) => headHasHeld(head));
   const column = (of: readonly PlainRow[], pick: (row: PlainRow) => number): void => writeColumn(out, of.map(pick));
   const wide = (of: readonly PlainRow[], pick: (row: PlainRow) => bigint): void => writeWideColumn(out, of.map(pick));
@@ -211,7 +211,7 @@ export class PackedRows {
     spread.count = row.count;
     this.#extents.readInto(spread, place, row, startMs);
     if (row.count === 0) return spread;
-    if (hasSums(head, row.count)) spread.sum = this.#sums().sumAt(place, row);
+    if (headHasSums(head, row.count)) spread.sum = this.#sums().sumAt(place, row);
     else spread.deriveSum();
     return spread;
   }
@@ -223,7 +223,7 @@ export class PackedRows {
     const row = this.#extents.rowAt(place);
     const extents = new Extents();
     this.#extents.readInto(extents, place, row, startMs);
-    const isSummed = hasSums(head, row.count);
+    const isSummed = headHasSums(head, row.count);
     return bytesOf({
       head,
       count: row.count,

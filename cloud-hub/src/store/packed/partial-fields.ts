@@ -6,12 +6,11 @@ import { Extents } from '@fogline/shared/aggregate/extents';
 import {
   headHasHeld,
   headHasSketch,
+  headHasSums,
   headHasTime,
   readExtremes,
   readHead,
   readTimes,
-  shapeOf,
-  shapes,
   writeExtremes,
   writeTimes,
 } from '@fogline/shared/aggregate/partial-layout';
@@ -32,11 +31,6 @@ const reader = new ByteReader(new Uint8Array(0));
 const writer = new ByteWriter(256);
 const scratch = new ExactSum();
 
-/** Does a partial of this head and count have sums (and a sketch, if any) of its own? */
-export function hasSums(head: number, count: number): boolean {
-  return shapeOf(head) === shapes.general && count > 2;
-}
-
 /** Throws `codec_corrupt` for what is no partial; that the bytes are canonical is not checked. */
 export function fieldsOf(bytes: Uint8Array): PartialFields {
   reader.reset(bytes, 0, bytes.length);
@@ -47,7 +41,7 @@ export function fieldsOf(bytes: Uint8Array): PartialFields {
     count = readTimes(reader, head, extents);
     readExtremes(reader, head, count, extents);
   }
-  const isGeneral = hasSums(head, count);
+  const isGeneral = headHasSums(head, count);
   const sums = isGeneral ? { sum: readSum(), sumSq: readSum() } : undefined;
   const held = headHasHeld(head) ? { durationMs: reader.varint(), integral: readSum() } : undefined;
   const sketch = isGeneral && headHasSketch(head) ? bytes.subarray(reader.at) : bytes.subarray(bytes.length);
