@@ -1,5 +1,14 @@
 /** A file that grows is read once, all of it, over rotation, truncation and crashes around any commit. */
-import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -74,6 +83,17 @@ function append(lines: number): void {
 
 function rotate(): void {
   renameSync(path, `${path}.${++rotations}`);
+}
+
+/** Until the clock of files, which ticks every few milliseconds, has gone on. */
+async function tickOfFiles(): Promise<void> {
+  const probe = join(folder, 'probe');
+  const now = (): number => {
+    writeFileSync(probe, '');
+    return statSync(probe).mtimeMs;
+  };
+  const before = now();
+  while (now() === before) await sleep(1);
 }
 
 /** Lets time go on; file operations are real and take their own. */
@@ -155,7 +175,7 @@ describe('a file that is followed', () => {
       rotate();
       append(6);
       // Times of files are what tells their order.
-      await sleep(20);
+      await tickOfFiles();
     }
     await restart();
     await until(10 + 5 + 3 * 6);
@@ -209,7 +229,7 @@ describe('a file that is followed', () => {
       append(3);
       await until(3);
       kit.core.kill();
-      await sleep(20);
+      await tickOfFiles();
       append(2);
       renameSync(path, `${path}.${first}`);
       append(4);
@@ -306,7 +326,7 @@ describe('a file that is followed', () => {
           else if (one.kind === 'rotate') {
             rotate();
             append(1);
-            await sleep(5);
+            await tickOfFiles();
           } else if (one.kind === 'kill') await restart();
           else if (one.kind === 'fail') kit.faults.arm(one.when);
           else await pass(one.ms);
