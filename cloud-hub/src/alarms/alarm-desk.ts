@@ -2,6 +2,7 @@
  * Keeps the alarms of this hub: agents' transitions as their batches are applied, and what the hub's own rules decide. All of one call is in
  * one transaction, with the notifications that follow from it; a transition that is known already changes nothing.
  */
+import { alarmStream } from '@fogline/shared/protocol/alarm-stream';
 import { flagText } from '@fogline/shared/reading';
 import type { Database } from '@fogline/shared/sqlite';
 import type { AppliedBatch } from '../ingest/ports.ts';
@@ -40,7 +41,6 @@ export interface DeskCounts {
   beyondLimit: number;
 }
 
-const agentStream = 'alarms';
 const dueAtOnceMax = 100;
 
 export class AlarmDesk {
@@ -119,7 +119,7 @@ export class AlarmDesk {
 
   #isAlarm(series: number): boolean {
     const info = this.#ports.subjects.series(series);
-    return info !== undefined && info.stream === agentStream && info.type === 'text';
+    return info !== undefined && info.stream === alarmStream && info.type === 'text';
   }
 
   #take(identity: AlarmIdentity, severity: Severity | null, transitions: readonly Transition[], nowMs: number): void {

@@ -2,19 +2,16 @@
  * The state of one alarm as the hub knows it (decision 0014). Pure, and the same for any order in which its transitions arrive: the word with the
  * latest place is the state, and an activation begins with the first `active` after the latest end.
  */
+import { type TransitionWord, transitionWords } from '@fogline/shared/protocol/alarm-stream';
 
 /** Event time, epoch of the agent ('' for what the hub decides), and the place among those of one time and epoch. */
 export type Place = readonly [timeMs: number, epoch: string, seq: number];
 
-/** Those that are told to webhooks, too. */
+/** Words of transitions that are states; those are told to webhooks, too. */
 export const toldStates = ['active', 'cleared', 'stale', 'ended'] as const;
 /** `unknown`: something was heard of the alarm, but not yet what it is. */
 export const alarmStates = ['active', 'stale', 'cleared', 'ended', 'unknown'] as const;
 export type AlarmWord = (typeof alarmStates)[number];
-
-/** What agents tell (docs/alarms.md). */
-const transitionWords = [...toldStates, 'acknowledged', 'confirmed', 'unconfirmed', 'expired', 'dropped'] as const;
-export type TransitionWord = (typeof transitionWords)[number];
 
 export interface Transition {
   readonly word: TransitionWord;

@@ -3,7 +3,8 @@
  * check has passed.
  */
 import { hasCode, messageOf } from '@fogline/shared/errors';
-import { type Lane, protocolLimits } from '@fogline/shared/protocol/limits';
+import { alarmLane } from '@fogline/shared/protocol/alarm-stream';
+import { protocolLimits } from '@fogline/shared/protocol/limits';
 import { type BatchMessage, decodeBatch, isThinned } from '@fogline/shared/protocol/messages';
 import type { AgentState } from '../store/agent-table.ts';
 import { type BatchContent, decodeContent, findUnknownSeries, hoursBySeries, runEnd } from '../store/batch-content.ts';
@@ -254,8 +255,6 @@ function commitBatch(
   if (isOfAlarms) watchers.onAlarms?.(applied);
   if (context.isWatched) context.applied.push(applied);
 }
-
-const alarmLane: Lane = 0;
 
 function appliedOf(
   agent: AgentState,

@@ -8,23 +8,12 @@
  * should be differs from what they were driven to, and only on evidence that is not older than the action's expiry: a backlog starts
  * no fan, the first fresh reading after it does.
  */
+import type { TransitionWord } from '@fogline/shared/protocol/alarm-stream';
 import type { AlarmConfig, OutputPhase } from './alarm-config.ts';
 import { judge, type Verdict } from './condition.ts';
 
-/** The words of transitions, as readings of the stream `alarms`. */
-export type AlarmWord =
-  | 'active'
-  | 'cleared'
-  | 'stale'
-  | 'acknowledged'
-  | 'confirmed'
-  | 'unconfirmed'
-  | 'expired'
-  | 'dropped'
-  | 'ended';
-
 export type Effect =
-  | { readonly kind: 'tell'; readonly word: AlarmWord; readonly time: number }
+  | { readonly kind: 'tell'; readonly word: TransitionWord; readonly time: number }
   | { readonly kind: 'act'; readonly step: number; readonly phase: OutputPhase }
   /** An action that was not decided, and why. */
   | { readonly kind: 'spared'; readonly why: 'suppressed' | 'outdated' };
@@ -326,14 +315,14 @@ function confirmDueAt({ expected }: AlarmState): number {
   return due;
 }
 
-function told(state: AlarmState, word: AlarmWord, time: number): readonly Effect[] {
+function told(state: AlarmState, word: TransitionWord, time: number): readonly Effect[] {
   const effects: Effect[] = [];
   tell(state, word, time, effects);
   return effects;
 }
 
 /** Whatever clocks they come from, the transitions of one alarm follow each other. */
-function tell(state: AlarmState, word: AlarmWord, time: number, effects: Effect[]): void {
+function tell(state: AlarmState, word: TransitionWord, time: number, effects: Effect[]): void {
   state.toldAt = Math.max(Math.round(time), state.toldAt + 1);
   effects.push({ kind: 'tell', word, time: state.toldAt });
 }

@@ -8,7 +8,7 @@
 
 import { readAggregate } from '@fogline/shared/aggregate/names';
 import { Partial } from '@fogline/shared/aggregate/partial';
-import { lanes } from '@fogline/shared/protocol/limits';
+import { alarmLane, alarmStream } from '@fogline/shared/protocol/alarm-stream';
 import {
   flagQualityMask,
   flagText,
@@ -28,11 +28,8 @@ import { parseCommand } from './commands.ts';
 import { actionOf, type Decision } from './decide.ts';
 import { type Answer, Expectations } from './expectations.ts';
 
-/** The stream of transitions. */
-export const alarmStream = 'alarms';
 /** Of one alarm; beyond it, devices are not watched, and counted. */
 const instancesMax = 100_000;
-const alarmLane = lanes.indexOf('alarm') as 0;
 
 export interface Instance {
   readonly alarm: AlarmConfig;

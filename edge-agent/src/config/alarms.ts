@@ -1,9 +1,9 @@
 /** Alarms: conditions that can hold, metrics that exist, outputs that can be reached, and shapes that mislead pointed out. */
 import type { ConfigContext } from '@fogline/shared/config';
+import { alarmStream } from '@fogline/shared/protocol/alarm-stream';
 import { didYouMean } from '@fogline/shared/suggest';
 import { formatDuration } from '@fogline/shared/units';
 import type { AlarmConfig, Condition, MetricReference } from '../alarms/alarm-config.ts';
-import { alarmStream } from '../alarms/alarms.ts';
 import { controlSource } from '../alarms/commands.ts';
 import type { PipelineConfig } from '../core-config.ts';
 import type { AlarmDocument } from './alarm-schema.ts';

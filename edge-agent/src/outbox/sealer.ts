@@ -3,14 +3,13 @@
  * Alarms do not linger. Decides inside commits; what it decided is durable with them.
  */
 import type { Clock } from '@fogline/shared/clock';
-import { type Lane, laneCount, lanes } from '@fogline/shared/protocol/limits';
+import { alarmLane } from '@fogline/shared/protocol/alarm-stream';
+import { type Lane, laneCount } from '@fogline/shared/protocol/limits';
 import type { CommitRecord } from '../journal/commit-record.ts';
 import { batchBytesMax } from './envelope.ts';
 import type { Outbox, PlannedSeal } from './outbox.ts';
 
 type Draft = Omit<CommitRecord, 'seals'>;
-
-const alarmLane = lanes.indexOf('alarm');
 
 export class Sealer {
   readonly #outbox: Outbox;

@@ -1,8 +1,8 @@
 /** What tests of alarms share: a fan that cools, and what the log tells of alarms. */
 import { decodeReadings } from '@fogline/shared/codec/readings';
+import { alarmStream } from '@fogline/shared/protocol/alarm-stream';
 import type { Action } from '../actions/action.ts';
 import type { AlarmConfig } from '../alarms/alarm-config.ts';
-import { alarmStream } from '../alarms/alarms.ts';
 import type { CoreConfig } from '../core-config.ts';
 import { blockOf } from '../journal/commit-record.ts';
 import { DurableSeries } from '../journal/series-registry.ts';
