@@ -5,7 +5,7 @@
 import { FoglineError } from '@fogline/shared/errors';
 import type { Database } from '@fogline/shared/sqlite';
 import { type AlarmState, acknowledged, shelveMsMax } from './alarm-state.ts';
-import { AlarmTable } from './alarm-table.ts';
+import { AlarmTable, type StoredAlarm } from './alarm-table.ts';
 
 /** Who does something, when, and what they say of it. */
 export interface Deed {
@@ -15,7 +15,22 @@ export interface Deed {
 }
 
 /** In the place of an epoch: what people do is no transition. */
-export const deedEpoch = 'hub';
+const deedEpoch = 'hub';
+
+/** Within a transaction: writes the deed into the history; returns the state after it, which is not saved yet. */
+export function noteDeed(
+  table: AlarmTable,
+  { id, state }: StoredAlarm,
+  word: string,
+  { who, nowMs, note }: Deed,
+  change: (state: AlarmState) => AlarmState,
+): AlarmState {
+  const deeds = state.deeds + 1;
+  const changed = { ...change(state), deeds };
+  table.note(id, { word, place: [nowMs, deedEpoch, deeds], atMs: nowMs, who, note });
+  table.trim(id);
+  return changed;
+}
 
 export class AlarmDeeds {
   readonly #db: Database;
@@ -54,7 +69,7 @@ export class AlarmDeeds {
     });
   }
 
-  #do(id: number, word: string, { who, nowMs, note }: Deed, change: (state: AlarmState) => AlarmState): void {
+  #do(id: number, word: string, deed: Deed, change: (state: AlarmState) => AlarmState): void {
     if (!this.#hasRoom())
       throw new FoglineError('unavailable', 'the disk of the hub is full: nothing is changed until there is room');
     this.#db.transaction(() => {
@@ -64,10 +79,8 @@ export class AlarmDeeds {
           'not_found',
           `no alarm ${id}: take an id of /api/v1/alarms or "fogline-hub alarms list"`,
         );
-      const state = { ...change(alarm.state), deeds: alarm.state.deeds + 1 };
-      this.#table.note(id, { word, place: [nowMs, deedEpoch, state.deeds], atMs: nowMs, who, note });
-      this.#table.trim(id);
-      this.#table.save({ ...alarm, state }, nowMs);
+      const state = noteDeed(this.#table, alarm, word, deed, change);
+      this.#table.save({ ...alarm, state }, deed.nowMs);
     });
   }
 }

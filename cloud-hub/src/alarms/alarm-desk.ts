@@ -7,7 +7,7 @@ import { flagText } from '@fogline/shared/reading';
 import type { Database } from '@fogline/shared/sqlite';
 import type { AppliedBatch } from '../ingest/ports.ts';
 import type { AgentInfo, SeriesInfo } from '../store/read.ts';
-import { deedEpoch } from './alarm-deeds.ts';
+import { noteDeed } from './alarm-deeds.ts';
 import { isShelved, isUntold, type Place, type Transition, transitionWordOf, withTransition } from './alarm-state.ts';
 import { type AlarmIdentity, AlarmTable, type StoredAlarm } from './alarm-table.ts';
 import type { Severity } from './severity.ts';
@@ -104,14 +104,11 @@ export class AlarmDesk {
     if (due.length === 0) return;
     this.#db.transaction(() => {
       for (const alarm of due) {
-        const deeds = alarm.state.deeds + 1;
-        const isOver = alarm.state.shelf !== null;
-        const state = isOver ? { ...alarm.state, shelf: null, deeds } : alarm.state;
-        const place: Place = [nowMs, deedEpoch, deeds];
-        if (isOver) {
-          this.table.note(alarm.id, { word: 'unshelved', place, atMs: nowMs, who: '', note: 'its time was over' });
-          this.table.trim(alarm.id);
-        }
+        const deed = { who: '', nowMs, note: 'its time was over' };
+        const state =
+          alarm.state.shelf === null
+            ? alarm.state
+            : noteDeed(this.table, alarm, 'unshelved', deed, (shelved) => ({ ...shelved, shelf: null }));
         this.#save({ ...alarm, state }, nowMs);
       }
     });
