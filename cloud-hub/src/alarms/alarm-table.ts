@@ -128,10 +128,10 @@ export class AlarmTable {
 
   /** The alarm of this identity, made when missing; undefined when there are too many. */
   ensure(identity: AlarmIdentity, severity: Severity | null, nowMs: number): StoredAlarm | undefined {
-    const { origin, rule, agent, series } = identity;
-    const row = this.#find.get(origin, rule, agent, series);
-    if (row !== undefined) return alarmFrom(row);
+    const known = this.find(identity);
+    if (known !== undefined) return known;
     if ((this.#count.get()?.count ?? 0) >= alarmLimits.alarmsMax) return undefined;
+    const { origin, rule, agent, series } = identity;
     const body = JSON.stringify(newAlarm);
     const { lastInsertRowid: id } = this.#insert.run(origin, rule, agent, series, severity, newAlarm.word, nowMs, body);
     return { ...identity, id, severity, state: newAlarm };
