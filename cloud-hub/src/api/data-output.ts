@@ -1,5 +1,4 @@
-/** A page of data in the format and shape asked for. */
-import type { DataPage } from '../query/data.ts';
+/** The series of a page in the format and shape asked for. */
 import type { SeriesPart, Value } from '../query/parts.ts';
 import { labelsOf, nameOf } from '../query/series.ts';
 import type { TimeZone } from '../query/time-zone.ts';
@@ -26,34 +25,34 @@ export interface DataForm {
 }
 
 export function renderData(
-  page: Pick<DataPage, 'parts'>,
+  parts: readonly SeriesPart[],
   { format, shape, zone }: DataForm,
   paging: Paging,
   meta: Row,
 ): Rendered {
-  if (format === 'pretty') return renderPieces(tables(page, paging, zone), paging, format);
-  if (shape === 'rows' || format !== 'json') return renderRows(rowsOf(page), kindsOf(page), paging, format, meta);
+  if (format === 'pretty') return renderPieces(tables(parts, paging, zone), paging, format);
+  if (shape === 'rows' || format !== 'json') return renderRows(rowsOf(parts), kindsOf(parts), paging, format, meta);
   const tail = { meta, complete: paging.complete, next: paging.next };
-  return renderPieces(jsonList('series', columnsOf(page), tail), paging, format);
+  return renderPieces(jsonList('series', columnsOf(parts), tail), paging, format);
 }
 
-function* columnsOf(page: Pick<DataPage, 'parts'>): Generator<Row> {
-  for (const { series, columns, values } of page.parts) {
+function* columnsOf(parts: readonly SeriesPart[]): Generator<Row> {
+  for (const { series, columns, values } of parts) {
     const named = Object.fromEntries(columns.map((column, index) => [column, values[index]]));
     yield { id: series.id, labels: labelsOf(series), columns: named };
   }
 }
 
-function* rowsOf(page: Pick<DataPage, 'parts'>): Generator<Row> {
-  for (const part of page.parts) {
+function* rowsOf(parts: readonly SeriesPart[]): Generator<Row> {
+  for (const part of parts) {
     const labels = labelsOf(part.series);
     for (let row = 0; row < (part.values[0]?.length ?? 0); row++) yield rowOf(part, labels, row);
   }
 }
 
 /** A row of each series that has one. */
-function kindsOf(page: Pick<DataPage, 'parts'>): Row[] {
-  return page.parts
+function kindsOf(parts: readonly SeriesPart[]): Row[] {
+  return parts
     .filter(({ values }) => (values[0]?.length ?? 0) > 0)
     .map((part) => rowOf(part, labelsOf(part.series), 0));
 }
@@ -67,8 +66,8 @@ function rowOf({ series, columns, values }: SeriesPart, labels: Row, row: number
 }
 
 /** A table for each series, with the clock of the zone. */
-function* tables(page: Pick<DataPage, 'parts'>, paging: Paging, zone: TimeZone): Generator<string> {
-  for (const part of page.parts) {
+function* tables(parts: readonly SeriesPart[], paging: Paging, zone: TimeZone): Generator<string> {
+  for (const part of parts) {
     const { unit } = part.series;
     yield `${nameOf(part.series)}${unit === '' ? '' : ` in ${unit}`}, from ${part.source}\n`;
     yield* prettyTable(part.columns, { [Symbol.iterator]: () => cellsOf(part, zone) });

@@ -53,7 +53,7 @@ async function answerAsked(context: ApiContext, asked: Asked, isAbandoned: () =>
   if (isKnown(context.ifNoneMatch, etag)) return { status: 304, contentType: 'text/plain', headers: caching, body: '' };
   const { page, meta } = await queries.run(explained(store, question, nowMs), isAbandoned);
   const paging = { complete: page.next === null, next: page.next };
-  const rendered = renderData(page, { format: asked.format, shape, zone }, paging, meta);
+  const rendered = renderData(page.parts, { format: asked.format, shape, zone }, paging, meta);
   return { ...rendered, headers: { ...rendered.headers, ...caching } };
 }
 

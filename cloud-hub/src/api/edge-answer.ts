@@ -29,7 +29,7 @@ export async function answerFromEdge(
     throw new HttpError('unavailable', detail, { 'retry-after': '1' });
   }
   const complete = page.next === null && !page.isLacking;
-  return renderData(page, { format: asked.format, ...form }, { complete, next: page.next }, metaOf(page));
+  return renderData(page.parts, { format: asked.format, ...form }, { complete, next: page.next }, metaOf(page));
 }
 
 function refuseBuckets({ every, points, agg, hold, downsample, fill }: Asked): void {
