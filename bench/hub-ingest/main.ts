@@ -2,17 +2,14 @@
  * One hub process under many agents, each with a connection of its own and a small batch every second: what a core of it carries. Batches are
  * encoded by the code of the protocol, in a process of their own; what agents cost is no part of it.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { AgentRegistry } from '@fogline/cloud-hub/fleet/agents';
-import { openHubDatabase } from '@fogline/cloud-hub/store/schema';
 import { parseOptions } from '@fogline/shared/cli-options';
-import { systemClock } from '@fogline/shared/clock';
 import { Figures } from '../kit/figures.ts';
 import { lossAtHub, untilApplied } from '../kit/hub-count.ts';
-import { connectAgents } from '../kit/load.ts';
+import { enrolSenders, Ingest } from '../kit/ingest.ts';
 import { differenceOf } from '../kit/process-stats.ts';
+import { pause } from '../kit/running.ts';
 import { freePort, Site } from '../kit/site.ts';
+import { liveMetric, type SendResult } from '../load/batch-sender.ts';
 
 const options = {
   agents: { type: 'integer', default: 1_000, help: 'connections' },
@@ -41,16 +38,18 @@ async function runOnce(figures: Figures, title: string, asked: Asked): Promise<s
   const site = new Site();
   try {
     const port = await freePort();
-    const warmTokens = enrol(site, 'warm', asked.agents);
-    const tokens = enrol(site, 'edge', asked.agents);
+    const [warm, edge] = ['warm', 'edge'].map((prefix) => namesOf(prefix, asked.agents)) as [string[], string[]];
+    const warmTokens = enrolSenders(site.hubFolder, warm);
+    const tokens = enrolSenders(site.hubFolder, edge);
     await site.startHub(port);
-    const load = { series: asked.series, interval: asked.interval };
-    const warmed = await (
-      await connectAgents(port, { ...load, tokens: warmTokens, seconds: asked['warm-up'] })
-    ).start();
-    const publishing = await connectAgents(port, { ...load, tokens, seconds: asked.seconds });
+    const rate = Math.round((asked.agents * asked.series * 1_000) / asked.interval);
+    const load = { port, series: asked.series, each: 1, rate };
+    const warming = await Ingest.connect({ ...load, tokens: warmTokens });
+    const warmed = await sentIn(warming, asked['warm-up']);
+    await warming.stop();
+    const ingest = await Ingest.connect({ ...load, tokens });
     const before = site.hub.usage;
-    const result = await publishing.start();
+    const result = await sentIn(ingest, asked.seconds);
     const after = site.hub.usage;
     await untilApplied(site.httpUrl, warmed.sent + result.sent);
     const { cpuSeconds, writtenBytes } = differenceOf(before, after);
@@ -67,9 +66,9 @@ async function runOnce(figures: Figures, title: string, asked: Asked): Promise<s
     add('the senders themselves', '% of a core', (result.cpuSeconds / result.seconds) * 100);
     console.error(`sent ${result.sent} readings in ${result.seconds.toFixed(1)} s; counting them`);
     const sum = warmed.sumHundredths + result.sumHundredths;
-    const names = ['warm', 'edge'].flatMap((prefix) => namesOf(prefix, asked.agents));
-    const matches = names.map((name) => `temperature{agent="${name}"}`);
+    const matches = [...warm, ...edge].map((name) => `${liveMetric}{agent="${name}"}`);
     add('lost', 'readings', await lossAtHub(site.httpUrl, warmed.sent + result.sent, sum, matches));
+    await ingest.stop();
     return result.source;
   } finally {
     await site.close();
@@ -80,14 +79,8 @@ function namesOf(prefix: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => `${prefix}-${String(index).padStart(5, '0')}`);
 }
 
-/** Returns the file with their tokens. */
-function enrol(site: Site, prefix: string, count: number): string {
-  mkdirSync(site.hubFolder, { recursive: true });
-  const db = openHubDatabase(join(site.hubFolder, 'hub.db'));
-  const registry = new AgentRegistry(db, systemClock);
-  const tokens = Object.fromEntries(namesOf(prefix, count).map((name) => [name, registry.create(name)]));
-  db.close();
-  const file = join(site.folder, `${prefix}.json`);
-  writeFileSync(file, JSON.stringify(tokens), { mode: 0o600 });
-  return file;
+async function sentIn(ingest: Ingest, seconds: number): Promise<SendResult> {
+  ingest.go();
+  await pause(seconds * 1_000);
+  return await ingest.rest();
 }

@@ -1,23 +1,34 @@
-/** Ingest beside what is measured: a process that sends batches (load/batch-sender.ts) to a hub or to victoria-metrics. */
+/** Ingest, measured or beside what is: a process that sends batches (load/batch-sender.ts) to a hub or to victoria-metrics. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDataFolder } from '@fogline/cloud-hub/data-folder';
 import { AgentRegistry } from '@fogline/cloud-hub/fleet/agents';
 import { systemClock } from '@fogline/shared/clock';
 import { type SendResult, senderNames } from '../load/batch-sender.ts';
-import { Running } from './running.ts';
+import { argumentsOf, Running } from './running.ts';
 
 const script = new URL('../load/batch-sender.ts', import.meta.url);
 
-/** Enrols the senders at a hub that is not running yet; returns the file of their tokens. */
-export function enrolSenders(hubFolder: string): string {
+/** Enrols senders at a hub that is not running yet; returns the file of their tokens. */
+export function enrolSenders(hubFolder: string, names: readonly string[] = senderNames): string {
   const db = openDataFolder(hubFolder);
   const registry = new AgentRegistry(db, systemClock);
-  const tokens = Object.fromEntries(senderNames.map((name) => [name, registry.create(name)]));
+  const tokens = Object.fromEntries(names.map((name) => [name, registry.create(name)]));
   db.close();
-  const file = join(hubFolder, 'bench-tokens.json');
+  const file = join(hubFolder, `${names[0]}-tokens.json`);
   writeFileSync(file, JSON.stringify(tokens), { mode: 0o600 });
   return file;
+}
+
+export interface IngestOptions {
+  readonly port: number;
+  /** Readings a second. */
+  readonly rate: number;
+  /** Of each sender, and readings of each in a batch; default 50 and 2. */
+  readonly series?: number;
+  readonly each?: number;
+  /** Who sends to a hub; without it to victoria-metrics. */
+  readonly tokens?: string;
 }
 
 export class Ingest {
@@ -30,10 +41,9 @@ export class Ingest {
     this.#process = process;
   }
 
-  /** Without `tokens` to victoria-metrics. Resolves when all are accepted. */
-  static async connect(port: number, rate: number, tokens?: string): Promise<Ingest> {
-    const args = ['--port', String(port), '--rate', String(rate)];
-    const process = new Running('the ingest', script, tokens === undefined ? args : [...args, '--tokens', tokens]);
+  /** Resolves when all are accepted. */
+  static async connect(options: IngestOptions): Promise<Ingest> {
+    const process = new Running('the ingest', script, argumentsOf(options));
     await process.line('ready');
     return new Ingest(process);
   }
@@ -45,8 +55,7 @@ export class Ingest {
   /** Resolves when everything is acked. */
   async rest(): Promise<SendResult> {
     this.#process.say('rest');
-    const line = await this.#process.line('result ');
-    const result = JSON.parse(line.slice('result '.length)) as SendResult;
+    const result = await this.#process.result<SendResult>();
     this.sent += result.sent;
     this.sumHundredths += result.sumHundredths;
     return result;

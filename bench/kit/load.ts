@@ -1,11 +1,10 @@
 /** The load generators as processes of a benchmark. */
 import type { PublishResult } from '../load/publisher-process.ts';
-import { Running } from './running.ts';
+import { argumentsOf, Running } from './running.ts';
 
 const scripts = {
   mqtt: new URL('../load/publisher.ts', import.meta.url),
   lines: new URL('../load/line-publisher.ts', import.meta.url),
-  agents: new URL('../hub-ingest/senders-process.ts', import.meta.url),
 };
 
 export interface Load {
@@ -35,9 +34,8 @@ export interface Publishing {
 
 /** Resolves when all connections are accepted. */
 export async function connectLoad(port: number, { isCoalesced, isThree, ...load }: Load): Promise<Publishing> {
-  const args = Object.entries({ port, ...load }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const flags = [...(isCoalesced === true ? ['--coalesce'] : []), ...(isThree === true ? ['--three'] : [])];
-  return await connect(scripts.mqtt, [...args, ...flags]);
+  return await connect(scripts.mqtt, [...argumentsOf({ port, ...load }), ...flags]);
 }
 
 export interface LineLoad {
@@ -54,27 +52,7 @@ export interface LineLoad {
 
 /** Line protocol over HTTP. Resolves when all connections are open. */
 export async function connectLines(port: number, load: LineLoad): Promise<Publishing> {
-  return await connect(
-    scripts.lines,
-    Object.entries({ port, ...load }).flatMap(([name, value]) => [`--${name}`, String(value)]),
-  );
-}
-
-export interface AgentsLoad {
-  /** File with the token of every agent. */
-  readonly tokens: string;
-  readonly series: number;
-  /** Milliseconds between two batches of an agent. */
-  readonly interval: number;
-  readonly seconds: number;
-}
-
-/** Batches of agents to a hub. Resolves when the hub has greeted all of them. */
-export async function connectAgents(port: number, load: AgentsLoad): Promise<Publishing> {
-  return await connect(
-    scripts.agents,
-    Object.entries({ port, ...load }).flatMap(([name, value]) => [`--${name}`, String(value)]),
-  );
+  return await connect(scripts.lines, argumentsOf({ port, ...load }));
 }
 
 async function connect(script: URL, args: readonly string[]): Promise<Publishing> {
@@ -83,8 +61,7 @@ async function connect(script: URL, args: readonly string[]): Promise<Publishing
   return {
     async start() {
       process.say('go');
-      const line = await process.line('result ');
-      return JSON.parse(line.slice('result '.length)) as PublishResult;
+      return await process.result<PublishResult>();
     },
   };
 }

@@ -68,6 +68,12 @@ export class Running {
     }
   }
 
+  /** What the next line `result …` holds as JSON. */
+  async result<Result>(): Promise<Result> {
+    const prefix = 'result ';
+    return JSON.parse((await this.line(prefix)).slice(prefix.length)) as Result;
+  }
+
   say(line: string): void {
     this.#child.stdin?.write(`${line}\n`);
   }
@@ -82,6 +88,11 @@ export class Running {
   #read(stream: NodeJS.ReadableStream | null, take: (line: string) => void): void {
     if (stream !== null) createInterface({ input: stream }).on('line', take);
   }
+}
+
+/** Options of a command line by their names; one that is undefined is left out. */
+export function argumentsOf(options: object): string[] {
+  return Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, String(value)]));
 }
 
 /** Value of `name=` in a line such as `ready http=… mqtt=…`. */

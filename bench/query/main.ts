@@ -72,8 +72,8 @@ export async function run(args: string[]): Promise<void> {
     const asks = { rounds: values.rounds, asks: values.asks };
     await measure(pair, questionsOver(content), asks, figures, 'idle');
     const ingest = {
-      hub: await Ingest.connect(mqttPort, values.rate, tokens),
-      victoria: await Ingest.connect(victoria.port, values.rate),
+      hub: await Ingest.connect({ port: mqttPort, rate: values.rate, tokens }),
+      victoria: await Ingest.connect({ port: victoria.port, rate: values.rate }),
     };
     await measure(pair, questionsOver(content), asks, figures, 'under ingest', ingest);
     figures.add(

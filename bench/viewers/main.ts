@@ -8,7 +8,7 @@ import { parseOptions } from '@fogline/shared/cli-options';
 import { Figures } from '../kit/figures.ts';
 import { lossAtHub } from '../kit/hub-count.ts';
 import { enrolSenders, Ingest } from '../kit/ingest.ts';
-import { pause, Running } from '../kit/running.ts';
+import { argumentsOf, pause, Running } from '../kit/running.ts';
 import { freePort, Site } from '../kit/site.ts';
 import { liveMetric } from '../load/batch-sender.ts';
 import { Content } from '../query/content.ts';
@@ -46,7 +46,7 @@ export async function run(args: string[]): Promise<void> {
     const tokens = enrolSenders(site.hubFolder);
     const mqttPort = await freePort();
     await site.startHub(mqttPort, 'forever');
-    const ingest = await Ingest.connect(mqttPort, values.rate, tokens);
+    const ingest = await Ingest.connect({ port: mqttPort, rate: values.rate, tokens });
     const others: Others = {
       url: site.httpUrl,
       heavy: heavyPath(content),
@@ -121,15 +121,13 @@ async function begin(state: State, others: Others): Promise<() => Promise<void>>
 }
 
 async function beginViewers({ url, viewers, figures }: Others): Promise<() => Promise<void>> {
-  const { port } = new URL(url);
-  const args = ['--port', port, '--count', String(viewers), '--frozen', String(Math.floor(viewers / 2))];
+  const args = argumentsOf({ port: new URL(url).port, count: viewers, frozen: Math.floor(viewers / 2) });
   const process = new Running('the viewers', script, args);
   await process.line('ready');
   process.say('go');
   return async () => {
     process.say('rest');
-    const line = await process.line('result ');
-    const { bytes, leastBytes, cutOff } = JSON.parse(line.slice('result '.length)) as Viewed;
+    const { bytes, leastBytes, cutOff } = await process.result<Viewed>();
     if (bytes === 0) throw new Error('the viewers saw nothing');
     figures.add('viewers', 'seen by those that read', 'MB', bytes / 1e6);
     figures.add('viewers', 'seen by the one that got least', 'MB', leastBytes / 1e6);
