@@ -1,22 +1,20 @@
 /** The in-flight window: what was published and not yet acked, and how fast the backlog may go beside fresh data. */
 import type { SealedBatch } from '../outbox/tail.ts';
 
-export type Sent =
+/** What waits for an ack, and what its ack is for. */
+export type Message =
   | {
       readonly kind: 'batch';
       readonly batch: SealedBatch;
       readonly hours: readonly (readonly number[])[];
       readonly isBacklog: boolean;
-      readonly sentAt: number;
     }
-  | { readonly kind: 'void'; readonly id: number; readonly sentAt: number }
-  | {
-      readonly kind: 'report';
-      readonly lines: readonly { lane: 0 | 1 | 2 | 3; hour: number; version: number }[];
-      readonly sentAt: number;
-    }
-  | { readonly kind: 'answer'; readonly id: number; readonly page: number; readonly sentAt: number }
-  | { readonly kind: 'control'; readonly sentAt: number };
+  | { readonly kind: 'void'; readonly id: number }
+  | { readonly kind: 'report'; readonly lines: readonly { lane: 0 | 1 | 2 | 3; hour: number; version: number }[] }
+  | { readonly kind: 'answer'; readonly id: number; readonly page: number }
+  | { readonly kind: 'control' };
+
+export type Sent = Message & { readonly sentAt: number; readonly bytes: number };
 
 /** An ack of the backlog faster than this lets one more batch fly; slower than `slowAckMs` halves the pace. */
 const fastAckMs = 500;
@@ -26,7 +24,6 @@ const reservedForFresh = 2;
 
 export class Flight {
   readonly #sent = new Map<number, Sent>();
-  readonly #bytes = new Map<number, number>();
   #nextReference = 1;
   #window: number;
   #backlogPace = 1;
@@ -63,16 +60,11 @@ export class Flight {
     return this.#sent.size === 0 ? undefined : this.#bytesInFlight;
   }
 
-  bytesOf(reference: number): number {
-    return this.#bytes.get(reference) ?? 0;
-  }
-
-  add(sent: Sent, bytes = 0): number {
-    if (this.#sent.size === 0) this.#progressAt = sent.sentAt;
+  add(message: Message, sentAt: number, bytes = 0): number {
+    if (this.#sent.size === 0) this.#progressAt = sentAt;
     const reference = this.#nextReference++;
+    const sent = { ...message, sentAt, bytes };
     this.#sent.set(reference, sent);
-    this.#bytes.set(reference, bytes);
-    this.#bytesInFlight += bytes;
     this.#track(sent, 1);
     return reference;
   }
@@ -82,8 +74,6 @@ export class Flight {
     const sent = this.#sent.get(reference);
     if (sent === undefined) return undefined;
     this.#sent.delete(reference);
-    this.#bytesInFlight -= this.bytesOf(reference);
-    this.#bytes.delete(reference);
     this.#track(sent, -1);
     this.#progressAt = now;
     if (isBesideFresh(sent)) {
@@ -95,24 +85,19 @@ export class Flight {
   }
 
   holdsBatch(id: number): boolean {
-    for (const sent of this.#sent.values()) if (sent.kind === 'batch' && sent.batch.id === id) return true;
-    return false;
+    return this.#holds((sent) => sent.kind === 'batch' && sent.batch.id === id);
   }
 
   holdsVoid(id: number): boolean {
-    for (const sent of this.#sent.values()) if (sent.kind === 'void' && sent.id === id) return true;
-    return false;
+    return this.#holds((sent) => sent.kind === 'void' && sent.id === id);
   }
 
   holdsAnswer(id: number, page: number): boolean {
-    for (const sent of this.#sent.values())
-      if (sent.kind === 'answer' && sent.id === id && sent.page === page) return true;
-    return false;
+    return this.#holds((sent) => sent.kind === 'answer' && sent.id === id && sent.page === page);
   }
 
   holdsReport(): boolean {
-    for (const sent of this.#sent.values()) if (sent.kind === 'report') return true;
-    return false;
+    return this.#holds((sent) => sent.kind === 'report');
   }
 
   /** How long something has been waiting without any ack. */
@@ -123,20 +108,25 @@ export class Flight {
   /** Forgets everything: a session ended. References are not used again. */
   clear(): void {
     this.#sent.clear();
-    this.#bytes.clear();
     this.#bytesInFlight = 0;
     this.#backlogInFlight = 0;
     this.#dataInFlight = 0;
     this.#backlogPace = 1;
   }
 
+  #holds(isMeant: (sent: Sent) => boolean): boolean {
+    for (const sent of this.#sent.values()) if (isMeant(sent)) return true;
+    return false;
+  }
+
   #track(sent: Sent, by: 1 | -1): void {
+    this.#bytesInFlight += by * sent.bytes;
     if (sent.kind === 'batch' || sent.kind === 'void' || sent.kind === 'answer') this.#dataInFlight += by;
     if (isBesideFresh(sent)) this.#backlogInFlight += by;
   }
 }
 
 /** It takes a place that fresh data leaves, at the pace of the backlog. */
-function isBesideFresh(sent: Sent): boolean {
+function isBesideFresh(sent: Message): boolean {
   return sent.kind === 'answer' || (sent.kind === 'batch' && sent.isBacklog);
 }

@@ -25,7 +25,7 @@ import type { Outbox } from '../outbox/outbox.ts';
 import type { SealedBatch } from '../outbox/tail.ts';
 import { Answers } from './answers.ts';
 import { DefinitionsSent } from './definitions.ts';
-import { Flight, type Sent } from './flight.ts';
+import { Flight, type Message } from './flight.ts';
 import { helloPages, wireOptions } from './hello.ts';
 import { LinkWatch, linkWatchMs } from './link-watch.ts';
 import { definedEpochs, isEveryEpochIn, reconcile } from './reconcile.ts';
@@ -78,10 +78,9 @@ export class Uplink {
       ...ports,
       mayPublish: () => this.isReady && this.#flight.backlogCapacity > 0,
       isUnderWay: ({ id, page }) => this.#flight.holdsAnswer(id, page),
-      publish: (payload, { id, page }) =>
-        this.#publish(answerKind, payload, { kind: 'answer', id, page, sentAt: this.#now() }),
+      publish: (payload, { id, page }) => this.#publish(answerKind, payload, { kind: 'answer', id, page }),
       refuse: (payload) => {
-        if (this.isReady) this.#publish(answerKind, payload, { kind: 'control', sentAt: this.#now() });
+        if (this.isReady) this.#publish(answerKind, payload, { kind: 'control' });
       },
     });
   }
@@ -110,7 +109,7 @@ export class Uplink {
   sendFresh(batch: SealedBatch, payload: Uint8Array, hours: readonly (readonly number[])[]): void {
     if (!this.isReady) return;
     this.#sendDefinitions(this.#context.currentEpoch());
-    this.#publish('batch', payload, { kind: 'batch', batch, hours, isBacklog: false, sentAt: this.#now() });
+    this.#publish('batch', payload, { kind: 'batch', batch, hours, isBacklog: false });
   }
 
   /** Reports the account of these hours, and the counters; one report is under way at a time. */
@@ -123,7 +122,7 @@ export class Uplink {
     const lines = rows.slice(0, protocolLimits.ledgerRowsPerMessageMax);
     const { agent } = this.#context;
     const payload = encodeReported({ agent, atMs, rows: lines, counters: reportedCounters(counters) });
-    this.#publish('reported', payload, { kind: 'report', lines, sentAt: this.#now() });
+    this.#publish('reported', payload, { kind: 'report', lines });
   }
 
   /** Sends as much of voids, answers and backlog as the window and the pace allow. */
@@ -216,7 +215,7 @@ export class Uplink {
     this.#timer = this.#ports.clock.after('uplink.greet', greetTimeoutMs, () =>
       this.#abort('the hub did not answer hello'),
     );
-    for (const payload of messages) this.#publish('hello', payload, { kind: 'control', sentAt: this.#now() });
+    for (const payload of messages) this.#publish('hello', payload, { kind: 'control' });
   }
 
   #onMessage(topic: string, payload: Uint8Array): void {
@@ -287,8 +286,7 @@ export class Uplink {
   }
 
   #sendDefinitions(epoch: EpochRow): void {
-    for (const payload of this.#definitions.messagesFor(epoch))
-      this.#publish('series', payload, { kind: 'control', sentAt: this.#now() });
+    for (const payload of this.#definitions.messagesFor(epoch)) this.#publish('series', payload, { kind: 'control' });
   }
 
   /** Returns whether none is left to send. */
@@ -301,7 +299,7 @@ export class Uplink {
       if (this.#flight.holdsVoid(lost.id)) continue;
       outbox.store.transaction(() => outbox.store.voids.markSent(lost.id));
       const payload = encodeVoid({ ...lost, agent, epoch: outbox.epochOf(lost.epochId) });
-      this.#publish('void', payload, { kind: 'void', id: lost.id, sentAt: this.#now() });
+      this.#publish('void', payload, { kind: 'void', id: lost.id });
     }
     return false;
   }
@@ -317,7 +315,7 @@ export class Uplink {
       const current = this.#context.currentEpoch();
       if (sealed.epochId === current.id) this.#sendDefinitions(current);
       const batch: SealedBatch = { ...sealed, isAcked: false };
-      this.#publish('batch', payload, { kind: 'batch', batch, hours, isBacklog: true, sentAt: this.#now() });
+      this.#publish('batch', payload, { kind: 'batch', batch, hours, isBacklog: true });
       return true;
     }
     return false;
@@ -334,10 +332,9 @@ export class Uplink {
   }
 
   #onAck(reference: number): void {
-    const bytes = this.#flight.bytesOf(reference);
     const sent = this.#flight.ack(reference, this.#now());
     if (sent === undefined) return;
-    this.#link.acked(bytes, this.#now() - sent.sentAt);
+    this.#link.acked(sent.bytes, this.#now() - sent.sentAt);
     const { outbox } = this.#context;
     switch (sent.kind) {
       case 'batch':
@@ -359,15 +356,15 @@ export class Uplink {
     if (this.isReady && this.#flight.freshCapacity > 0) this.#ports.onCapacity();
   }
 
-  #publish(kind: UpKind | typeof answerKind, payload: Uint8Array, sent: Sent): void {
-    const reference = this.#flight.add(sent, payload.byteLength);
+  #publish(kind: UpKind | typeof answerKind, payload: Uint8Array, message: Message): void {
+    const reference = this.#flight.add(message, this.#now(), payload.byteLength);
     this.#ports.wire.publish(topicOf(this.#context.agent, kind), payload, false, reference);
   }
 
   #publishStatus(isOnline: boolean): void {
     const { agent } = this.#context;
     const payload = encodeStatus({ agent, epoch: this.#context.currentEpoch().epoch, isOnline });
-    const reference = this.#flight.add({ kind: 'control', sentAt: this.#now() });
+    const reference = this.#flight.add({ kind: 'control' }, this.#now());
     this.#ports.wire.publish(topicOf(agent, 'status'), payload, true, reference);
   }
 
