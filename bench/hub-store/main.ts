@@ -10,12 +10,14 @@ import { HubCore } from '@fogline/cloud-hub/ingest/hub-core';
 import { levels } from '@fogline/cloud-hub/store/levels';
 import { keptForEver } from '@fogline/cloud-hub/store/retention';
 import { openHubDatabase } from '@fogline/cloud-hub/store/schema';
+import { definition, FixtureAgent } from '@fogline/cloud-hub/testing/store-fixture';
 import { encodeReadings } from '@fogline/shared/codec/readings';
-import { encodeBatch, encodeHello, encodeSeries } from '@fogline/shared/protocol/messages';
+import { encodeBatch } from '@fogline/shared/protocol/messages';
 import { SeededRandom } from '@fogline/shared/random';
 import type { Database } from '@fogline/shared/sqlite';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import { Figures, percentile } from '../kit/figures.ts';
+import { levelNames } from '../kit/level-names.ts';
 
 const startMs = Date.UTC(2026, 0, 1);
 const dayMs = 86_400_000;
@@ -88,32 +90,13 @@ function open(file: string, series: number): Site {
   const db = openHubDatabase(file, { cacheKib: 65_536 });
   const clock = new ManualClock(startMs);
   const core = new HubCore(db, { clock, send: () => undefined }, { retention: keptForEver });
-  const agents = Array.from({ length: Math.ceil(series / seriesPerAgent) }, (_, i) => ({
-    name: `gw${i}`,
-    series: Math.min(seriesPerAgent, series - i * seriesPerAgent),
-    next: 1,
-  }));
-  for (const { name, series: count } of agents) {
-    const last = [0, 0, 0, 0];
-    const offer = { epoch, parent: undefined, seriesBase: 0, seriesCount: count, last };
-    const common = { session: 1, page: 1, pages: 1, current: epoch, software: 'bench', clockMs: startMs };
-    const hello = { agent: name, ...common, isClockTrusted: true, queued: last, epochs: [offer] };
-    core.submit(name, 'hello', encodeHello(hello), () => undefined);
-    const definitions = Array.from({ length: count }, (_, i) => ({
-      stream: 'raw',
-      device: `d${i}`,
-      metric: `m${i % sensors.length}`,
-      unit: '',
-      kind: 'reading' as const,
-      type: 'number' as const,
-      sampling: 'all' as const,
-      tags: [],
-      widthMs: 0,
-      holdMs: 0,
-    }));
-    core.submit(name, 'series', encodeSeries({ agent: name, epoch, first: 0, definitions }), () => undefined);
-  }
-  while (core.commit());
+  const agents = Array.from({ length: Math.ceil(series / seriesPerAgent) }, (_, i) => {
+    const count = Math.min(seriesPerAgent, series - i * seriesPerAgent);
+    const definitions = Array.from({ length: count }, (__, own) => {
+      return definition({ device: `d${own}`, metric: `m${own % sensors.length}`, unit: '' });
+    });
+    return { name: new FixtureAgent(core, `gw${i}`, definitions, epoch).agent, series: count, next: 1 };
+  });
   return { db, core, clock, agents };
 }
 
@@ -163,13 +146,6 @@ interface Ran {
   readonly steps: readonly number[];
 }
 
-const names: Readonly<Record<number, string>> = {
-  10_000: '10 s',
-  60_000: '1 min',
-  900_000: '15 min',
-  86_400_000: '1 d',
-};
-
 function report(site: Site, { days, series, seconds, steps }: Ran): void {
   const { db } = site;
   const readings = days * 86_400 * series;
@@ -185,8 +161,8 @@ function report(site: Site, { days, series, seconds, steps }: Ran): void {
     const left = number(`SELECT count(*) AS n FROM rollups WHERE level = ${level}`);
     const packed = number(`SELECT sum(length(packed)) AS n FROM rollup_blocks WHERE level = ${level}`);
     const plain = number(`SELECT sum(length(partial)) AS n FROM rollups WHERE level = ${level}`);
-    if (rows > 0) add(`roll-up of ${names[level]}, packed`, 'B/row', packed / rows);
-    if (left > 0) add(`roll-up of ${names[level]}, not packed`, 'B/row', plain / left);
+    if (rows > 0) add(`roll-up of ${levelNames[level]}, packed`, 'B/row', packed / rows);
+    if (left > 0) add(`roll-up of ${levelNames[level]}, not packed`, 'B/row', plain / left);
   }
   for (const [i, { name }] of sensors.entries()) {
     const of = `FROM rollup_blocks b JOIN series s ON s.id = b.series WHERE b.level = 60000 AND s.metric = 'm${i}'`;

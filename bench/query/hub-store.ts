@@ -10,6 +10,7 @@ import { encodeReadings } from '@fogline/shared/codec/readings';
 import { encodeBatch } from '@fogline/shared/protocol/messages';
 import { ManualClock } from '@fogline/shared/testing/manual-clock';
 import type { Figures } from '../kit/figures.ts';
+import { levelNames } from '../kit/level-names.ts';
 import { type Content, dayMs, hourMs, startMs } from './content.ts';
 import { kept } from './folders.ts';
 
@@ -56,13 +57,6 @@ function build(folder: string, content: Content): void {
   db.close();
 }
 
-const names: Readonly<Record<number, string>> = {
-  10_000: '10 s',
-  60_000: '1 min',
-  900_000: '15 min',
-  86_400_000: '1 d',
-};
-
 /** What a row and a reading cost on disk. */
 export function addStoreFigures(folder: string, readings: number, figures: Figures): void {
   const db = openHubDatabase(join(folder, 'hub.db'), { readOnly: true });
@@ -72,10 +66,10 @@ export function addStoreFigures(folder: string, readings: number, figures: Figur
   for (const level of levels) {
     const rows = number(`SELECT sum(rows) AS n FROM rollup_blocks WHERE level = ${level}`);
     const packed = number(`SELECT sum(length(packed)) AS n FROM rollup_blocks WHERE level = ${level}`);
-    if (rows > 0) add(`a packed roll-up of ${names[level]}`, 'B', packed / rows);
-    if (rows > 0) add(`packed roll-ups of ${names[level]}`, 'rows', rows);
+    if (rows > 0) add(`a packed roll-up of ${levelNames[level]}`, 'B', packed / rows);
+    if (rows > 0) add(`packed roll-ups of ${levelNames[level]}`, 'rows', rows);
     const left = number(`SELECT count(*) AS n FROM rollups WHERE level = ${level}`);
-    if (left > 0) add(`roll-ups of ${names[level]}, not packed`, 'rows', left);
+    if (left > 0) add(`roll-ups of ${levelNames[level]}, not packed`, 'rows', left);
   }
   add('a reading, everything in the database', 'B', db.usedBytes() / readings);
   add('the database', 'MiB', db.usedBytes() / 2 ** 20);
