@@ -1,5 +1,5 @@
 /** victoria-metrics as a process of a benchmark. */
-import { untilListening } from '../peers/system.ts';
+import { untilListening } from './listening.ts';
 import { Running } from './running.ts';
 import { freePort } from './site.ts';
 
@@ -38,10 +38,14 @@ export class Victoria {
   }
 
   async get(path: string): Promise<string> {
+    return await (await this.answer(path)).text();
+  }
+
+  /** Its body not read yet. Throws what it refuses. */
+  async answer(path: string): Promise<Response> {
     const response = await fetch(`${this.url}${path}`);
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${path}: ${response.status} ${text}`);
-    return text;
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response;
   }
 
   /** What was sent can be asked for. */
@@ -49,8 +53,8 @@ export class Victoria {
     await this.get('/internal/force_flush');
   }
 
-  /** Writes everything to disk. */
-  async stop(): Promise<void> {
-    await this.running.stop();
+  /** Writes everything to disk, unless it is killed. */
+  async stop(signal?: 'SIGKILL'): Promise<void> {
+    await this.running.stop(signal);
   }
 }

@@ -1,9 +1,10 @@
 /** mosquitto at the edge, bridged to a mosquitto at the hub, whose subscriber stores in SQLite. */
 
+import { untilListening } from '../kit/listening.ts';
 import { Running } from '../kit/running.ts';
 import { freePort } from '../kit/site.ts';
 import { brokeredSystem, startSink, writeConfig } from './brokered.ts';
-import { type SystemKind, untilListening } from './system.ts';
+import type { SystemKind } from './system.ts';
 
 /** No limit of its own loses or delays a message; a dead link is noticed within seconds. */
 const both = `allow_anonymous true

@@ -3,12 +3,13 @@
  * which is how its documentation stores and forwards; a consumer stores in SQLite.
  */
 
+import { untilListening } from '../kit/listening.ts';
 import { Running } from '../kit/running.ts';
 import { freePort } from '../kit/site.ts';
 import { brokeredSystem, startSink, writeConfig } from './brokered.ts';
 import { NatsClient } from './nats-client.ts';
 import { hubStream } from './nats-inbox.ts';
-import { type SystemKind, until, untilListening } from './system.ts';
+import { type SystemKind, until } from './system.ts';
 
 const edgeStream = 'EDGE';
 

@@ -1,5 +1,4 @@
 /** A system under comparison: an edge that takes readings, a link, a hub that stores them, each of processes of their own. */
-import { connect } from 'node:net';
 import type { Usage } from '../kit/process-stats.ts';
 import { pause } from '../kit/running.ts';
 
@@ -50,26 +49,6 @@ export interface SystemKind {
 }
 
 const patienceMs = 20_000;
-
-/** Waits until something accepts connections on a port of loopback. */
-export async function untilListening(port: number): Promise<void> {
-  const deadlineMs = performance.now() + patienceMs;
-  while (!(await accepts(port))) {
-    if (performance.now() > deadlineMs) throw new Error(`nothing listens on port ${port}`);
-    await pause(20);
-  }
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-}
 
 /** Asks again until it holds. Throws with `what` when that takes too long. */
 export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {

@@ -1,12 +1,13 @@
 /** vmagent at the edge, which takes line protocol and writes on to victoria-metrics at the hub. */
 
+import { untilListening } from '../kit/listening.ts';
 import { Running } from '../kit/running.ts';
 import { freePort } from '../kit/site.ts';
-import { type Stored, type System, type SystemKind, untilListening } from './system.ts';
+import { Victoria, victoriaFlags } from '../kit/victoria.ts';
+import type { Stored, System, SystemKind } from './system.ts';
 
 const metric = 'climate_temperature';
 const agentFlags = ['-remoteWrite.sendTimeout=5s', '-loggerLevel=ERROR'];
-const hubFlags = ['-retentionPeriod=1y', '-selfScrapeInterval=0s', '-loggerLevel=ERROR'];
 
 export const victoria: SystemKind = {
   title: 'vmagent → victoria-metrics',
@@ -17,40 +18,35 @@ export const victoria: SystemKind = {
   ],
   durable:
     'nothing: vmagent acks from RAM and writes to disk only what the hub does not take; the hub flushes every second',
-  configuration: `# edge\nvmagent ${agentFlags.join(' ')}\n# hub\nvictoria-metrics ${hubFlags.join(' ')}`,
+  configuration: `# edge\nvmagent ${agentFlags.join(' ')}\n# hub\nvictoria-metrics ${victoriaFlags.join(' ')}`,
   async start(place) {
-    const [hubPort, port] = [await freePort(), await freePort()];
-    const hub = new Running('victoria-metrics', 'victoria-metrics', [
-      ...hubFlags,
-      `-storageDataPath=${place.folder}/hub`,
-      `-httpListenAddr=127.0.0.1:${hubPort}`,
-    ]);
-    await untilListening(hubPort);
+    const hub = await Victoria.start(`${place.folder}/hub`);
+    const port = await freePort();
     const edge = new Running('vmagent', 'vmagent', [
       ...agentFlags,
-      `-remoteWrite.url=http://127.0.0.1:${await place.link(hubPort)}/api/v1/write`,
+      `-remoteWrite.url=http://127.0.0.1:${await place.link(hub.port)}/api/v1/write`,
       `-remoteWrite.tmpDataPath=${place.folder}/edge`,
       `-httpListenAddr=127.0.0.1:${port}`,
     ]);
     await untilListening(port);
-    return systemOf(edge, hub, port, `http://127.0.0.1:${hubPort}`);
+    return systemOf(edge, hub, port);
   },
 };
 
-function systemOf(edge: Running, hub: Running, port: number, hubUrl: string): System {
+function systemOf(edge: Running, hub: Victoria, port: number): System {
   return {
     port,
-    usage: () => ({ edge: edge.usage, hub: hub.usage }),
-    arrived: () => arrivedAt(hubUrl),
+    usage: () => ({ edge: edge.usage, hub: hub.running.usage }),
+    arrived: () => arrivedAt(hub),
     async queryEach() {
-      await get(`${hubUrl}/internal/force_flush`);
+      await hub.flush();
       const query = `sum_over_time(${metric}[2d])`;
       const time = String(Math.floor(Date.now() / 1000) + 86_400);
-      await get(`${hubUrl}/api/v1/query?${new URLSearchParams({ query, time }).toString()}`);
+      await hub.get(`/api/v1/query?${new URLSearchParams({ query, time }).toString()}`);
     },
     async stored() {
-      await get(`${hubUrl}/internal/force_flush`);
-      return await storedAt(hubUrl);
+      await hub.flush();
+      return await storedAt(hub);
     },
     async close() {
       for (const process of [edge, hub]) await process.stop('SIGKILL');
@@ -58,8 +54,8 @@ function systemOf(edge: Running, hub: Running, port: number, hubUrl: string): Sy
   };
 }
 
-async function arrivedAt(hubUrl: string): Promise<number> {
-  const text = await (await get(`${hubUrl}/metrics`)).text();
+async function arrivedAt(hub: Victoria): Promise<number> {
+  const text = await hub.get('/metrics');
   const value = /^vm_rows_inserted_total\{type="promremotewrite"\} (\S+)$/m.exec(text)?.[1];
   if (value === undefined) throw new Error('victoria-metrics does not say how many rows were inserted');
   return Number(value);
@@ -71,11 +67,11 @@ interface ExportedBlock {
   readonly timestamps: readonly number[];
 }
 
-async function storedAt(hubUrl: string): Promise<Stored> {
+async function storedAt(hub: Victoria): Promise<Stored> {
   const range = { 'match[]': metric, start: '-2d', end: '2d' };
   const now = Math.floor(Date.now() / 1000);
   const asked = { ...range, start: String(now - 86_400), end: String(now + 172_800) };
-  const response = await get(`${hubUrl}/api/v1/export?${new URLSearchParams(asked).toString()}`);
+  const response = await hub.answer(`/api/v1/export?${new URLSearchParams(asked).toString()}`);
   let rows = 0;
   let distinct = 0;
   let sumHundredths = 0;
@@ -100,10 +96,4 @@ async function* linesOf(response: Response): AsyncGenerator<string> {
     yield* lines;
   }
   if (rest !== '') yield rest;
-}
-
-async function get(url: string): Promise<Response> {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`);
-  return response;
 }
