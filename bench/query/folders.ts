@@ -14,8 +14,25 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Content } from './content.ts';
+import type { parseOptions } from '@fogline/shared/cli-options';
+import { Content } from './content.ts';
+
+/** Of every benchmark that asks these stores. */
+export const storeOptions = {
+  data: { type: 'text', placeholder: 'DIR', help: 'where the stores are kept; default a folder of the temporary one' },
+  series: { type: 'integer', default: 1_000, help: 'with readings all along' },
+  days: { type: 'integer', default: 30, help: 'of them' },
+  'all-series': { type: 'integer', default: 10_000, help: 'with those that have a latest value and little else' },
+} as const;
+
+type StoreValues = ReturnType<typeof parseOptions<typeof storeOptions>>['values'];
+
+/** Where they are kept, and what they hold. */
+export function storeOf({ data, series, days, 'all-series': allSeries }: StoreValues) {
+  return { data: data ?? join(tmpdir(), 'fogline-bench-query'), content: new Content({ series, days, allSeries }) };
+}
 
 /** Of what content.ts and the builders make; another number builds anew. */
 const contentVersion = 1;

@@ -5,7 +5,6 @@
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, get } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseOptions } from '@fogline/shared/cli-options';
 import { Figures, percentile } from '../kit/figures.ts';
@@ -15,17 +14,14 @@ import { pause, type Running } from '../kit/running.ts';
 import { freePort, Site } from '../kit/site.ts';
 import { Victoria, victoriaFlags } from '../kit/victoria.ts';
 import { liveMetric } from '../load/batch-sender.ts';
-import { Content } from './content.ts';
-import { copyFolder } from './folders.ts';
+import type { Content } from './content.ts';
+import { copyFolder, storeOf, storeOptions } from './folders.ts';
 import { addStoreFigures, hubStoreIn } from './hub-store.ts';
 import { type Asked, countQuestion, type Numbers, questionsOver } from './questions.ts';
 import { addVictoriaFigures, victoriaStoreIn } from './victoria-store.ts';
 
 const options = {
-  data: { type: 'text', placeholder: 'DIR', help: 'where the stores are kept; default a folder of the temporary one' },
-  series: { type: 'integer', default: 1_000, help: 'with readings all along' },
-  days: { type: 'integer', default: 30, help: 'of them' },
-  'all-series': { type: 'integer', default: 10_000, help: 'with those that have a latest value and little else' },
+  ...storeOptions,
   rounds: { type: 'integer', default: 3, help: 'of all questions, idle and under ingest' },
   asks: {
     type: 'integer',
@@ -49,10 +45,9 @@ interface Pair {
 
 export async function run(args: string[]): Promise<void> {
   const { values } = parseOptions(args, options);
-  const content = new Content({ series: values.series, days: values.days, allSeries: values['all-series'] });
+  const { data, content } = storeOf(values);
   const { readings } = content;
   const figures = new Figures();
-  const data = values.data ?? join(tmpdir(), 'fogline-bench-query');
   const hubStore = await hubStoreIn(data, content);
   const victoriaStore = await victoriaStoreIn(data, content);
   addStoreFigures(hubStore, readings, figures);

@@ -2,8 +2,6 @@
  * What ingest's acks wait when others want something of the hub: alone; with 200 viewers, half of them frozen; with heavy queries, one after
  * the other; and alone again, which tells how much of the difference is noise. Generator, hub, viewers and whoever asks are processes of their own.
  */
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseOptions } from '@fogline/shared/cli-options';
 import { Figures } from '../kit/figures.ts';
 import { lossAtHub } from '../kit/hub-count.ts';
@@ -11,17 +9,13 @@ import { enrolSenders, Ingest } from '../kit/ingest.ts';
 import { argumentsOf, pause, Running } from '../kit/running.ts';
 import { freePort, Site } from '../kit/site.ts';
 import { liveMetric } from '../load/batch-sender.ts';
-import { Content } from '../query/content.ts';
-import { copyFolder } from '../query/folders.ts';
+import { copyFolder, storeOf, storeOptions } from '../query/folders.ts';
 import { hubStoreIn } from '../query/hub-store.ts';
 import { heavyPath } from '../query/questions.ts';
 import type { Viewed } from './viewers.ts';
 
 const options = {
-  data: { type: 'text', placeholder: 'DIR', help: 'where the store is kept; default that of the benchmark query' },
-  series: { type: 'integer', default: 1_000, help: 'with readings all along' },
-  days: { type: 'integer', default: 30, help: 'of them' },
-  'all-series': { type: 'integer', default: 10_000, help: 'with those that have a latest value and little else' },
+  ...storeOptions,
   viewers: { type: 'integer', default: 200, help: 'half of them frozen' },
   rate: { type: 'integer', default: 10_000, help: 'readings a second of ingest' },
   seconds: { type: 'integer', default: 10, help: 'of each state' },
@@ -36,8 +30,7 @@ const script = new URL('./viewers.ts', import.meta.url);
 
 export async function run(args: string[]): Promise<void> {
   const { values } = parseOptions(args, options);
-  const content = new Content({ series: values.series, days: values.days, allSeries: values['all-series'] });
-  const data = values.data ?? join(tmpdir(), 'fogline-bench-query');
+  const { data, content } = storeOf(values);
   const store = await hubStoreIn(data, content);
   const figures = new Figures();
   const site = new Site();
